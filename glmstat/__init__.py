@@ -1,0 +1,95 @@
+"""Generalised linear models from a formula, with classical inference."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glmstat import datasets, families, links
+    from glmstat.call import Covariance
+    from glmstat.control import Control
+    from glmstat.errors import (
+        ArgumentError,
+        BoundaryWarning,
+        ColumnError,
+        ComparisonError,
+        ConvergenceWarning,
+        DataError,
+        DependencyError,
+        DomainError,
+        ExtrapolationWarning,
+        FewClustersWarning,
+        FileError,
+        FormulaError,
+        GlmstatError,
+        GlmstatWarning,
+        Note,
+        PerfectFitWarning,
+        ResponseWarning,
+        SeparationWarning,
+    )
+    from glmstat.families import Family
+    from glmstat.fit import Fit
+    from glmstat.links import Link
+    from glmstat.model.glm import glm
+    from glmstat.persist import load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "BoundaryWarning",
+    "ColumnError",
+    "ComparisonError",
+    "Control",
+    "ConvergenceWarning",
+    "Covariance",
+    "DataError",
+    "DependencyError",
+    "DomainError",
+    "ExtrapolationWarning",
+    "Family",
+    "FewClustersWarning",
+    "FileError",
+    "Fit",
+    "FormulaError",
+    "GlmstatError",
+    "GlmstatWarning",
+    "Link",
+    "Note",
+    "PerfectFitWarning",
+    "ResponseWarning",
+    "SeparationWarning",
+    "__version__",
+    "datasets",
+    "families",
+    "glm",
+    "links",
+    "load",
+]
+
+_HOMES = {
+    "Control": "control",
+    "Covariance": "call",
+    "Family": "families",
+    "Fit": "fit",
+    "Link": "links",
+    "glm": "model.glm",
+    "load": "persist",
+}
+_MODULES = ("datasets", "families", "links")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"glmstat.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module 'glmstat' has no attribute {name!r}")
+    value = getattr(import_module(f"glmstat.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

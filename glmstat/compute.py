@@ -1,0 +1,118 @@
+"""Totals of a pass: what kernels return and solvers see. Adding two is all that ever happens to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from glmstat.matrix import Array
+from glmstat.triangular import triangle
+
+__all__ = ["Counts", "Extremes", "Facts", "Sums", "Triangle"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Totals of one pass: objective (log-likelihood without its constant), score and information."""
+
+    objective: float
+    magnitude: float
+    score: Array
+    expected: Array | None = None
+    observed: Array | None = None
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.objective + other.objective,
+            self.magnitude + other.magnitude,
+            self.score + other.score,
+            None if self.expected is None or other.expected is None else self.expected + other.expected,
+            None if self.observed is None or other.observed is None else self.observed + other.observed,
+        )
+
+    @property
+    def information(self) -> Array | None:
+        """The expected information where there is one, else the observed."""
+        return self.observed if self.expected is None else self.expected
+
+    @property
+    def finite(self) -> bool:
+        """Whether the pass met only numbers."""
+        return bool(np.isfinite(self.objective) and np.isfinite(self.score).all())
+
+
+class Extremes(NamedTuple):
+    """Largest and least values over rows of one step; addition keeps the more extreme.
+
+    step : largest |x'delta|; its source row in `row`. eta : largest |eta|. terms : largest sum of
+    |x_j gamma_j|. room : how far the step can go before a mean leaves its domain. slack : least
+    distance to the edge. margin : least relative multiplier that is left on a bound row, with the
+    least and largest multiplier (solver certificate). against : least a'delta on bound rows.
+    loose : largest |x'delta| on free rows.
+    """
+
+    step: float = 0.0
+    row: int = -1
+    eta: float = 0.0
+    terms: float = 0.0
+    room: float = np.inf
+    slack: float = np.inf
+    margin: float = np.inf
+    least: float = np.inf
+    largest: float = 0.0
+
+    def __add__(self, other: Extremes) -> Extremes:  # pyright: ignore[reportIncompatibleMethodOverride]
+        wider = self if self.step >= other.step else other
+        return Extremes(
+            wider.step,
+            wider.row,
+            max(self.eta, other.eta),
+            max(self.terms, other.terms),
+            min(self.room, other.room),
+            min(self.slack, other.slack),
+            min(self.margin, other.margin),
+            min(self.least, other.least),
+            max(self.largest, other.largest),
+        )
+
+
+class Counts(NamedTuple):
+    """Totals of response and weights: rows with weight > 0 (frequencies counted), w, wy, and sizes."""
+
+    rows: int = 0
+    weight: float = 0.0
+    response: float = 0.0
+    low: float = np.inf
+    high: float = -np.inf
+
+    def __add__(self, other: Counts) -> Counts:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Counts(
+            self.rows + other.rows,
+            self.weight + other.weight,
+            self.response + other.response,
+            min(self.low, other.low),
+            max(self.high, other.high),
+        )
+
+
+class Facts(NamedTuple):
+    """Totals at the estimate: deviance, Pearson chi-squared, deviance of the null model."""
+
+    deviance: float
+    pearson: float
+    null: float
+
+    def __add__(self, other: Facts) -> Facts:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Facts(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class Triangle:
+    """R of a QR factorisation of all rows so far; adding two stacks them and factors again."""
+
+    factor: Array
+
+    def __add__(self, other: Triangle) -> Triangle:
+        return Triangle(triangle(np.vstack([self.factor, other.factor])))

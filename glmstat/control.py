@@ -1,0 +1,42 @@
+"""How a fit is computed: the settings that do not change what is estimated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glmstat.errors import ArgumentError
+
+__all__ = ["Control"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """Settings of the solver.
+
+    Parameters
+    ----------
+    tolerance : largest Newton decrement, in standard errors, at which a fit counts as converged.
+        The default 1e-8 leaves 13 or more correct digits after the last step.
+    max_iterations : passes after which the solver gives up with status "not converged".
+    workers : threads that share the blocks of a large fit; None uses every core. The result has
+        the same bits for any number.
+
+    Raises
+    ------
+    ArgumentError : a value out of range.
+
+    >>> Control(tolerance=1e-10).max_iterations
+    100
+    """
+
+    tolerance: float = 1e-8
+    max_iterations: int = 100
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.tolerance <= 1e-2:
+            raise ArgumentError(f"tolerance must lie in (0, 0.01]: {self.tolerance!r}. The default is 1e-8.")
+        if self.max_iterations < 1:
+            raise ArgumentError(f"max_iterations must be >= 1: {self.max_iterations!r}. The default is 100.")
+        if self.workers is not None and self.workers < 1:
+            raise ArgumentError(f"workers must be >= 1: {self.workers!r}. Leave it out to use every core.")

@@ -1,0 +1,1 @@
+"""Sources of rows: data in, frames of named columns out."""

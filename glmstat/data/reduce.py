@@ -1,0 +1,122 @@
+"""Sums over blocks in a fixed tree: the same bits for any number of threads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, Self, TypeVar
+
+__all__ = ["Addable", "run_blocks", "single_blas_thread", "tree_sum"]
+
+
+class Addable(Protocol):
+    """Anything whose partial results can be added."""
+
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+S = TypeVar("S", bound=Addable)
+
+
+def tree_sum(parts: Iterable[S]) -> S:
+    """Return the sum of the parts, added pairwise in an order that depends on their number alone.
+
+    Parameters
+    ----------
+    parts : at least one addend, in block order; taken one by one, so at most log2(count) are held.
+
+    >>> tree_sum([1, 2, 3, 4, 5])
+    15
+    """
+    pending: list[tuple[int, S]] = []
+    for part in parts:
+        level = 0
+        while pending and pending[-1][0] == level:
+            part = pending.pop()[1] + part
+            level += 1
+        pending.append((level, part))
+    total = pending.pop()[1]
+    while pending:
+        total = pending.pop()[1] + total
+    return total
+
+
+def run_blocks(function: Callable[[int], S], count: int, workers: int | None = 1) -> S:
+    """Return the tree sum of `function(0) … function(count - 1)`, computed by `workers` threads."""
+    workers = min(count, workers or os.cpu_count() or 1)
+    if workers <= 1:
+        return tree_sum(function(number) for number in range(count))
+    with ThreadPoolExecutor(workers) as pool:
+        return tree_sum(_in_order(pool, function, count, 2 * workers))
+
+
+def _in_order(pool: ThreadPoolExecutor, function: Callable[[int], S], count: int, ahead: int) -> Iterator[S]:
+    waiting: deque[Future[S]] = deque()
+    try:
+        for number in range(count):
+            waiting.append(pool.submit(function, number))
+            if len(waiting) >= ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+class _Pin:
+    """BLAS threads: the first to enter saves and pins them, the last to leave restores them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+        self.controller: Any = None
+        self.limiter: Any = None
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.users == 0:
+                self.limiter = self._controller().limit(limits=1, user_api="blas")
+            self.users += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users == 0:
+                self.limiter.restore_original_limits()
+                self.limiter = None
+
+    def _controller(self) -> Any:
+        if self.controller is None:
+            import scipy.linalg.lapack  # noqa: F401
+            from threadpoolctl import ThreadpoolController
+
+            self.controller = ThreadpoolController()
+        return self.controller
+
+
+_PIN = _Pin()
+
+
+def _renew_pin() -> None:
+    global _PIN
+    _PIN = _Pin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_pin)
+
+
+@contextmanager
+def single_blas_thread() -> Iterator[None]:
+    """Run the body with one BLAS thread; leave the setting as it was found."""
+    pin = _PIN
+    pin.enter()
+    try:
+        yield
+    finally:
+        pin.leave()

@@ -1,0 +1,124 @@
+"""Exception and warning classes, notes, and the phrases every message shares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+__all__ = [
+    "ArgumentError",
+    "BoundaryWarning",
+    "ColumnError",
+    "ComparisonError",
+    "ConvergenceWarning",
+    "DataError",
+    "DependencyError",
+    "DomainError",
+    "ExtrapolationWarning",
+    "FewClustersWarning",
+    "FileError",
+    "FormulaError",
+    "GlmstatError",
+    "GlmstatWarning",
+    "Note",
+    "PerfectFitWarning",
+    "ResponseWarning",
+    "SeparationWarning",
+]
+
+
+class GlmstatError(Exception):
+    """Base of every error that glmstat raises on purpose."""
+
+
+class FormulaError(GlmstatError, ValueError):
+    """The formula text cannot be read, or asks for something not allowed."""
+
+
+class DataError(GlmstatError, ValueError):
+    """The data cannot be used: missing, infinite, length, index, level."""
+
+
+class DomainError(GlmstatError, ValueError):
+    """A response or a mean lies outside what the family allows."""
+
+
+class ArgumentError(GlmstatError, ValueError):
+    """An argument has a value that does not exist or cannot be combined."""
+
+
+class ComparisonError(GlmstatError, ValueError):
+    """Fits, or a fit and a test, that cannot be compared."""
+
+
+class FileError(GlmstatError, ValueError):
+    """A saved file is damaged, foreign, or newer than this version reads."""
+
+
+class ColumnError(GlmstatError, LookupError):
+    """A name that the data do not have."""
+
+
+class DependencyError(GlmstatError, ImportError):
+    """An optional package is not installed."""
+
+
+class GlmstatWarning(UserWarning):
+    """Base of the warnings: the printed answer may mislead."""
+
+
+class ConvergenceWarning(GlmstatWarning):
+    """The estimate is not proved to be the maximum."""
+
+
+class SeparationWarning(GlmstatWarning):
+    """Some coefficients are infinite, or that is undecided."""
+
+
+class BoundaryWarning(GlmstatWarning):
+    """A mean lies on the edge of what the link allows."""
+
+
+class PerfectFitWarning(GlmstatWarning):
+    """The residuals are rounding error."""
+
+
+class ExtrapolationWarning(GlmstatWarning):
+    """A value lies outside the range seen in the fit."""
+
+
+class FewClustersWarning(GlmstatWarning):
+    """Fewer clusters than the asymptotics need."""
+
+
+class ResponseWarning(GlmstatWarning):
+    """A response that the family accepts but does not expect (non-integer counts)."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A fact about a fit that its reader should know; never a Python warning."""
+
+    kind: str
+    text: str
+
+
+def row_list(rows: Iterable[int], total: int | None = None, *, limit: int = 5) -> str:
+    """'row 17 (1 row)' or 'rows 3, 8, 21 (3 rows)'; rows count from 0 in the data as given."""
+    shown = [int(row) for _, row in zip(range(limit), rows, strict=False)]
+    total = len(shown) if total is None else total
+    dots = ", …" if total > len(shown) else ""
+    word = "row" if total == 1 else "rows"
+    return f"{word} {', '.join(map(str, shown))}{dots} ({total:,} {word})"
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """' Did you mean 'zz'?' for the nearest known name, or nothing."""
+    match = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{match[0]}'?" if match else ""
+
+
+def one_of(words: Sequence[str]) -> str:
+    """Known words for a message: 'a, b, c'."""
+    return ", ".join(str(word) for word in words)

@@ -1,0 +1,141 @@
+"""What a solver returns: numbers that no choice of the reader's can change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from glmstat.information import DenseInformation
+from glmstat.matrix import Array, IntArray
+
+__all__ = ["Convergence", "Dispersion", "Estimate", "Null", "Pass", "Separated", "Status"]
+
+Status = Literal["converged", "perfect fit", "separated", "boundary", "not converged"]
+
+
+@dataclass(frozen=True)
+class Dispersion:
+    """The factor phi in Var(y) = phi V(mu) / w, and how it came about."""
+
+    value: float
+    estimator: Literal["fixed", "pearson", "deviance", "ml", "given"]
+
+    @property
+    def estimated(self) -> bool:
+        """Whether tests use t and F instead of z and chi-squared."""
+        return self.estimator in ("pearson", "deviance", "ml")
+
+
+@dataclass(frozen=True)
+class Null:
+    """The model with the intercept (if the model has one) and the offset only."""
+
+    deviance: float
+    df: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One step of the solver: what stood before it, how long it was."""
+
+    deviance: float
+    decrement: float
+    step: float
+    halvings: int
+    direction: str
+
+
+@dataclass(frozen=True)
+class Separated:
+    """Rows that the infinite coefficients predict perfectly: the first few, and their number."""
+
+    rows: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How the solver ended.
+
+    `decrement` is the largest distance, in standard errors, that any coefficient could still move;
+    `r_criterion` is the last relative change of the deviance, R's measure, recorded and not used.
+    """
+
+    status: Status
+    reason: str
+    separation: Literal["finite", "separated", "undecided", "not needed"]
+    decrement: float
+    iterations: int
+    halvings: int
+    r_criterion: float
+    trace: tuple[Pass, ...]
+    notes: tuple[str, ...] = ()
+    bound_rows: Separated | None = None
+    separated_rows: Separated | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """The maximum of the likelihood.
+
+    Parameters
+    ----------
+    theta : finite part of the coefficients (p,), NaN where aliased.
+    directions : recession directions (p,), in order: a coefficient is infinite where one is not 0.
+    rows : rows that count (weight > 0, frequencies counted); separated rows among them.
+    weight : sum of the weights.
+    information : expected information at the estimate for dispersion 1.
+    loglik : log-likelihood with the family's plug-in dispersion, constant included; NaN if there is none.
+    aliased : column name to the reason in words.
+    """
+
+    theta: Array
+    directions: tuple[Array, ...]
+    rows: int
+    weight: float
+    fingerprint: str
+    information: DenseInformation
+    loglik: float
+    deviance: float
+    null: Null
+    pearson: float
+    dispersion: Dispersion
+    aliased: Mapping[str, str]
+    convergence: Convergence
+    df_residual: int
+    penalty: Array | None = None
+
+    @cached_property
+    def infinite(self) -> Array:
+        """Sign of the first direction that moves each coefficient (p,); 0 where it is finite."""
+        sign = np.zeros_like(self.theta)
+        for direction in self.directions:
+            sign = np.where(sign == 0, np.sign(direction), sign)
+        return sign
+
+    @cached_property
+    def coef(self) -> Array:
+        """Coefficients (p,): NaN where aliased, signed infinity where a direction is not 0."""
+        with np.errstate(invalid="ignore"):
+            coef = np.where(self.infinite != 0, self.infinite * np.inf, self.theta)
+        coef.flags.writeable = False
+        return coef
+
+    @cached_property
+    def free(self) -> IntArray:
+        """Slots of the coefficients that have a standard error."""
+        return np.flatnonzero(np.isfinite(self.coef))
+
+    @property
+    def rank(self) -> int:
+        """Number of coefficients that are not aliased."""
+        return int(np.sum(~np.isnan(self.theta)))
+
+    @property
+    def edf(self) -> Array:
+        """Effective degrees of freedom of each coefficient (p,)."""
+        return np.where(np.isnan(self.theta), 0.0, 1.0)

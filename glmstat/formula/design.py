@@ -1,0 +1,249 @@
+"""Formula and schema become a recipe: rows in, matrices and offset out, the same for fit and predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from glmstat.data.source import Frame, Level
+from glmstat.errors import FileError
+from glmstat.formula.check import raise_first
+from glmstat.formula.expression import Environment, Expression, evaluate
+from glmstat.formula.newdata import NewRows, open_rows
+from glmstat.formula.offset import OffsetPart
+from glmstat.formula.piece import Piece, build_pieces, columns_of, recode
+from glmstat.formula.saved import read_context, read_formula, read_offset, write_context, write_formula
+from glmstat.formula.schema import FACTOR, Schema
+from glmstat.formula.terms import Formula
+from glmstat.formula.value import JSON, Array, Value
+from glmstat.matrix import DesignMatrix, IntArray
+
+__all__ = ["Design", "Predictor", "build_design"]
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """One linear predictor.
+
+    Parameters
+    ----------
+    name : that of the likelihood: "mean".
+    pieces : its terms.
+    offsets : what is added to it.
+    slots : places of its columns among all coefficients (p_k,).
+    sign : with which its columns enter.
+    """
+
+    name: str
+    pieces: tuple[Piece, ...]
+    offsets: tuple[OffsetPart, ...]
+    slots: IntArray
+    sign: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A recipe: rows in, numbers out.
+
+    Parameters
+    ----------
+    formula : as parsed.
+    schema : what the data taught it.
+    predictors : one for a GLM.
+    context : numbers, arrays and functions that the formula names beside columns.
+    """
+
+    formula: Formula
+    schema: Schema
+    predictors: tuple[Predictor, ...]
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the coefficients."""
+        return tuple(
+            name for predictor in self.predictors for piece in predictor.pieces for name in piece.columns
+        )
+
+    @property
+    def intercept(self) -> int | None:
+        """Slot of the intercept, or None."""
+        pieces = self.predictors[0].pieces
+        return next((piece.slots.start for piece in pieces if not piece.term.parts), None)
+
+    @property
+    def offsets(self) -> tuple[OffsetPart, ...]:
+        """All that is added to the predictors."""
+        return tuple(part for predictor in self.predictors for part in predictor.offsets)
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether anything is added to a predictor."""
+        return any(predictor.offsets for predictor in self.predictors)
+
+    @cached_property
+    def parts(self) -> dict[str, Expression]:
+        """The parts of all terms by text."""
+        pieces = (piece for predictor in self.predictors for piece in predictor.pieces)
+        return {part.text: part for piece in pieces for part in piece.term.parts}
+
+    @property
+    def modelled(self) -> str | None:
+        """What the mean is, in words, where that is not plain: "P(y == 'yes')"."""
+        return None if self.schema.response is None else self.schema.response.modelled
+
+    @property
+    def references(self) -> dict[str, Level]:
+        """Level that the others are compared with, of each factor with treatment contrasts, by its text."""
+        groups = [
+            group for predictor in self.predictors for piece in predictor.pieces for group in piece.groups
+        ]
+        parts = self.schema.parts
+        reduced = {
+            text: parts[text]
+            for group in groups
+            for text, coding in group
+            if coding is not None and coding.shape[1] < len(coding)
+        }
+        return {text: part.reference for text, part in reduced.items() if part.is_treatment}
+
+    def environment(self, frame: Frame) -> Environment:
+        """Return where expressions find their values in some rows."""
+        return Environment(frame, self.context, self.schema.calls)
+
+    def values(self, environment: Environment) -> dict[str, Value]:
+        """Return the value of each part by its text; of a factor its codes, -2 where a level is new."""
+        found = {text: evaluate(part, environment) for text, part in self.parts.items()}
+        return self.coded(found)
+
+    def coded(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Return values of parts with factors as codes of the levels that the fit knows."""
+        parts = self.schema.parts
+        return {
+            text: recode(value, parts[text].levels, text) if parts[text].kind == FACTOR else value
+            for text, value in values.items()
+        }
+
+    def assemble(self, values: Mapping[str, Value], rows: int) -> tuple[DesignMatrix, ...]:
+        """Return the matrices (n, p_k) of K predictors from the coded values of the parts."""
+        parts = self.schema.parts
+        return tuple(columns_of(predictor.pieces, values, parts, rows) for predictor in self.predictors)
+
+    def matrices(self, frame: Frame) -> tuple[tuple[DesignMatrix, ...], Array]:
+        """Return the matrices (n, p_k) of K predictors and the offset (n, K).
+
+        Parameters
+        ----------
+        frame : rows without missing values in the columns that the design needs.
+        """
+        environment = self.environment(frame)
+        return self.assemble(self.values(environment), frame.rows), self.offset(environment)
+
+    def offset(self, environment: Environment) -> Array:
+        """Return what is added to the predictors (n, K).
+
+        Raises
+        ------
+        DataError : an offset that is not finite, or an exposure that is not positive.
+        """
+        total = np.zeros((environment.frame.rows, len(self.predictors)), order="F")
+        for column, predictor in enumerate(self.predictors):
+            for part in predictor.offsets:
+                added, offences = part.values(environment)
+                raise_first(offences)
+                total[:, column] += added
+        return total
+
+    def new_rows(
+        self, newdata: Any, *, offset: Any = None, exposure: Any = None, new_levels: str = "raise"
+    ) -> NewRows:
+        """Return other data as rows of this design, for prediction.
+
+        Parameters
+        ----------
+        newdata : a table with the columns of the right side and of the offsets; the response may be absent.
+        offset, exposure : in place of those of the fit; needed where these were arrays.
+        new_levels : "raise" refuses levels that the fit has not seen, "na" leaves their rows out,
+            "reference" takes the reference level in their place.
+
+        Returns
+        -------
+        NewRows; rows with missing values are marked, not lost.
+
+        Raises
+        ------
+        ColumnError : a column that newdata lack.
+        DataError : a new level, a value that the formula makes NaN or infinite, an array that is needed again.
+        """
+        return open_rows(self, newdata, {"offset": offset, "exposure": exposure}, new_levels)
+
+    def to_json(self) -> JSON:
+        """Return plain JSON, without data; functions of the context by name only."""
+        return {
+            "formula": write_formula(self.formula),
+            "schema": self.schema.to_json(),
+            "predictors": [
+                {
+                    "name": predictor.name,
+                    "sign": predictor.sign,
+                    "offsets": [part.to_json() for part in predictor.offsets],
+                }
+                for predictor in self.predictors
+            ],
+            "columns": list(self.columns),
+            "context": write_context(self.context),
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any], context: Mapping[str, Any] | None = None) -> Design:
+        """Return the design that `to_json` wrote.
+
+        Parameters
+        ----------
+        plain : JSON.
+        context : the functions that the formula calls, and whatever else is to replace what was written.
+
+        Raises
+        ------
+        ArgumentError : a function of the context is not given again.
+        FormulaError : code that only `allow_python=True` may run: it is never read from a file.
+        FileError : the columns are not those that were written.
+        """
+        entries = read_context(plain["context"], context or {})
+        functions = tuple(sorted(name for name, entry in entries.items() if callable(entry)))
+        formula = read_formula(plain["formula"], functions)
+        schema = Schema.from_json(plain["schema"])
+        predictor = plain["predictors"][0]
+        offsets = tuple(read_offset(part, functions) for part in predictor["offsets"])
+        design = build_design(formula, schema, offsets, entries, name=predictor["name"])
+        if list(design.columns) != plain["columns"]:
+            raise FileError(
+                f"Columns of the design are not those written: {', '.join(design.columns)}. Fit again."
+            )
+        return design
+
+
+def build_design(
+    formula: Formula,
+    schema: Schema,
+    offsets: tuple[OffsetPart, ...],
+    context: Mapping[str, Any],
+    *,
+    name: str = "mean",
+) -> Design:
+    """Return the design with one predictor.
+
+    Parameters
+    ----------
+    formula, schema : what was asked, and what the data taught.
+    offsets : all that is added to the predictor.
+    context : what the formula names beside columns.
+    name : of the predictor.
+    """
+    pieces = build_pieces(formula.linear, schema.parts)
+    width = pieces[-1].slots.stop if pieces else 0
+    return Design(formula, schema, (Predictor(name, pieces, offsets, np.arange(width)),), context)

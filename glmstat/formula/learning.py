@@ -1,0 +1,245 @@
+"""From the data and the question to a design: rows chosen, states, levels and response learned, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glmstat.data.reduce import run_blocks
+from glmstat.data.source import Frame, MemorySource
+from glmstat.errors import ArgumentError, DataError, FormulaError, Note
+from glmstat.families import Family
+from glmstat.formula.check import Offences, merge, raise_first
+from glmstat.formula.design import Design, build_design
+from glmstat.formula.expression import Environment, Expression, columns_needed
+from glmstat.formula.missing import BLOCK_ROWS, Selection, frame_of, select
+from glmstat.formula.offset import OffsetPart, offset_parts, survey_offsets
+from glmstat.formula.response import ResponseCoding, ResponseSurvey, learn_response, survey_response
+from glmstat.formula.roles import Given, Role, Roles, join
+from glmstat.formula.schema import Schema
+from glmstat.formula.survey import PartSurvey, learn_calls, survey_parts, used_levels, with_contrasts
+from glmstat.formula.terms import Formula, Response
+from glmstat.formula.value import JSON, Value
+from glmstat.formula.weights import read_weights
+
+__all__ = ["COPIED_CELLS", "Examined", "examine"]
+
+COPIED_CELLS = 2_000_000  # up to here rows x columns are evaluated in one piece, and kept
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """What one look at the data gives.
+
+    Parameters
+    ----------
+    source : the data with the arrays of roles and context as columns.
+    design : the recipe.
+    selection : the rows that enter.
+    notes, doubts : for the reader, and for warnings.
+    frame, values : of small data the rows that enter and the value of each part, else None.
+    """
+
+    source: MemorySource
+    design: Design
+    selection: Selection
+    notes: tuple[Note, ...]
+    doubts: Offences
+    frame: Frame | None
+    values: Mapping[str, Value] | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Question:
+    """What is asked of the data, before any row is read."""
+
+    formula: Formula
+    response: Response
+    parts: Mapping[str, Expression]
+    offsets: tuple[OffsetPart, ...]
+    roles: Roles
+    family: Family
+    event: Any
+
+    @property
+    def read(self) -> list[Expression | Given]:
+        """Everything that is evaluated, but the subset."""
+        offsets = [part.role for part in self.offsets if part.word == "formula"]
+        return [*self.response.expressions, *self.parts.values(), *offsets, *self.roles.used]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What blocks tell; adds up."""
+
+    parts: Mapping[str, PartSurvey]
+    response: ResponseSurvey
+    offences: Offences
+    weighted: int
+
+    def __add__(self, other: _Seen) -> _Seen:
+        return _Seen(
+            {text: survey + other.parts[text] for text, survey in self.parts.items()},
+            self.response + other.response,
+            merge(self.offences, other.offences),
+            self.weighted + other.weighted,
+        )
+
+    def check(self) -> None:
+        """Raise what no row may do."""
+        for survey in self.parts.values():
+            raise_first(survey.offences)
+        raise_first(self.offences)
+        raise_first(self.response.offences)
+        if not self.weighted:
+            raise DataError("weights are 0 in every row: nothing to fit. Give some row a positive weight.")
+
+
+def examine(
+    source: MemorySource,
+    formula: Formula,
+    roles: Roles,
+    family: Family,
+    *,
+    contrasts: Any,
+    context: Mapping[str, Any],
+    event: Any,
+    na_action: str,
+    workers: int | None,
+) -> Examined:
+    """Return the design that the data taught, and what was seen on the way; parameters as `model_frame`."""
+    question = _question(formula, roles, family, event)
+    source, context = _with_context(source, question, context)
+    names = _names(question.read, source, context)
+    if roles.subset is not None:
+        _names([roles.subset], source, context)
+    selection = select(source, names, roles.subset, context, na_action)
+    calls = _calls(question, source, selection, context, workers)
+    frame, values, seen = _look(question, source, selection, context, calls, workers)
+    seen.check()
+    encodings, dropped = used_levels(seen.parts)
+    if contrasts is not None:
+        encodings = with_contrasts(encodings, question.parts, contrasts)
+    coding = learn_response(question.response, seen.response, family, event)
+    kinds = {name: source.kind(name) for name in _right_names(question) if name in source}
+    schema = Schema(kinds, encodings, calls, coding, selection.report)
+    design = build_design(formula, schema, question.offsets, context)
+    if frame is not None and frame.rows * len(design.columns) > COPIED_CELLS:
+        frame = values = None
+    notes = _notes(source, selection, dropped, coding)
+    return Examined(source, design, selection, notes, seen.response.doubts, frame, values)
+
+
+def _question(formula: Formula, roles: Roles, family: Family, event: Any) -> _Question:
+    if formula.response is None:
+        raise FormulaError(f"Formula has no response: '{formula.text}'. Write it left of '~'.")
+    if roles.exposure is not None and family.link.name != "log":
+        raise ArgumentError(
+            f'exposure needs a log link: link is {family.link.name}. Use offset=, or link="log".'
+        )
+    parts = {part.text: part for term in formula.linear for part in term.parts}
+    return _Question(formula, formula.response, parts, offset_parts(formula, roles), roles, family, event)
+
+
+def _with_context(
+    source: MemorySource, question: _Question, context: Mapping[str, Any]
+) -> tuple[MemorySource, dict[str, Any]]:
+    """Entries with one value per row become columns; of the others only those that are used stay."""
+    if not context:
+        return source, {}
+    asked = [*question.read, *([] if question.roles.subset is None else [question.roles.subset])]
+    used = {name for role in asked for name in (*role.names, *_functions(role))}
+    columns, kept = {}, {}
+    for name, value in context.items():
+        if name not in used or name in source:
+            continue
+        if _is_column(value, source.rows):
+            columns[name] = source.align_column(value, name)
+        else:
+            kept[name] = value
+    return join(source, columns), kept
+
+
+def _functions(role: Role) -> tuple[str, ...]:
+    return () if isinstance(role, Given) else role.functions
+
+
+def _is_column(value: Any, rows: int) -> bool:
+    if callable(value) or isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__len__"):
+        return False
+    return len(value) == rows and len(getattr(value, "shape", (rows,))) == 1
+
+
+def _names(asked: Iterable[Role], source: MemorySource, context: Mapping[str, Any]) -> list[str]:
+    """Columns that are read, each once; a name that is nowhere is an error."""
+    names: dict[str, None] = {}
+    for role in asked:
+        needed = role.names if isinstance(role, Given) else columns_needed(role, source.names, context)
+        names.update(dict.fromkeys(needed))
+    return list(names)
+
+
+def _right_names(question: _Question) -> list[str]:
+    roles = [*question.parts.values(), *(part.role for part in question.offsets)]
+    return list(dict.fromkeys(name for role in roles if not isinstance(role, Given) for name in role.names))
+
+
+def _calls(
+    question: _Question,
+    source: MemorySource,
+    selection: Selection,
+    context: Mapping[str, Any],
+    workers: int | None,
+) -> dict[str, JSON]:
+    expressions = [role for role in question.read if isinstance(role, Expression)]
+    return learn_calls(expressions, source, selection.chosen, context, workers)
+
+
+def _look(
+    question: _Question,
+    source: MemorySource,
+    selection: Selection,
+    context: Mapping[str, Any],
+    calls: Mapping[str, JSON],
+    workers: int | None,
+) -> tuple[Frame | None, Mapping[str, Value] | None, _Seen]:
+    """Look at all rows: in one piece, whose values are kept, or block by block."""
+    if source.rows * max(1, len(question.parts)) <= COPIED_CELLS:
+        frame = frame_of(source, selection.kept, 0, source.rows)
+        return frame, *_see(question, Environment(frame, context, calls))
+
+    def one(number: int) -> _Seen:
+        stop = min((number + 1) * BLOCK_ROWS, source.rows)
+        frame = frame_of(source, selection.kept, number * BLOCK_ROWS, stop)
+        with np.errstate(all="ignore"):
+            return _see(question, Environment(frame, context, calls))[1]
+
+    return None, None, run_blocks(one, -(-source.rows // BLOCK_ROWS), workers)
+
+
+def _see(question: _Question, environment: Environment) -> tuple[Mapping[str, Value], _Seen]:
+    values, parts = survey_parts(question.parts, environment)
+    weights, offences = read_weights(question.roles, environment)
+    offences = merge(survey_offsets(question.offsets, environment), offences)
+    response = survey_response(question.response, environment, question.family, question.event, weights.prior)
+    return values, _Seen(parts, response, offences, weights.positive(environment.frame.rows))
+
+
+def _notes(
+    source: MemorySource, selection: Selection, dropped: Mapping[str, Sequence[str]], coding: ResponseCoding
+) -> tuple[Note, ...]:
+    notes = []
+    report = selection.report
+    if report.rows < source.rows:
+        notes.append(Note("subset", f"subset chose {report.rows:,} of {source.rows:,} rows"))
+    if report.dropped:
+        notes.append(Note("missing", report.text))
+    for text, levels in dropped.items():
+        shown = ", ".join(levels[:10]) + (", …" if len(levels) > 10 else "")
+        notes.append(Note("levels", f"{text}: unused levels dropped: {shown}"))
+    if coding.modelled is not None:
+        notes.append(Note("event", f"modelled: {coding.modelled}"))
+    return tuple(notes)

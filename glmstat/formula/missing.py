@@ -1,0 +1,212 @@
+"""Which rows enter: first those that subset chooses, then those of them where nothing used is missing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from glmstat.data.source import BoolArray, Frame, MemorySource
+from glmstat.errors import ArgumentError, DataError, row_list
+from glmstat.formula.check import Offence, merge, offence, raise_first
+from glmstat.formula.expression import Environment
+from glmstat.formula.roles import Role, truth
+
+__all__ = ["BLOCK_ROWS", "MissingReport", "Selection", "cuts", "frame_of", "gap", "select"]
+
+BLOCK_ROWS = 65_536  # house rule: a property of the data, never of the machine
+
+
+@dataclass(frozen=True)
+class MissingReport:
+    """How many rows each variable cost.
+
+    Parameters
+    ----------
+    rows : rows that subset chose.
+    dropped : how many of them have a missing value.
+    by : missing rows by variable; a row may be missing in several.
+
+    >>> MissingReport(153, 42, {"Ozone": 37, "Solar_R": 7}).text
+    'dropped 42 of 153 rows: Ozone 37, Solar_R 7 missing'
+    """
+
+    rows: int
+    dropped: int = 0
+    by: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The report in words."""
+        listed = ", ".join(f"{name.rstrip('=')} {count:,}" for name, count in self.by.items())
+        return f"dropped {self.dropped:,} of {self.rows:,} rows: {listed} missing"
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """The rows that enter, as masks over the rows of the source; None keeps all.
+
+    Parameters
+    ----------
+    chosen : rows that subset chooses.
+    kept : those of them without missing values.
+    report : what was lost.
+    """
+
+    chosen: BoolArray | None
+    kept: BoolArray | None
+    report: MissingReport
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """One block's share of a selection."""
+
+    chosen: BoolArray | None
+    kept: BoolArray | None
+    counts: Mapping[str, int]
+    odd: frozenset[str]  # columns whose sum is not finite
+
+
+def cuts(rows: int, size: int = BLOCK_ROWS) -> Iterator[tuple[int, int]]:
+    """Yield the runs (start, stop) of `size` rows."""
+    for start in range(0, rows, size):
+        yield start, min(start + size, rows)
+
+
+def frame_of(source: MemorySource, keep: BoolArray | None, start: int, stop: int) -> Frame:
+    """Return those of the rows start:stop that `keep` keeps."""
+    frame = source.frame(start, stop)
+    if keep is None:
+        return frame
+    kept = keep[start:stop]
+    return frame if kept.all() else frame.take(kept)
+
+
+def gap(frame: Frame, name: str) -> BoolArray | None:
+    """Return where a column is missing (n,), or None; the sum of a float column tells most of the time."""
+    values = frame[name]
+    if isinstance(values, np.ndarray) and values.dtype != np.bool_ and math.isfinite(np.add.reduce(values)):
+        return None
+    return frame.missing(name)
+
+
+def select(
+    source: MemorySource,
+    names: Sequence[str],
+    subset: Role | None,
+    context: Mapping[str, Any],
+    na_action: str = "drop",
+) -> Selection:
+    """Return the rows that enter a fit.
+
+    Parameters
+    ----------
+    source : the data, with arrays joined.
+    names : the columns whose values must be present.
+    subset : chooses rows where it is true; a row where its own columns are missing is not chosen.
+    context : what `subset` may name beside columns.
+    na_action : "drop" and "exclude" leave out rows with missing values, "raise" refuses them.
+
+    Raises
+    ------
+    DataError : missing values under "raise", infinite ones in a row that enters, or no row left.
+    ArgumentError : an unknown `na_action`.
+    """
+    if na_action not in ("drop", "exclude", "raise"):
+        raise ArgumentError(f"Unknown na_action: {na_action!r}. Known: drop, exclude, raise.")
+    parts = [_select(source.frame(start, stop), names, subset, context) for start, stop in cuts(source.rows)]
+    chosen = _joined([part.chosen for part in parts], source.rows)
+    kept = _joined([part.kept for part in parts], source.rows)
+    report = _report(source, names, parts, chosen, kept)
+    if na_action == "raise" and report.dropped:
+        raise _refused(source, names, chosen)
+    if report.dropped == report.rows:
+        raise _nothing_left(source, report)
+    odd = frozenset[str]().union(*(part.odd for part in parts))
+    if odd:
+        _refuse_infinite(source, kept, [name for name in names if name in odd])
+    return Selection(chosen, kept, report)
+
+
+def _select(frame: Frame, names: Iterable[str], subset: Role | None, context: Mapping[str, Any]) -> _Part:
+    chosen = None if subset is None else _chosen(frame, subset, context)
+    kept, counts, odd = chosen, {}, []
+    for name in names:
+        values = frame[name]
+        if isinstance(values, np.ndarray) and values.dtype != np.bool_:
+            if math.isfinite(np.add.reduce(values)):
+                continue
+            odd.append(name)
+        absent = frame.missing(name)
+        if absent is not None:
+            lost = absent if chosen is None else absent & chosen
+            counts[name] = int(np.count_nonzero(lost))
+            kept = ~absent if kept is None else kept & ~absent
+    return _Part(chosen, kept, counts, frozenset(odd))
+
+
+def _chosen(frame: Frame, subset: Role, context: Mapping[str, Any]) -> BoolArray:
+    chosen = truth(subset, Environment(frame, context, {}))
+    for name in subset.names:
+        absent = gap(frame, name) if name in frame else None
+        if absent is not None:
+            chosen = chosen & ~absent
+    return chosen
+
+
+def _joined(masks: list[BoolArray | None], rows: int) -> BoolArray | None:
+    if all(mask is None for mask in masks):
+        return None
+    whole = [
+        np.ones(stop - start, dtype=bool) if mask is None else mask
+        for mask, (start, stop) in zip(masks, cuts(rows), strict=True)
+    ]
+    joined = whole[0] if len(whole) == 1 else np.concatenate(whole)
+    return None if joined.all() else joined
+
+
+def _report(
+    source: MemorySource,
+    names: Sequence[str],
+    parts: list[_Part],
+    chosen: BoolArray | None,
+    kept: BoolArray | None,
+) -> MissingReport:
+    rows = source.rows if chosen is None else int(np.count_nonzero(chosen))
+    left = source.rows if kept is None else int(np.count_nonzero(kept))
+    counts = {name: sum(part.counts.get(name, 0) for part in parts) for name in names} if left < rows else {}
+    by = dict(sorted(((name, count) for name, count in counts.items() if count), key=lambda item: -item[1]))
+    return MissingReport(rows, rows - left, by)
+
+
+def _refused(source: MemorySource, names: Sequence[str], chosen: BoolArray | None) -> DataError:
+    listed = []
+    for name in names:
+        absent = source.frame().missing(name)
+        absent = absent if absent is None or chosen is None else absent & chosen
+        if absent is not None and absent.any():
+            rows = np.flatnonzero(absent)
+            listed.append(f"{name.rstrip('=')} in {row_list(rows[:6], len(rows))}")
+    return DataError(f'Values are missing: {"; ".join(listed)}. Use na_action="drop", or fill them first.')
+
+
+def _nothing_left(source: MemorySource, report: MissingReport) -> DataError:
+    if not report.rows:
+        return DataError(f"subset chooses none of the {source.rows:,} rows: nothing to fit. Correct subset=.")
+    return DataError(f"No row is left: {report.text}. Leave out a variable, or fill its values first.")
+
+
+def _refuse_infinite(source: MemorySource, kept: BoolArray | None, names: list[str]) -> None:
+    found: Mapping[str, Offence] = {}
+    remedy = "Correct the data, or drop the rows with subset=."
+    for start, stop in cuts(source.rows):
+        frame = frame_of(source, kept, start, stop)
+        for name in names:
+            values, text = frame[name], name.rstrip("=")
+            bad = offence(np.isinf(values), values, frame, "Data must be finite", text, remedy)
+            found = merge(found, bad)
+    raise_first(found)

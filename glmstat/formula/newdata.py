@@ -1,0 +1,251 @@
+"""Other data as rows of a design: the offset evaluated again, missing values marked, new levels refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from glmstat.data.source import BoolArray, Frame, Kind, MemorySource, open_source
+from glmstat.errors import ArgumentError, ColumnError, DataError, near, one_of
+from glmstat.formula.check import Offences, finite, merge, raise_first
+from glmstat.formula.expression import Environment, Expression, evaluate
+from glmstat.formula.missing import BLOCK_ROWS, cuts, frame_of, gap
+from glmstat.formula.offset import OffsetPart
+from glmstat.formula.piece import NEW
+from glmstat.formula.roles import Given, Roles, read_roles
+from glmstat.formula.schema import FACTOR, Encoding, Schema
+from glmstat.formula.value import Array, Basis, Value, level_label
+from glmstat.matrix import DesignMatrix
+from glmstat.table import Native
+
+__all__ = ["NewRows", "Recipe", "open_rows"]
+
+
+class Recipe(Protocol):
+    """What new rows need of a design."""
+
+    @property
+    def schema(self) -> Schema: ...
+    @property
+    def context(self) -> Mapping[str, Any]: ...
+    @property
+    def parts(self) -> dict[str, Expression]: ...
+    @property
+    def offsets(self) -> tuple[OffsetPart, ...]: ...
+    def environment(self, frame: Frame) -> Environment: ...
+    def values(self, environment: Environment) -> dict[str, Value]: ...
+    def assemble(self, values: Mapping[str, Value], rows: int) -> tuple[DesignMatrix, ...]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class NewRows:
+    """Rows of other data, as a design sees them.
+
+    Parameters
+    ----------
+    recipe : the design.
+    source : the data, with arrays joined.
+    offsets : what is added to the predictor.
+    mask : the rows in which nothing is missing (n,).
+    native : library and labels of the data.
+    """
+
+    recipe: Recipe
+    source: MemorySource
+    offsets: tuple[OffsetPart, ...]
+    mask: BoolArray
+    native: Native
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, n."""
+        return self.source.rows
+
+    def fill(self, function: Callable[[tuple[DesignMatrix, ...], Array], Array]) -> Array:
+        """Return `function(X, offset)` of every complete row, NaN in the others.
+
+        Parameters
+        ----------
+        function : given the matrices (m, p_k) and the offset (m, K) of some rows, gives (m,) or (m, q).
+
+        Returns
+        -------
+        (n,) or (n, q), in the order of the data.
+        """
+        out: Array | None = None
+        for start, stop in cuts(self.rows, BLOCK_ROWS):
+            chosen = self.mask[start:stop]
+            if chosen.any() or (out is None and stop == self.rows):
+                made = function(*self._block(start, stop))
+                if out is None:
+                    out = np.full((self.rows, *made.shape[1:]), np.nan)
+                out[start:stop][chosen] = made
+        return np.empty(0) if out is None else out
+
+    def _block(self, start: int, stop: int) -> tuple[tuple[DesignMatrix, ...], Array]:
+        environment = self.recipe.environment(frame_of(self.source, self.mask, start, stop))
+        values = _with_references(self.recipe.values(environment), self.recipe.schema.parts)
+        X = self.recipe.assemble(values, environment.frame.rows)
+        offset = np.zeros((environment.frame.rows, len(X)), order="F")
+        for part in self.offsets:
+            offset[:, 0] += part.values(environment)[0]
+        return X, offset
+
+
+def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: str) -> NewRows:
+    """Return new rows, checked; parameters and errors as `Design.new_rows`."""
+    if policy not in ("raise", "na", "reference"):
+        raise ArgumentError(f"Unknown new_levels: {policy!r}. Known: raise, na, reference.")
+    source = _without(open_source(newdata), recipe.context)
+    roles, joined = read_roles(source, given)
+    offsets = _offsets(recipe.offsets, roles, source.rows)
+    names = _names(recipe, joined, offsets)
+    with np.errstate(all="ignore"):
+        looks = [
+            _look(recipe, joined.frame(start, stop), names, offsets, policy)
+            for start, stop in cuts(joined.rows)
+        ]
+    total = looks[0]
+    for look in looks[1:]:
+        total = total + look
+    raise_first(total.offences)
+    if policy == "raise":
+        _refuse_new_levels(total.new, recipe.schema.parts)
+    return NewRows(recipe, joined, offsets, np.concatenate(total.masks), source.native)
+
+
+def _without(source: MemorySource, context: Mapping[str, Any]) -> MemorySource:
+    """Hide columns that the fit knew as entries of its context: a name means the same again."""
+    if not any(name in source for name in context):
+        return source
+    names = tuple(name for name in source.names if name not in context)
+    return MemorySource(names, source.rows, source.column, source.native)
+
+
+def _offsets(fitted: tuple[OffsetPart, ...], roles: Roles, rows: int) -> tuple[OffsetPart, ...]:
+    """Offsets of the fit, those given again in the place of its arguments."""
+    written = [part for part in fitted if part.word == "formula"]
+    own = [part for part in fitted if part.word != "formula"]
+    new: list[OffsetPart] = []
+    if roles.offset is not None:
+        new.append(OffsetPart("offset", roles.offset))
+    if roles.exposure is not None:
+        new.append(OffsetPart("exposure", roles.exposure))
+    if new and not own:
+        raise ArgumentError(
+            f"predict got {new[0].word}=, but the fit had neither offset= nor exposure=. Leave it out."
+        )
+    words = {part.word for part in new}
+    kept = [] if new and len(own) == 1 else [part for part in own if part.word not in words]
+    for part in kept:
+        if isinstance(part.role, Given):
+            raise DataError(
+                f"predict needs {part.word}= again: that of the fit was an array. Give {rows:,} values, one per row."
+            )
+    return (*written, *kept, *new)
+
+
+def _names(recipe: Recipe, source: MemorySource, offsets: tuple[OffsetPart, ...]) -> list[str]:
+    """Columns that the rows need; each must be there, and of a kind like that in the fit."""
+    names: dict[str, None] = {}
+    kinds = recipe.schema.kinds
+    for text, part in recipe.parts.items():
+        _require(part.names, kinds, source, "" if part.column is not None else f" for {text}")
+        names.update(dict.fromkeys(part.names))
+    for offset in offsets:
+        _require(offset.role.names, kinds, source, f" for {offset.place}")
+        names.update(dict.fromkeys(offset.role.names))
+    return [name for name in names if name in source]
+
+
+def _require(names: tuple[str, ...], kinds: Mapping[str, Kind], source: MemorySource, purpose: str) -> None:
+    for name in names:
+        if name in kinds and name not in source:
+            hint = near(name, source.names)
+            raise ColumnError(f"predict needs column '{name}'{purpose}: not in newdata.{hint}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What blocks of new data tell: complete rows, rows per new level by part, rows that break a rule."""
+
+    masks: tuple[BoolArray, ...]
+    new: Mapping[str, Mapping[Any, int]]
+    offences: Offences
+
+    def __add__(self, other: _Look) -> _Look:
+        new = {text: dict(counts) for text, counts in self.new.items()}
+        for text, counts in other.new.items():
+            held = new.setdefault(text, {})
+            for level, count in counts.items():
+                held[level] = held.get(level, 0) + count
+        return _Look(self.masks + other.masks, new, merge(self.offences, other.offences))
+
+
+def _look(
+    recipe: Recipe, frame: Frame, names: list[str], offsets: tuple[OffsetPart, ...], policy: str
+) -> _Look:
+    complete = np.ones(frame.rows, dtype=bool)
+    for name in names:
+        absent = gap(frame, name)
+        if absent is not None:
+            complete &= ~absent
+    present = frame if complete.all() else frame.take(complete)
+    environment = recipe.environment(present)
+    offences: Offences = {}
+    new: dict[str, dict[Any, int]] = {}
+    coded = np.ones(present.rows, dtype=bool)
+    for text, value in recipe.values(environment).items():
+        if recipe.schema.parts[text].kind != FACTOR:
+            offences = merge(offences, _finite(value, text, present))
+            continue
+        unseen = value == NEW
+        if unseen.any():
+            new[text] = _levels_of(recipe, text, environment, unseen)
+        coded &= value >= 0 if policy == "na" else value != -1
+    for part in offsets:
+        offences = merge(offences, part.values(environment)[1])
+    complete[complete] = coded
+    return _Look((complete,), new, offences)
+
+
+def _finite(value: Value, text: str, frame: Frame) -> Offences:
+    numbers = value.columns if isinstance(value, Basis) else value
+    return (
+        finite(numbers.astype(np.float64, copy=False), text, frame) if isinstance(numbers, np.ndarray) else {}
+    )
+
+
+def _levels_of(recipe: Recipe, text: str, environment: Environment, unseen: BoolArray) -> dict[Any, int]:
+    value = evaluate(recipe.parts[text], environment)
+    if isinstance(value, np.ndarray):
+        levels, counts = np.unique(value[unseen], return_counts=True)
+        return dict(zip(levels.tolist(), counts.tolist(), strict=True))
+    counts = np.bincount(value.codes[unseen], minlength=len(value.levels)).tolist()
+    return {level: count for level, count in zip(value.levels, counts, strict=True) if count}
+
+
+def _refuse_new_levels(new: Mapping[str, Mapping[Any, int]], parts: Mapping[str, Encoding]) -> None:
+    for text, counts in new.items():
+        shown = ", ".join(f"'{level_label(level)}'" for level in list(counts)[:5]) + (
+            ", …" if len(counts) > 5 else ""
+        )
+        word, total = ("level" if len(counts) == 1 else "levels"), sum(counts.values())
+        known = [level_label(level) for level in parts[text].levels]
+        raise DataError(
+            f"Column '{text}' has {word} {shown}, not seen in the fit: {total:,} row{'s' * (total != 1)}. "
+            f'Known levels: {one_of(known[:10])}{", …" if len(known) > 10 else ""}. Use new_levels="na".'
+        )
+
+
+def _with_references(values: Mapping[str, Value], parts: Mapping[str, Encoding]) -> dict[str, Value]:
+    """Codes with the reference level in the place of new ones."""
+    done = dict(values)
+    for text, value in values.items():
+        encoding = parts[text]
+        if encoding.kind == FACTOR and len(value) and np.minimum.reduce(value) < 0:
+            done[text] = np.where(value == NEW, encoding.levels.index(encoding.reference), value)
+    return done

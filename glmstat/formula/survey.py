@@ -1,0 +1,226 @@
+"""One look at the rows that enter: what each part is, which levels are taken, which rows break a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from glmstat.data.reduce import run_blocks
+from glmstat.data.source import BoolArray, Categorical, Frame, Level, MemorySource
+from glmstat.errors import ArgumentError
+from glmstat.formula.check import Offences, finite, merge, offence
+from glmstat.formula.contrast import as_contrast
+from glmstat.formula.expression import Environment, Expression, StatefulCall, evaluate, gather, stateful_calls
+from glmstat.formula.functions import FUNCTIONS
+from glmstat.formula.missing import BLOCK_ROWS, frame_of, gap
+from glmstat.formula.roles import rows_checked
+from glmstat.formula.schema import BASIS, FACTOR, NUMBER, Encoding
+from glmstat.formula.value import JSON, Basis, Value, as_number, level_label
+
+__all__ = ["PartSurvey", "learn_calls", "survey_parts", "used_levels", "with_contrasts"]
+
+_NUMBER = Encoding(NUMBER)
+
+
+@dataclass(frozen=True, eq=False)
+class PartSurvey:
+    """What blocks tell about one part of a term.
+
+    Parameters
+    ----------
+    encoding : what it is, with all levels met or declared.
+    counts : rows per level (L,), of a factor.
+    offences : rows where it has no value.
+    """
+
+    encoding: Encoding
+    counts: Any = None
+    offences: Offences = field(default_factory=dict)
+
+    def __add__(self, other: PartSurvey) -> PartSurvey:
+        offences = merge(self.offences, other.offences)
+        if self.counts is None:
+            return replace(self, offences=offences)
+        mine, theirs = self.encoding.levels, other.encoding.levels
+        if mine == theirs:
+            return PartSurvey(self.encoding, self.counts + other.counts, offences)
+        levels = _joined(mine, theirs)
+        held = dict(zip(mine, self.counts.tolist(), strict=True))
+        for level, count in zip(theirs, other.counts.tolist(), strict=True):
+            held[level] = held.get(level, 0) + count
+        return PartSurvey(
+            replace(self.encoding, levels=levels), np.array([held[level] for level in levels]), offences
+        )
+
+
+def _joined(left: tuple[Any, ...], right: tuple[Any, ...]) -> tuple[Level, ...]:
+    known = set(left)
+    levels = left + tuple(level for level in right if level not in known)
+    in_order = all(a < b for side in (left, right) for a, b in pairwise(side))
+    return tuple(sorted(levels)) if in_order else levels
+
+
+def survey_parts(
+    parts: Mapping[str, Expression], environment: Environment
+) -> tuple[dict[str, Value], dict[str, PartSurvey]]:
+    """Return the value of each part in one block, and what it tells; both by the part's text."""
+    values: dict[str, Value] = {}
+    surveys: dict[str, PartSurvey] = {}
+    for text, part in parts.items():
+        values[text], surveys[text] = _survey(part, evaluate(part, environment), environment.frame)
+    return values, surveys
+
+
+def _survey(part: Expression, value: Value, frame: Frame) -> tuple[Value, PartSurvey]:
+    if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1:
+        offences = {} if part.column is not None else finite(value, part.text, frame)
+        return rows_checked(value, part.text, frame), PartSurvey(_NUMBER, offences=offences)
+    if isinstance(value, np.ndarray) and value.dtype == np.bool_ and value.ndim == 1:
+        value = Categorical(rows_checked(value, part.text, frame).view(np.int8), (False, True))  # pyright: ignore[reportArgumentType]
+    if isinstance(value, Categorical):
+        return rows_checked(value, part.text, frame), _survey_factor(value, part.text, frame)
+    if isinstance(value, Basis):
+        return value, PartSurvey(
+            Encoding(BASIS, value.labels), offences=finite(value.columns, part.text, frame)
+        )
+    constant = as_number(value, part.text, "A term")
+    return np.full(frame.rows, constant), PartSurvey(_NUMBER)
+
+
+def _survey_factor(value: Categorical, text: str, frame: Frame) -> PartSurvey:
+    encoding = Encoding(FACTOR, (), value.levels, value.ordered, value.contrast)
+    offences: Offences = {}
+    if len(value) and np.minimum.reduce(value.codes) < 0:
+        codes = np.where(value.codes < 0, np.nan, 0.0)
+        rule, remedy = "A factor needs a level in every row", "Widen its breaks or levels, or use subset=."
+        offences = offence(value.codes < 0, codes, frame, rule, text, remedy)
+        value = value.take(value.codes >= 0)
+    return PartSurvey(encoding, np.bincount(value.codes, minlength=len(value.levels)), offences)
+
+
+def used_levels(surveys: Mapping[str, PartSurvey]) -> tuple[dict[str, Encoding], dict[str, list[str]]]:
+    """Return the encodings with the levels that rows take, and the labels of the levels dropped."""
+    encodings, dropped = {}, {}
+    for text, survey in surveys.items():
+        encoding = survey.encoding
+        if encoding.kind == FACTOR and not survey.counts.all():
+            held = list(zip(encoding.levels, survey.counts.tolist(), strict=True))
+            dropped[text] = [level_label(level) for level, count in held if not count]
+            encoding = replace(encoding, levels=tuple(level for level, count in held if count))
+        encodings[text] = encoding
+    return encodings, dropped
+
+
+def with_contrasts(
+    encodings: Mapping[str, Encoding], parts: Mapping[str, Expression], contrasts: Any
+) -> dict[str, Encoding]:
+    """Return the encodings with the contrasts that the argument asks for.
+
+    Parameters
+    ----------
+    contrasts : None, a word for all factors ("sum", "R"), or {name: word or matrix}, where a name is a
+        column's or a part's. What C() asked for inside the formula stands.
+
+    Raises
+    ------
+    ArgumentError : a name that is no factor of the formula.
+    """
+    changed = dict(encodings)
+    factors = {text: parts[text] for text, encoding in encodings.items() if encoding.kind == FACTOR}
+    wanted = contrasts if isinstance(contrasts, Mapping) else {text: contrasts for text in factors}
+    for name, value in wanted.items():
+        contrast = as_contrast(value, f"contrasts[{name!r}]")
+        found = [
+            text for text, part in factors.items() if name in (text, part.label) or part.names == (name,)
+        ]
+        if not found:
+            known = f"factors are {', '.join(factors)}" if factors else "it has no factor"
+            raise ArgumentError(
+                f"contrasts names {name!r}, which is not a factor of the formula: {known}. Use C({name})."
+            )
+        for text in found:
+            if changed[text].contrast is None:
+                changed[text] = replace(changed[text], contrast=contrast)
+    return changed
+
+
+@dataclass(frozen=True, eq=False)
+class _Lessons:
+    """What one block teaches several calls, by text."""
+
+    found: Mapping[str, Any]
+
+    def __add__(self, other: _Lessons) -> _Lessons:
+        return _Lessons({text: lesson + other.found[text] for text, lesson in self.found.items()})
+
+
+def learn_calls(
+    expressions: Iterable[Expression],
+    source: MemorySource,
+    chosen: BoolArray | None,
+    context: Mapping[str, Any],
+    workers: int | None = 1,
+) -> dict[str, JSON]:
+    """Return the state of every stateful call, by its text.
+
+    Each learns from the rows that subset chose and in which its own columns are present, whatever else is
+    missing there; one pass over the data per depth of nesting.
+
+    Parameters
+    ----------
+    expressions : parts, offsets and roles in which calls may stand.
+    source : the data.
+    chosen : mask of the rows that subset chose, or None for all.
+    context : numbers, arrays and functions.
+    workers : threads.
+    """
+    calls = {call.text: call for expression in expressions for call in stateful_calls(expression)}
+    states: dict[str, JSON] = {}
+    for depth in sorted({call.depth for call in calls.values()}):
+        level = [call for call in calls.values() if call.depth == depth]
+        lessons = _reduce(_teacher(level, source, chosen, context, dict(states)), source.rows, workers)
+        for call in level:
+            states[call.text] = _state(call, lessons.found[call.text])
+    return states
+
+
+def _teacher(
+    calls: list[StatefulCall],
+    source: MemorySource,
+    chosen: BoolArray | None,
+    context: Mapping[str, Any],
+    states: Mapping[str, JSON],
+) -> Callable[[int, int], _Lessons]:
+    def teach(start: int, stop: int) -> _Lessons:
+        frame = frame_of(source, chosen, start, stop)
+        found = {}
+        with np.errstate(all="ignore"):
+            for call in calls:
+                present = _present(frame, [name for argument in call.arguments for name in argument.names])
+                found[call.text] = gather(call, Environment(present, context, states))
+        return _Lessons(found)
+
+    return teach
+
+
+def _present(frame: Frame, names: Iterable[str]) -> Frame:
+    """Rows of a block in which none of the columns is missing."""
+    absent = [mask for name in names if name in frame and (mask := gap(frame, name)) is not None]
+    return frame.take(~np.logical_or.reduce(absent)) if absent else frame
+
+
+def _state(call: StatefulCall, lesson: Any) -> JSON:
+    learner = FUNCTIONS[call.function].learner
+    assert learner is not None
+    return learner.finish(lesson)
+
+
+def _reduce(function: Callable[[int, int], Any], rows: int, workers: int | None) -> Any:
+    def one(number: int) -> Any:
+        return function(number * BLOCK_ROWS, min((number + 1) * BLOCK_ROWS, rows))
+
+    return run_blocks(one, -(-rows // BLOCK_ROWS), workers)

@@ -1,0 +1,275 @@
+"""The rows of a fit, once: which enter, what they are, and sums over them."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
+from glmstat.data.source import Frame, MemorySource
+from glmstat.errors import Note
+from glmstat.formula.design import Design
+from glmstat.formula.learning import Examined, examine
+from glmstat.formula.missing import BLOCK_ROWS, MissingReport, Selection, frame_of
+from glmstat.formula.roles import Roles, read_roles
+from glmstat.formula.terms import Formula
+from glmstat.formula.weights import read_weights
+from glmstat.likelihood.base import GLM
+from glmstat.matrix import Array, Block, Dense, IntArray
+
+__all__ = ["ModelFrame", "model_frame"]
+
+S = TypeVar("S", bound=Addable)
+THREADED_CELLS = 1_000_000  # from here on several threads gain more than they cost
+_BLAS_CELLS = 8_000  # below, BLAS uses one thread by itself
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFrame:
+    """The rows that enter a fit, and the one way to pass over them.
+
+    Parameters
+    ----------
+    source : the data as the caller gave them.
+    design : what makes numbers of them.
+    roles : what offset, exposure, weights and subset read.
+    selection : which rows enter.
+    notes : what a reader should know: rows dropped, unused levels, event modelled.
+    na_action : "drop", "exclude" (results per row are NaN where rows were dropped) or "raise".
+    workers : threads of a large frame; None uses every core.
+    joined : `source` with the arrays of roles and context beside its columns.
+    kept : the blocks of a small frame; None where each pass makes them from the data.
+    """
+
+    source: MemorySource
+    design: Design
+    roles: Roles
+    selection: Selection
+    notes: tuple[Note, ...]
+    na_action: str
+    workers: int | None
+    joined: MemorySource = field(repr=False)
+    kept: tuple[Block, ...] | None = field(default=None, repr=False)
+
+    @property
+    def missing(self) -> MissingReport:
+        """Rows lost by variable."""
+        return self.selection.report
+
+    @property
+    def small(self) -> bool:
+        """Whether the used columns were copied."""
+        return self.kept is not None
+
+    @property
+    def large(self) -> bool:
+        """Whether each pass reads the caller's data."""
+        return self.kept is None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that enter, those of weight 0 among them."""
+        return self.missing.rows - self.missing.dropped
+
+    @cached_property
+    def rows_kept(self) -> IntArray | None:
+        """Source rows that enter, or None for all."""
+        return None if self.selection.kept is None else np.flatnonzero(self.selection.kept)
+
+    @cached_property
+    def rows_asked(self) -> IntArray | None:
+        """Source rows that subset chose, those with missing values among them; None for all."""
+        return None if self.selection.chosen is None else np.flatnonzero(self.selection.chosen)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The sha256 of the response, and of the rows that enter if not all do."""
+        digest = hashlib.sha256()
+        for block in self.blocks():
+            digest.update(np.ascontiguousarray(block.y).data)
+        if self.rows_kept is not None:
+            digest.update(self.rows_kept.astype(np.int64).data)
+        return digest.hexdigest()
+
+    @property
+    def count(self) -> int:
+        """Number of blocks."""
+        return len(self._numbers) if self.kept is None else len(self.kept)
+
+    def block(self, number: int) -> Block:
+        """Return one block, 0 ≤ number < count."""
+        return self._make(number) if self.kept is None else self.kept[number]
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks in the order of their rows."""
+        return (self.block(number) for number in range(self.count))
+
+    def reduce(self, kernel: Callable[[Block], S]) -> S:
+        """Return the sum of `kernel(block)` over all blocks.
+
+        Blocks and the order of the sum depend on data and formula alone: the same bits for any number of
+        threads.
+        """
+        if self.kept is not None and self.rows * (len(self.design.columns) + 1) <= _BLAS_CELLS:
+            return tree_sum(kernel(block) for block in self.kept)
+        cells = self.rows * len(self.design.columns)
+        with single_blas_thread():
+            workers = self.workers if cells > THREADED_CELLS else 1
+            return run_blocks(lambda number: kernel(self.block(number)), self.count, workers)
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        """Places of the runs of source rows in which some row enters."""
+        size, kept = block_rows(len(self.design.columns)), self.selection.kept
+        count = -(-self.source.rows // size)
+        if kept is None:
+            return list(range(count))
+        return [place for place in range(count) if kept[place * size : (place + 1) * size].any()]
+
+    def _make(self, number: int) -> Block:
+        size = block_rows(len(self.design.columns))
+        start = self._numbers[number] * size
+        frame = frame_of(self.joined, self.selection.kept, start, min(start + size, self.source.rows))
+        X, offset = self.design.matrices(frame)
+        rows = None if frame.chosen is None else frame.numbers
+        return Block(number, X, *_roles(self.design, self.roles, frame, offset), rows, start)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for block in self.kept or ():
+            _freeze(block)
+
+
+def block_rows(columns: int) -> int:
+    """Return the rows of a block: a property of the formula, never of the machine.
+
+    >>> block_rows(20), block_rows(1000)
+    (65536, 2048)
+    """
+    if columns < 64:
+        return BLOCK_ROWS
+    return max(1024, 1 << int(np.log2(4e6 / columns)))
+
+
+def model_frame(
+    source: MemorySource,
+    formula: Formula,
+    arguments: Mapping[str, Any],
+    likelihood: GLM,
+    *,
+    contrasts: Any = None,
+    context: Mapping[str, Any] | None = None,
+    event: Any = None,
+    na_action: str = "drop",
+    subset: Any = None,
+    allow_python: bool = False,
+    workers: int | None = None,
+) -> ModelFrame:
+    """Return the rows of a fit, checked, with the design that they taught.
+
+    The order: subset, missing values, states of stateful calls, levels, domain of the response.
+
+    Parameters
+    ----------
+    source, formula : the data and what is asked of them.
+    arguments : offset, exposure, weights, freq_weights, sampling_weights by word: a column's name, an
+        expression or an array; None or left out where not given.
+    likelihood : its family's domain is checked.
+    contrasts : None, a word for all factors, or {column: word or matrix}.
+    context : what formula and arguments may name beside columns.
+    event : level of the response that counts as 1.
+    na_action : "drop", "exclude" or "raise".
+    subset : which rows enter: a condition, a boolean column or array; None for all.
+    allow_python : passed to the reader of expressions.
+    workers : threads; None uses every core.
+
+    Raises
+    ------
+    ColumnError : a name that is nowhere.
+    DataError : values that are infinite, not numbers, or missing under "raise"; no row left.
+    DomainError : a response outside the family's domain.
+    ArgumentError : words that do not exist or cannot be combined.
+
+    Warns
+    -----
+    ResponseWarning : counts that are not whole numbers.
+    """
+    context = context or {}
+    functions = tuple(sorted(name for name, value in context.items() if callable(value)))
+    given = {**arguments, "subset": subset}
+    roles, joined = read_roles(source, given, allow_python=allow_python, functions=functions)
+    with np.errstate(all="ignore"):
+        seen = examine(
+            joined,
+            formula,
+            roles,
+            likelihood.family,
+            contrasts=contrasts,
+            context=context,
+            event=event,
+            na_action=na_action,
+            workers=workers,
+        )
+        kept = _keep(seen, roles) if seen.values is not None else None
+    for doubt in seen.doubts.values():
+        warnings.warn(doubt.message, doubt.error, stacklevel=5)
+    return ModelFrame(
+        source, seen.design, roles, seen.selection, seen.notes, na_action, workers, seen.source, kept
+    )
+
+
+def _roles(
+    design: Design, roles: Roles, frame: Frame, offset: Array
+) -> tuple[Array, Array, Array, Array | None]:
+    """Response, offset, weights (trials included) and frequencies of some rows."""
+    environment = design.environment(frame)
+    coding, response = design.schema.response, design.formula.response
+    assert coding is not None and response is not None
+    y, trials = coding.values(response, environment)
+    weights = read_weights(roles, environment)[0]
+    total = weights.total(frame.rows)
+    return y, offset, total if trials is None else total * trials, weights.frequency
+
+
+def _keep(seen: Examined, roles: Roles) -> tuple[Block, ...]:
+    """Copy the rows of small data into blocks."""
+    design, frame = seen.design, seen.frame
+    assert frame is not None and seen.values is not None
+    X = [part.dense() for part in design.assemble(design.coded(seen.values), frame.rows)]
+    offset = design.offset(design.environment(frame))
+    rows = None if frame.chosen is None else frame.numbers
+    held = [np.array(values) for values in _roles(design, roles, frame, offset) if values is not None]
+    whole = Block(0, tuple(X), *held, rows=rows)
+    size = block_rows(len(design.columns))
+    if frame.rows <= size:
+        return (_freeze(whole),)
+    return tuple(_freeze(_cut(whole, number, size)) for number in range(-(-frame.rows // size)))
+
+
+def _cut(whole: Block, number: int, size: int) -> Block:
+    part = slice(number * size, (number + 1) * size)
+    return Block(
+        number,
+        tuple(Dense(X.values[:, part]) for X in whole.X if isinstance(X, Dense)),
+        whole.y[part],
+        whole.offset[part],
+        whole.weights[part],
+        None if whole.frequency is None else whole.frequency[part],
+        None if whole.rows is None else whole.rows[part],
+        number * size,
+    )
+
+
+def _freeze(block: Block) -> Block:
+    """Make the arrays of a block read-only."""
+    matrices = [X.values for X in block.X if isinstance(X, Dense)]
+    for values in (block.y, block.offset, block.weights, block.frequency, block.rows, *matrices):
+        if values is not None:
+            values.flags.writeable = False
+    return block

@@ -1,0 +1,1 @@
+"""Verbs of inference, written once for every model."""

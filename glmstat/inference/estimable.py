@@ -1,0 +1,85 @@
+"""Which new rows have a prediction although some columns are aliased."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glmstat.compute import Triangle, triangle
+from glmstat.inference.score import frame_of
+from glmstat.matrix import Array, Block, DesignMatrix
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["estimable", "null_space"]
+
+# share of 1 + |x||n| below which x'n is rounding: columns alias at 1e-11 of their norm
+_TOLERANCE = 1e-8
+
+
+def null_space(fit: Fit) -> Array:
+    """Return N (p, m) with X N = 0 on the rows of the fit, a column for each aliased coefficient; kept.
+
+    The aliased column less its combination of the others, from the triangle of one QR pass, in units of
+    the largest value of the aliased column.
+    """
+    if "null space" not in fit.kept:
+        fit.kept["null space"] = _null_space(fit)
+    return fit.kept["null space"]
+
+
+def estimable(fit: Fit, matrices: Sequence[DesignMatrix]) -> Array | None:
+    """Return which rows (n,) have the same linear predictor for every solution; None if all have."""
+    if not fit.estimate.aliased:
+        return None
+    good = np.ones(matrices[0].shape[0], dtype=bool)
+    space = null_space(fit)
+    for X, predictor in zip(matrices, fit.spec.design.predictors, strict=True):
+        part = space[predictor.slots].T
+        for rows, run in X.runs():
+            size = 1.0 + np.abs(part) @ np.abs(run)
+            good[rows] &= (np.abs(part @ run) <= _TOLERANCE * size).all(axis=0)
+    return good
+
+
+def _null_space(fit: Fit) -> Array:
+    theta, frame = fit.estimate.theta, frame_of(fit, "A prediction with aliased columns")
+    aliased = np.isnan(theta)
+    if not aliased.any():
+        return np.zeros((len(theta), 0))
+    size = frame.reduce(_Largest.of).size
+    size[size == 0] = 1.0
+
+    def kernel(block: Block) -> Triangle:
+        factor = np.zeros((0, len(theta)))
+        for rows, run in block.X[0].runs():
+            used = run[:, block.total[rows] > 0] / size[:, None]
+            factor = triangle(np.vstack([factor, used.T]))
+        return Triangle(factor)
+
+    factor = frame.reduce(kernel).factor
+    combination, *_ = np.linalg.lstsq(factor[:, ~aliased], factor[:, aliased], rcond=None)
+    space = np.zeros((len(theta), int(aliased.sum())))
+    space[aliased] = np.eye(space.shape[1])
+    space[~aliased] = -combination
+    return space / size[:, None]
+
+
+class _Largest:
+    """Largest absolute value of each column; adding takes the larger."""
+
+    def __init__(self, size: Array) -> None:
+        self.size = size
+
+    @classmethod
+    def of(cls, block: Block) -> _Largest:
+        size = np.zeros(block.X[0].shape[1])
+        for _, run in block.X[0].runs():
+            np.maximum(size, np.abs(run).max(axis=1, initial=0.0), out=size)
+        return cls(size)
+
+    def __add__(self, other: _Largest) -> _Largest:
+        return _Largest(np.maximum(self.size, other.size))

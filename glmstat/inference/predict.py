@@ -1,0 +1,212 @@
+"""Predictions: linear predictor, mean and terms, with standard errors and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glmstat.errors import ArgumentError, DataError, near, one_of, row_list
+from glmstat.inference.covariance import covariance_root
+from glmstat.inference.estimable import estimable
+from glmstat.inference.interval import check_level, quantile
+from glmstat.inference.rows import ByRow, new_rows, of_fit
+from glmstat.inference.score import frame_of, linear_predictor
+from glmstat.matrix import Array, Block, DesignMatrix
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["centre", "constant", "fitted", "predict", "term_matrix"]
+
+TYPES = ("response", "link", "terms")
+
+
+def predict(
+    fit: Fit,
+    newdata: Any = None,
+    *,
+    type: str = "response",
+    se_fit: bool = False,
+    interval: str | None = None,
+    level: float = 0.95,
+    offset: Any = None,
+    exposure: Any = None,
+    new_levels: str = "raise",
+) -> Any:
+    """Return predictions; the words are those of `Fit.predict`.
+
+    Source: R's predict.glm for standard errors and terms; end points transformed as in statsmodels.
+    """
+    _check(type, interval, se_fit)
+    check_level(level)
+    given = {"offset": offset, "exposure": exposure}
+    if newdata is None and (offset is not None or exposure is not None):
+        raise ArgumentError("offset= and exposure= of predict belong to new rows. Give newdata=.")
+    if type == "terms":
+        return _terms(fit, newdata, new_levels, given)
+    rows = _moments(fit, newdata, new_levels, given, with_se=se_fit or interval is not None)
+    eta, se = rows.values[:, 0], rows.values[:, 1]
+    _refuse_non_estimable(rows.values[:, 2])
+    estimate = _mean(fit, eta) if type == "response" else eta
+    if not se_fit and interval is None:
+        return ByRow(estimate, rows.native).series(type)
+    columns = {"estimate": estimate}
+    if se_fit:
+        columns["std_error"] = _slope(fit, eta) * se if type == "response" else se
+    if interval is not None:
+        half = quantile(fit, level) * se
+        ends = (eta - half, eta + half)
+        columns["conf_low"], columns["conf_high"] = _mean_ends(fit, *ends) if type == "response" else ends
+    return rows.table(columns)
+
+
+def fitted(fit: Fit) -> Any:
+    """Return the means of the rows of the fit."""
+
+    def values(block: Block) -> Array:
+        return _mean(fit, linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)[:, 0])
+
+    return of_fit(fit, "fitted", values).series("fitted")
+
+
+def _check(type: str, interval: str | None, se_fit: bool) -> None:
+    if type not in TYPES:
+        raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(TYPES)}.{near(str(type), TYPES)}")
+    if interval not in (None, "confidence"):
+        raise ArgumentError(
+            f"Unknown interval: {interval!r}. Known: confidence.{near(str(interval), ['confidence'])}"
+        )
+    if type == "terms" and (se_fit or interval):
+        raise ArgumentError(
+            'Standard errors go with type="link" or "response": type is "terms". Leave out se_fit.'
+        )
+
+
+def _moments(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], *, with_se: bool) -> ByRow:
+    """Linear predictor, its standard error, and whether it is estimable: (n, 3)."""
+    design = fit.spec.design
+    root = np.nan_to_num(covariance_root(fit)) if with_se else None
+    broken = with_se and not np.isfinite(fit.dispersion)
+    infinite = np.flatnonzero(fit.estimate.infinite)
+
+    def values(X: tuple[DesignMatrix, ...], offset: Array) -> Array:
+        out = np.full((len(offset), 3), np.nan)
+        out[:, 0] = linear_predictor(fit.estimate, X, offset, design)[:, 0]
+        if root is not None and not broken:
+            out[:, 1] = np.sqrt(X[0].row_norms(root[design.predictors[0].slots]))
+            out[_touched(X[0], infinite), 1] = np.nan
+        good = estimable(fit, X)
+        out[:, 2] = 1.0 if good is None else good
+        return out
+
+    if newdata is None:
+        return of_fit(fit, "predict without newdata", lambda block: values(block.X, block.offset), width=3)
+    return new_rows(fit, newdata, values, new_levels=new_levels, **given)
+
+
+def _touched(X: DesignMatrix, columns: Sequence[int] | Array) -> Array:
+    """Whether each row has a value other than 0 in some of the columns."""
+    out = np.zeros(X.shape[0], dtype=bool)
+    if len(columns):
+        for rows, run in X.runs():
+            out[rows] = (run[columns] != 0).any(axis=0)
+    return out
+
+
+def _refuse_non_estimable(estimable: Array) -> None:
+    bad = np.flatnonzero(estimable == 0)
+    if len(bad):
+        raise DataError(
+            f"Prediction is not estimable: {row_list(bad, len(bad))}. There the aliased columns are not the "
+            "combination of the others that they were in the fit. Drop these rows, or the aliased terms."
+        )
+
+
+def _mean(fit: Fit, eta: Array) -> Array:
+    """Means (n,); at infinity the limit itself, not the nearest number inside the domain."""
+    with np.errstate(all="ignore"):
+        mean = fit.spec.likelihood.mean(eta[:, None]).reshape(len(eta))
+    far = np.isinf(eta)
+    if far.any():
+        low, high = fit.spec.likelihood.family.link.means
+        mean = np.where(far, np.where(mean < 0.5, low, high), mean)
+    return np.where(np.isnan(eta), np.nan, mean)
+
+
+def _slope(fit: Fit, eta: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.abs(fit.spec.likelihood.family.link.derivative(eta))
+
+
+def _mean_ends(fit: Fit, low: Array, high: Array) -> tuple[Array, Array]:
+    """Means at both ends of an interval of eta, in order; an end outside the domain goes to its edge."""
+    family = fit.spec.likelihood.family
+    edges = family.link.bounds(family.domain.low, family.domain.high)
+    ends = [_mean(fit, np.clip(end, *edges)) for end in (low, high)]
+    return np.minimum(*ends), np.maximum(*ends)
+
+
+def centre(fit: Fit, data: Any = None) -> Array:
+    """Return the mean (p,) of every column over the rows of the fit; 0 without an intercept, as R; kept."""
+    if "centre" not in fit.kept:
+        fit.kept["centre"] = _centre(fit, data)
+    return fit.kept["centre"]
+
+
+def _centre(fit: Fit, data: Any) -> Array:
+    if fit.spec.design.intercept is None:
+        return np.zeros(len(fit.columns))
+
+    def kernel(block: Block) -> Array:
+        counts = np.ones(len(block.y)) if block.frequency is None else block.frequency
+        return np.append(block.X[0].transpose_dot(counts), counts.sum())
+
+    total = frame_of(fit, "The mean of each term", data).reduce(kernel)
+    return total[:-1] / total[-1]
+
+
+def term_matrix(fit: Fit) -> tuple[tuple[str, ...], Array]:
+    """Return the terms' names and T (p, q): X T are the terms' parts of the linear predictor."""
+    if fit.estimate.directions:
+        raise ArgumentError(
+            "Terms are not defined where coefficients are infinite. Merge or drop the level first."
+        )
+    pieces = [piece for piece in fit.spec.design.predictors[0].pieces if piece.term.parts]
+    matrix = np.zeros((len(fit.columns), len(pieces)))
+    theta = np.nan_to_num(fit.estimate.theta)
+    for place, piece in enumerate(pieces):
+        matrix[piece.slots, place] = theta[piece.slots]
+    return tuple(str(piece.term) for piece in pieces), matrix
+
+
+def constant(fit: Fit) -> float:
+    """Return what centring took from the terms: their sum plus this is eta without the offset."""
+    return float(centre(fit) @ np.nan_to_num(fit.estimate.theta))
+
+
+def _terms(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any]) -> Any:
+    names, matrix = term_matrix(fit)
+    middle = centre(fit) @ matrix
+
+    def values(X: tuple[DesignMatrix, ...], offset: Array) -> Array:
+        good = estimable(fit, X)
+        flags = np.ones(len(offset)) if good is None else good
+        return np.column_stack([X[0].dot(matrix) - middle, flags])
+
+    if newdata is None:
+        rows = of_fit(
+            fit, "predict without newdata", lambda block: values(block.X, block.offset), width=len(names) + 1
+        )
+    else:
+        rows = new_rows(fit, newdata, values, new_levels=new_levels, **given)
+    _refuse_non_estimable(rows.values[:, -1])
+    return with_constant(rows.table(dict(zip(names, rows.values.T, strict=False))), constant(fit))
+
+
+def with_constant(table: Any, value: float) -> Any:
+    """Return the table with R's attribute `constant`, where its library has attributes."""
+    if hasattr(table, "attrs"):
+        table.attrs["constant"] = value
+    return table

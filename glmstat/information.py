@@ -1,0 +1,61 @@
+"""The information matrix in the coordinates it was summed in, and its inverse in those of the columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from glmstat.matrix import Array, IntArray
+from glmstat.triangular import triangular_inverse
+
+__all__ = ["DenseInformation"]
+
+
+@dataclass(frozen=True, eq=False)
+class DenseInformation:
+    """Information J of p coefficients for dispersion 1.
+
+    Parameters
+    ----------
+    root : upper triangular R (q, q) with R'R the information in the q coordinates that can move.
+    transform : T (k, q): coefficients of the k estimated columns = T times the coordinates (columns
+        centred and scaled; fewer coordinates than columns where a boundary holds some of them).
+    slots : places (k,) of the estimated columns among all p.
+    size : p.
+    """
+
+    root: Array
+    transform: Array
+    slots: IntArray
+    size: int
+
+    @cached_property
+    def inverse_root(self) -> Array:
+        """L (p, q) with L L' the inverse information; rows of coefficients without one are NaN."""
+        out = np.full((self.size, len(self.root)), np.nan)
+        if len(self.root):
+            inverse = triangular_inverse(self.root)
+            out[self.slots] = np.nan if inverse is None else self.transform @ inverse
+        out.flags.writeable = False
+        return out
+
+    def inverse(self) -> Array:
+        """Return the inverse information (p, p), the covariance for dispersion 1."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            inverse = self.inverse_root @ self.inverse_root.T
+        inverse[self._without, :] = inverse[:, self._without] = np.nan
+        return inverse
+
+    @property
+    def _without(self) -> IntArray:
+        """Slots that have no information."""
+        return np.setdiff1d(np.arange(self.size), self.slots)
+
+    def matrix(self) -> Array:
+        """Return the information (p, p) of the columns; NaN where a coefficient has none."""
+        out = np.full((self.size, self.size), np.nan)
+        back = np.linalg.solve(self.transform.T, self.root.T)
+        out[np.ix_(self.slots, self.slots)] = back @ back.T
+        return out

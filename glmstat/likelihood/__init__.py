@@ -1,0 +1,1 @@
+"""Likelihoods: rows in, log-likelihood, gradient and information out."""

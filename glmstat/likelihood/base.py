@@ -1,0 +1,213 @@
+"""What the solver sees: rows of objective, gradient and information in the predictors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from glmstat.array import Array, quiet
+from glmstat.families import Family, Information
+from glmstat.links import Log
+
+__all__ = ["GLM", "Cone", "Information", "Likelihood", "Rows"]
+
+
+class Rows(NamedTuple):
+    """One run of n rows in K predictors, weights included, for dispersion 1.
+
+    objective (n,), gradient (n, K), expected and observed information (n, K, K) or None where not
+    asked for; the same array twice where they are equal.
+    """
+
+    objective: Any
+    gradient: Any
+    expected: Any
+    observed: Any
+
+
+class Cone(NamedTuple):
+    """Directions of eta in which a row's likelihood never falls.
+
+    bound (n, m, K): m vectors a per row; a direction d of eta must have a'd >= 0. Zero where unused.
+    free (n,): rows whose eta must not move at all.
+    """
+
+    bound: Array
+    free: Any
+
+
+class Likelihood(Protocol):
+    """A model of the rows in K predictors; everything else of a fit follows from sums of its rows."""
+
+    @property
+    def predictors(self) -> tuple[str, ...]:
+        """Names of the K predictors."""
+        ...
+
+    @property
+    def concave(self) -> bool:
+        """Whether the objective is concave in eta."""
+        ...
+
+    @property
+    def canonical(self) -> bool:
+        """Whether observed and expected information are equal."""
+        ...
+
+    def rows(self, y: Any, eta: Any, weights: Any, *, information: Information) -> Rows:
+        """Return objective, gradient and information."""
+        ...
+
+    def slack(self, eta: Any) -> tuple[Any, Any] | None:
+        """Return the distances to the lower and upper edge of eta, or None where it has none."""
+        ...
+
+    def cone(self, y: Any, weights: Any) -> Cone | None:
+        """Return the bound and free rows, or None where no optimum lies at infinity."""
+        ...
+
+    def start(self, y: Any, weights: Any) -> Any:
+        """Return first predictors (n, K), NaN where a row has none."""
+        ...
+
+    def mean(self, eta: Any) -> Any:
+        """Return what predict shows."""
+        ...
+
+
+@dataclass(frozen=True)
+class GLM:
+    """The likelihood of a generalised linear model: a family in one predictor.
+
+    Parameters
+    ----------
+    family : with its link.
+
+    >>> from glmstat.families import Poisson
+    >>> model = GLM(Poisson())
+    >>> rows = model.rows(np.array([2.0]), np.array([[0.0]]), np.array([1.0]), information="expected")
+    >>> float(rows.gradient[0, 0]), float(rows.expected[0, 0, 0])
+    (1.0, 1.0)
+    """
+
+    family: Family
+    predictors = ("mean",)
+
+    @cached_property
+    def canonical(self) -> bool:
+        """Whether the link is the family's canonical one."""
+        return self.family.kernel.canonical(self.family.link)
+
+    @cached_property
+    def concave(self) -> bool:
+        """Whether the objective is proved concave in eta for every response of the domain."""
+        return self.family.kernel.concave(self.family.link)
+
+    @property
+    def constant_information(self) -> bool:
+        """Whether the expected information of a row does not depend on eta."""
+        power = self.family.power
+        return power is not None and self.family.link.exponent == 1.0 - power / 2.0
+
+    @cached_property
+    def bounds(self) -> tuple[float, float]:
+        """Open interval of valid predictors."""
+        return self.family.link.bounds(self.family.domain.low, self.family.domain.high)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether some predictors give no valid mean."""
+        return self.bounds != (-inf, inf)
+
+    @property
+    def null_power(self) -> float | None:
+        """Power p for which the intercept-only model with offset has a closed form, else None."""
+        return self.family.power if type(self.family.link) is Log else None
+
+    @quiet
+    def rows(self, y: Any, eta: Any, weights: Any, *, information: Information) -> Rows:
+        """Return objective, gradient and information of n rows.
+
+        Parameters
+        ----------
+        y, weights : (n,).
+        eta : (n, 1).
+        information : which of the two to return; for a canonical link both are one array.
+        """
+        canonical = self.canonical
+        wanted: Information = "expected" if canonical and information != "none" else information
+        objective, gradient, expected, observed = self.family.slopes(y, eta[:, 0], wanted)
+        expected = None if expected is None else (weights * expected)[:, None, None]
+        observed = None if observed is None else (weights * observed)[:, None, None]
+        if canonical:
+            observed = expected
+        return Rows(weights * objective, (weights * gradient)[:, None], expected, observed)
+
+    def slack(self, eta: Any) -> tuple[Any, Any] | None:
+        """Return (eta - lowest, highest - eta), each (n, 1), or None where every predictor is valid."""
+        if not self.bounded:
+            return None
+        low, high = self.bounds
+        return eta - low, high - eta
+
+    def cone(self, y: Any, weights: Any) -> Cone | None:
+        """Return the rows at an end of the domain that eta can approach at infinity.
+
+        `bound` (n, 1, 1) holds the sign of that infinity, 0 on other rows and where the weight is 0.
+        """
+        low, high = self._limits()
+        if not low and not high:
+            return None
+        sign = np.where(y == 0.0, low, 0.0) + np.where(y == 1.0, high, 0.0)
+        sign[weights == 0] = 0.0
+        return Cone(sign[:, None, None], (sign == 0.0) & (weights > 0))
+
+    @quiet
+    def _limits(self) -> tuple[float, float]:
+        """Sign of the infinite predictor at mean 0 and at mean 1, 0 where there is none."""
+        ends = self.family.link.eta(np.array([0.0, 1.0]))
+        signs = np.where(np.isinf(ends), np.sign(ends), 0.0)
+        low, high = (
+            sign if end in self.family.attainable else 0.0
+            for sign, end in zip(signs, (0.0, 1.0), strict=True)
+        )
+        return float(low), float(high)
+
+    @quiet
+    def start(self, y: Any, weights: Any) -> Any:
+        """Return R's first predictors g(mu0), (n, 1), NaN where they are not finite."""
+        eta = self.family.link.eta(self.family.start(y, weights))
+        return np.where(np.isfinite(eta), eta, np.nan)[:, None]
+
+    @quiet
+    def mean(self, eta: Any) -> Any:
+        """Return the means (n,) at predictors (n, 1)."""
+        return self.family.link.mean(eta[:, 0])
+
+    @quiet
+    def residual(self, y: Any, eta: Any) -> Any:
+        """Return y - mu (n,), without cancellation."""
+        return self.family.kernel.residual(y, eta[:, 0], self.family.link)
+
+    @quiet
+    def working(self, y: Any, eta: Any) -> Any:
+        """Return the working residuals (y - mu) / (d mu/d eta), (n,)."""
+        return self.residual(y, eta) / self.family.link.derivative(eta[:, 0])
+
+    @quiet
+    def deviance(self, y: Any, eta: Any, weights: Any) -> Any:
+        """Return the weighted deviance of each row (n,), exact in the tails."""
+        return weights * self.family.deviance(y, eta[:, 0])
+
+    @quiet
+    def pearson(self, y: Any, eta: Any, weights: Any) -> Any:
+        """Return weight * (y - mu)**2 / V(mu) of each row (n,)."""
+        return weights * self.family.kernel.pearson(y, eta[:, 0], self.family.link)
+
+    def saturated(self, y: Array, weights: Array, dispersion: float) -> Array:
+        """Return each row's log-likelihood at mu = y (n,)."""
+        return self.family.saturated(y, weights, dispersion)

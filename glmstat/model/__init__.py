@@ -1,0 +1,1 @@
+"""One file a model: its words and its call to `fit_model`."""

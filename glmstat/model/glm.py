@@ -1,0 +1,93 @@
+"""Generalised linear models."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from glmstat.call import Call, Covariance
+from glmstat.control import Control
+from glmstat.families import Family, as_family
+from glmstat.fit import Fit, fit_model
+from glmstat.likelihood.base import GLM
+from glmstat.links import Link
+
+__all__ = ["glm"]
+
+
+def glm(
+    formula: str,
+    data: Any,
+    family: str | Family | type[Family] = "gaussian",
+    *,
+    link: str | Link | type[Link] | None = None,
+    offset: Any = None,
+    exposure: Any = None,
+    weights: Any = None,
+    freq_weights: Any = None,
+    sampling_weights: Any = None,
+    subset: Any = None,
+    na_action: Literal["drop", "exclude", "raise"] = "drop",
+    contrasts: Any = None,
+    context: Any = None,
+    vcov: str | Covariance = "classical",
+    dispersion: float | Literal["pearson", "deviance", "ml"] | None = None,
+    event: Any = None,
+    compat: str = "glmstat",
+    start: Any = None,
+    allow_python: bool = False,
+    control: Control = Control(),
+) -> Fit:
+    """Return the maximum likelihood fit of a generalised linear model.
+
+    g(mu) = offset + X coef, Var(y) = dispersion V(mu) / weights.
+
+    Every data-like argument is the name of a column, an expression in columns, or an array with a value
+    per row; a row with a missing value in any of them is left out of all.
+
+    Parameters
+    ----------
+    formula : response ~ terms, in R's or formulaic's spelling. The response is an expression, or
+        `cbind(successes, failures)`; `offset(log(t))` adds log(t) with coefficient 1.
+    data : pandas or Polars DataFrame, pyarrow Table, DuckDB relation, or mapping of arrays (n rows).
+    family : name ("poisson", "negative_binomial(2)", "tweedie(1.6)"), class or instance.
+    link : name ("log", "power(1/3)"), class or instance; default the family's, as in R.
+    offset : (n,) added to the linear predictor, on top of any in the formula.
+    exposure : (n,) > 0; its logarithm is an offset. Needs the log link.
+    weights : (n,) >= 0, prior weights: the variance of a row is divided by its weight; for proportions
+        the number of trials.
+    freq_weights : (n,) whole numbers: how often each row is counted, as if repeated.
+    sampling_weights : (n,) >= 0, inverse sampling probabilities: standard errors are HC0, and
+        log-likelihood and AIC are refused.
+    subset : (n,) true for the rows to use; applied before levels, knots and scales are learned.
+    na_action : rows with missing values are left out ("drop"), left out but NaN in results per row
+        ("exclude"), or refused ("raise").
+    contrasts : coding by column: {"f": "sum"}, or a matrix (levels, columns).
+    context : numbers, arrays and functions that the formula may name besides columns.
+    vcov : "classical" or "HC0", or a Covariance: what standard errors come from.
+    dispersion : default 1 for binomial, Poisson and negative binomial, else "pearson"; "deviance", "ml",
+        or a number.
+    event : the level of a text, categorical or boolean response whose probability is modelled; default
+        the second of two.
+    compat : "glmstat", or "R" for intervals cut at normal quantiles.
+    start : (p,) coefficients to start from, or a mapping by name; default the solver's own.
+    allow_python : evaluate what the formula language refuses as Python. Only for formulas you trust.
+    control : settings of the solver.
+
+    Returns
+    -------
+    Fit, converged or not: a fit that is separated, at a boundary or not converged carries the status and
+    warns.
+
+    Raises
+    ------
+    FormulaError, ColumnError, DataError, DomainError, ArgumentError : wrong input, each with the place.
+
+    Source: McCullagh & Nelder (1989); conventions as R's glm.
+
+    >>> import glmstat
+    >>> data = {"y": [2, 3, 6, 7, 8, 9, 10, 12, 15], "x": [-1, -1, 0, 0, 0, 0, 1, 1, 1]}
+    >>> fit = glmstat.glm("y ~ x", data, "poisson")
+    >>> print(round(fit.coef["x"], 4), round(fit.deviance, 4))
+    0.6698 2.9387
+    """
+    return fit_model(Call("glm", dict(locals())), GLM(as_family(family, link)))

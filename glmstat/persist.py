@@ -1,0 +1,308 @@
+"""A fit in one file: arrays as safetensors, everything else as JSON in its header. No rows, no code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glmstat.call import Call, Covariance, NotKept, Spec
+from glmstat.control import Control
+from glmstat.errors import ArgumentError, FileError, GlmstatError, Note
+from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Separated
+from glmstat.families import Family, as_family
+from glmstat.fit import Fit
+from glmstat.formula.design import Design
+from glmstat.information import DenseInformation
+from glmstat.likelihood.base import GLM
+from glmstat.matrix import Array
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["SCHEMA", "load", "save"]
+
+SCHEMA = 1  # raised when an older reader could not read the file
+KEY = "glmstat"
+_BLANK = "0" * 64
+_LARGEST_HEADER = 100_000_000  # bytes; the limit of the format itself
+_LARGEST_ARRAY = 10_000  # elements of a context array written into the header
+
+Tensors = Mapping[str, Any]
+
+
+def save(fit: Fit, path: str | PathLike[str], context: tuple[str, ...] = ()) -> None:
+    """Write a fit to one file, in one step; the words are those of `Fit.save`.
+
+    Raises
+    ------
+    FileError : something user-defined that `context` does not name.
+    """
+    from safetensors.numpy import save as serialise
+
+    spec = _spec(fit, context)
+    text = json.dumps({"checksum": _BLANK, "schema": SCHEMA, "spec": _finite(spec)}, allow_nan=False)
+    raw = serialise(_tensors(fit), metadata={KEY: text})
+    digest = hashlib.sha256(raw).hexdigest()
+    _replace(Path(path), raw.replace(_BLANK.encode(), digest.encode(), 1))
+
+
+def load(path: str | PathLike[str], *, context: Mapping[str, Any] | None = None) -> Fit:
+    """Return the fit that `Fit.save` wrote: it predicts the same bits and prints the same summary.
+
+    Nothing in the file is executed: the formula is read again by the safe evaluator.
+
+    Parameters
+    ----------
+    path : of the file.
+    context : what the file names but does not hold: user-defined families, links and functions, by name.
+
+    Raises
+    ------
+    FileError : a file that is damaged, foreign, or written by a newer version, or a name not in `context`.
+    """
+    raw = Path(path).read_bytes()
+    text = _header(raw, path)
+    try:
+        written = json.loads(text)
+        newer = written["schema"] > SCHEMA
+        checksum = str(written["checksum"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path) from error
+    if newer:
+        raise FileError(f"File written by a newer glmstat: {path}. Update glmstat to read it.")
+    if hashlib.sha256(raw.replace(checksum.encode(), _BLANK.encode(), 1)).hexdigest() != checksum:
+        raise _damaged(path)
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as deserialise
+
+    try:
+        return _fit(_restored(written["spec"]), deserialise(raw), dict(context or {}))
+    except GlmstatError:
+        raise
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: object) -> FileError:
+    return FileError(
+        f"File is damaged: {path}. Its checksum or contents are not what was saved; save the fit again."
+    )
+
+
+def _header(raw: bytes, path: object) -> str:
+    """The JSON text of the header, or an error for a file that is not ours."""
+    size = int.from_bytes(raw[:8], "little")
+    foreign = FileError(f"Not a file of glmstat, or a damaged one: {path}. load() reads what Fit.save wrote.")
+    if len(raw) < 8 or size > min(len(raw) - 8, _LARGEST_HEADER):
+        raise foreign
+    try:
+        return str(json.loads(raw[8 : 8 + size])["__metadata__"][KEY])
+    except (ValueError, KeyError, TypeError) as error:
+        raise foreign from error
+
+
+def _replace(path: Path, raw: bytes) -> None:
+    """Write beside the target, flush to disk, and put it in the target's place: all or nothing."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with beside.open("xb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _spec(fit: Fit, named: tuple[str, ...]) -> dict[str, Any]:
+    estimate, spec = fit.estimate, fit.spec
+    _check_context(spec.call["context"], named)
+    return {
+        "model": spec.call.model,
+        "arguments": {word: value for word, value in spec.call.json.items() if word != "context"},
+        "design": spec.design.to_json(),
+        "likelihood": _likelihood(spec.likelihood.family, named),
+        "library": spec.library,
+        "covariance": asdict(fit.covariance),
+        "notes": [[note.kind, note.text] for note in fit.notes],
+        "estimate": {
+            **{word: getattr(estimate, word) for word in _SCALARS},
+            "null": asdict(estimate.null),
+            "dispersion": asdict(estimate.dispersion),
+            "aliased": dict(estimate.aliased),
+            "convergence": asdict(estimate.convergence),
+        },
+    }
+
+
+_SCALARS = ("rows", "weight", "fingerprint", "loglik", "deviance", "pearson", "df_residual")
+
+
+def _likelihood(family: Family, named: tuple[str, ...]) -> dict[str, Any]:
+    """What `_family` reads back; refuses by name what is the user's own and not named."""
+    own = [part.name for part in (family.link, family) if part.user_defined]
+    if family.user_defined and not family.link.user_defined:
+        own = [family.name]
+    _refuse(own, named, "family or link")
+    return {"family": family.text, "link": family.link.text, "own": own}
+
+
+def _family(written: Mapping[str, Any], context: Mapping[str, Any]) -> Family:
+    for name in written["own"]:
+        _given(name, context)
+    family = context.get(written["family"], written["family"])
+    return as_family(
+        family, None if isinstance(family, Family) else context.get(written["link"], written["link"])
+    )
+
+
+def _given(name: str, context: Mapping[str, Any]) -> Any:
+    if name not in context:
+        raise FileError(
+            f"The file needs '{name}', which it cannot hold. Give load(path, context={{'{name}': ...}})."
+        )
+    return context[name]
+
+
+def _check_context(context: Mapping[str, Any] | None, named: tuple[str, ...]) -> None:
+    """Refuse what is no number, word or small array: the file holds no code and no rows."""
+    for name, value in (context or {}).items():
+        if callable(value) or np.size(value) > _LARGEST_ARRAY:
+            _refuse([name], named, "context entry")
+
+
+def _refuse(names: list[str], named: tuple[str, ...], what: str) -> None:
+    for name in names:
+        if name not in named:
+            raise FileError(
+                f"A file cannot hold a user-defined {what}: '{name}'. Name it in save(path, "
+                f"context=('{name}',)) and give it to load(path, context={{'{name}': ...}})."
+            )
+
+
+def _tensors(fit: Fit) -> dict[str, Any]:
+    from glmstat.inference.covariance import covariance_root
+    from glmstat.inference.estimable import null_space
+    from glmstat.inference.predict import centre
+
+    estimate, information = fit.estimate, fit.estimate.information
+    covariance_root(fit)
+    if fit.frame is not None:
+        centre(fit)
+        if estimate.aliased:
+            null_space(fit)
+    arrays = {
+        "theta": estimate.theta,
+        "directions": np.array(estimate.directions).reshape(-1, len(estimate.theta)),
+        "root": information.root,
+        "transform": information.transform,
+        "slots": information.slots.astype(np.int64),
+        **{f"kept {name}": values for name, values in fit.kept.items()},
+    }
+    return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+
+
+def _fit(written: Mapping[str, Any], tensors: Tensors, given: dict[str, Any]) -> Fit:
+    arguments = {word: _argument(value) for word, value in written["arguments"].items()}
+    family, design = _family(written["likelihood"], given), _design(written["design"], given)
+    arguments |= {
+        "context": dict(design.context) or None,
+        "family": family,
+        "link": family.link,
+        "vcov": Covariance(**written["arguments"]["vcov"])
+        if isinstance(arguments["vcov"], dict)
+        else arguments["vcov"],
+        "control": Control(**written["arguments"]["control"]),
+        "allow_python": False,
+    }
+    spec = Spec(
+        Call(written["model"], arguments), design, GLM(family), arguments["control"], written["library"]
+    )
+    kept = {
+        name.removeprefix("kept "): values for name, values in tensors.items() if name.startswith("kept ")
+    }
+    for values in tensors.values():
+        values.flags.writeable = False
+    notes = tuple(Note(*note) for note in written["notes"])
+    estimate = _estimate(written["estimate"], tensors, len(design.columns))
+    return Fit(spec, estimate, Covariance(**written["covariance"]), notes, None, kept)
+
+
+def _design(written: Mapping[str, Any], given: Mapping[str, Any]) -> Design:
+    try:
+        return Design.from_json(written, context=given)
+    except ArgumentError as error:
+        raise FileError(str(error)) from error
+
+
+def _argument(value: Any) -> Any:
+    return NotKept() if isinstance(value, dict) and set(value) == {"array"} else value
+
+
+def _estimate(written: Mapping[str, Any], tensors: Tensors, size: int) -> Estimate:
+    theta, slots = tensors["theta"], tensors["slots"]
+    directions, root, transform = tensors["directions"], tensors["root"], tensors["transform"]
+    _expect(theta, (size,))
+    _expect(directions, (len(directions), size))
+    _expect(root, (len(root), len(root)))
+    _expect(transform, (len(slots), len(root)))
+    _expect(slots, (len(slots),), "i")
+    if len(slots) and not (slots.min() >= 0 and slots.max() < size):
+        raise ValueError("slots out of range")
+    end = written["convergence"]
+    convergence = Convergence(
+        **{
+            **end,
+            "trace": tuple(Pass(**step) for step in end["trace"]),
+            "notes": tuple(end["notes"]),
+            "bound_rows": _separated(end["bound_rows"]),
+            "separated_rows": _separated(end["separated_rows"]),
+        }
+    )
+    return Estimate(
+        theta=theta,
+        directions=tuple(directions),
+        information=DenseInformation(root, transform, slots.astype(np.intp), size),
+        **{word: written[word] for word in _SCALARS},
+        null=Null(**written["null"]),
+        dispersion=Dispersion(**written["dispersion"]),
+        aliased=written["aliased"],
+        convergence=convergence,
+    )
+
+
+def _separated(written: Mapping[str, Any] | None) -> Separated | None:
+    return None if written is None else Separated(tuple(written["rows"]), written["count"])
+
+
+def _expect(array: Array, shape: tuple[int, ...], kind: str = "f") -> None:
+    if array.shape != shape or array.dtype.kind != kind or array.dtype.itemsize != 8:
+        raise ValueError(f"array {array.shape} {array.dtype} where {shape} was expected")
+
+
+def _finite(value: Any) -> Any:
+    """The same with NaN and infinities as words, which JSON lacks."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return {"float": str(value)} if isinstance(value, float) and not isfinite(value) else value
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"float"}:
+            return float(value["float"])
+        return {key: _restored(entry) for key, entry in value.items()}
+    return [_restored(entry) for entry in value] if isinstance(value, list) else value

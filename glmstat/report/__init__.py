@@ -1,0 +1,1 @@
+"""Fits as words, tables and files."""

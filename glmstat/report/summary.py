@@ -1,0 +1,280 @@
+"""The printed result: one table of coefficients with what one needs to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from math import isfinite, isnan
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from glmstat.errors import ComparisonError
+from glmstat.estimate import Dispersion
+from glmstat.inference.covariance import label
+from glmstat.inference.interval import Wald, reference, wald
+from glmstat.report.number import coefficient_texts, common_decimals, figure, p_text, statistic_text
+from glmstat.verdict import headline
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["Summary", "summary", "title"]
+
+WIDTH = 80
+TITLE_WIDTH = 73
+COLUMNS = Wald._fields
+SHOWN_APART = ("event", "missing", "aliased")  # notes that have a line of their own
+ROLE_WORDS = ("offset", "exposure", "weights", "freq_weights", "sampling_weights", "subset")
+ESTIMATORS = {
+    "fixed": "fixed",
+    "given": "given",
+    "pearson": "Pearson",
+    "deviance": "deviance / df",
+    "ml": "maximum likelihood",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """A fit in print. `str` gives text of at most 80 columns, notebooks show the same as a table.
+
+    Parameters
+    ----------
+    fit : what is shown, with the covariance to show.
+    level : coverage of the intervals.
+    table : estimates, standard errors, tests and intervals, arrays (p,).
+    head, foot : the lines above and below the table.
+    """
+
+    fit: Fit
+    level: float
+    table: Wald
+    head: tuple[str, ...]
+    foot: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [*self.head, "", *_table_lines(self.fit, self.table), "", *self.foot]
+        return "\n".join(line if line.isprintable() else _printable(line) for line in lines)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        cells = _cells(self.fit, self.table)
+        header = "".join(f"<th>{name}</th>" for name in ("", *COLUMNS))
+        rows = "".join(f"<tr><th>{escape(row[0])}</th>{_html_cells(row[1:])}</tr>" for row in cells)
+        head, foot = (_html_lines(lines) for lines in (self.head, self.foot))
+        return f"<div>{head}<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>{foot}</div>"
+
+    def to_frame(self) -> Any:
+        """Return the table of coefficients in the caller's library.
+
+        Returns
+        -------
+        Table with columns estimate, std_error, statistic, p_value, conf_low, conf_high; the terms are the
+        index in pandas and a column `term` elsewhere.
+        """
+        return self.fit.by_term(self.table._asdict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything that is printed as JSON values: NaN as None, infinities as "inf", "-inf"."""
+        fit, end = self.fit, self.fit.estimate.convergence
+        rows = [[_json(float(value)) for value in row] for row in zip(*self.table, strict=True)]
+        return {
+            "formula": fit.formula,
+            "family": fit.spec.likelihood.family.text,
+            "link": fit.spec.likelihood.family.link.text,
+            "coefficients": [
+                {"term": name, **dict(zip(COLUMNS, row, strict=True))}
+                for name, row in zip(fit.columns, rows, strict=True)
+            ],
+            "level": self.level,
+            "vcov": label(fit.covariance),
+            "reference": reference(fit),
+            **{word: _json(getattr(fit, word)) for word in ("nobs", "df_residual", "df_null")},
+            **{
+                word: _json(getattr(fit, word))
+                for word in ("deviance", "null_deviance", "pearson", "dispersion")
+            },
+            "dispersion_estimator": fit.estimate.dispersion.estimator,
+            **_likelihood_facts(fit),
+            "status": end.status,
+            "iterations": end.iterations,
+            "warnings": list(headline(fit.estimate, fit.columns)),
+            "notes": [note.text for note in fit.notes],
+        }
+
+
+def summary(fit: Fit, level: float = 0.95) -> Summary:
+    """Return a fit in print, with the covariance it carries.
+
+    Parameters
+    ----------
+    level : coverage of the intervals.
+    """
+    return Summary(fit, level, wald(fit, level), tuple(_head(fit)), tuple(_foot(fit, level)))
+
+
+def title(fit: Fit) -> tuple[str, ...]:
+    """Return the first lines of a summary: family, link, rows, coefficients; the formula."""
+    family = fit.spec.likelihood.family
+    left = f"{family.title}, {family.link.text.replace('_', ' ')} link"
+    right = f"{_count(fit.nobs, 'row')} · {_count(len(fit.columns), 'coefficient')}"
+    space = TITLE_WIDTH - len(left) - len(right)
+    first = (left + " " * space + right,) if space > 1 else (left, right)
+    return (*first, *_wrapped(" ".join(fit.formula.split())))
+
+
+def _head(fit: Fit) -> Iterator[str]:
+    for text in headline(fit.estimate, fit.columns):
+        yield from _wrapped(text)
+    yield from title(fit)
+    design, call = fit.spec.design, fit.spec.call
+    if design.modelled:
+        yield from _wrapped(f"modelled: {design.modelled}")
+    if design.schema.missing.dropped:
+        yield from _wrapped(design.schema.missing.text)
+    used = [f"{word}: {_role(call[word])}" for word in ROLE_WORDS if call[word] is not None]
+    if used:
+        yield from _wrapped(" · ".join(used))
+
+
+def _foot(fit: Fit, level: float) -> Iterator[str]:
+    estimate = fit.estimate
+    yield from _wrapped(
+        f"vcov: {label(fit.covariance)} · intervals: {100 * level:g} % Wald, {_reference(fit)}"
+    )
+    yield from _wrapped(
+        f"deviance {figure(fit.deviance)} on {fit.df_residual} df · null {figure(fit.null_deviance)} "
+        f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
+    )
+    yield from _wrapped(f"{_likelihood(fit)} · {_count(estimate.convergence.iterations, 'iteration')}")
+    references = fit.spec.design.references.items()
+    if references:
+        yield from _wrapped(" · ".join(f"{text}: reference level {level}" for text, level in references))
+    for note in fit.notes:
+        if note.kind not in SHOWN_APART:
+            yield from _wrapped(note.text)
+
+
+def _reference(fit: Fit) -> str:
+    tests = reference(fit)
+    normal = fit.convention.wald_quantile == "normal" and tests != "z"
+    return f"z; tests: {tests}" if normal else tests
+
+
+def _dispersion(dispersion: Dispersion) -> str:
+    value = "1" if dispersion.estimator == "fixed" else figure(dispersion.value)
+    return f"{value} ({ESTIMATORS[dispersion.estimator]})"
+
+
+def _likelihood(fit: Fit) -> str:
+    try:
+        loglik = fit.loglik
+    except ComparisonError as error:
+        return str(error).partition(": ")[0].replace("loglik is", "loglik, AIC and BIC are")
+    if isnan(loglik):
+        return "no likelihood: loglik, AIC and BIC are not defined"
+    counted = f"{fit.parameters} parameters" + (", dispersion counted" if _counts_dispersion(fit) else "")
+    return f"loglik {figure(loglik)} · AIC {figure(fit.aic)} ({counted}) · BIC {figure(fit.bic)}"
+
+
+def _counts_dispersion(fit: Fit) -> bool:
+    return bool(fit.spec.likelihood.family.counts_dispersion)
+
+
+def _likelihood_facts(fit: Fit) -> dict[str, Any]:
+    try:
+        return {word: _json(getattr(fit, word)) for word in ("loglik", "aic", "bic")}
+    except ComparisonError:
+        return dict.fromkeys(("loglik", "aic", "bic"))
+
+
+def _cells(fit: Fit, table: Wald) -> list[tuple[str, ...]]:
+    """Name and six texts for each coefficient; an aliased one has its reason in the place of them."""
+    rows = zip(fit.columns, *(column.tolist() for column in table), strict=True)
+    aliased = fit.estimate.aliased
+    decimals = common_decimals(table.std_error.tolist())
+    return [
+        (name, "aliased", aliased[name]) if name in aliased else (name, *_numbers(decimals, *numbers))
+        for name, *numbers in rows
+    ]
+
+
+def _numbers(decimals: int | None, *row: float) -> tuple[str, ...]:
+    estimate, std_error, statistic, p_value, low, high = row
+    if isnan(std_error):
+        return (*coefficient_texts((estimate,), std_error), "NaN", "", "", "", "")
+    first, second, fifth, sixth = coefficient_texts((estimate, std_error, low, high), std_error, decimals)
+    return first, second, statistic_text(statistic), p_text(p_value), fifth, sixth
+
+
+def _table_lines(fit: Fit, table: Wald) -> Iterator[str]:
+    cells = _cells(fit, table)
+    whole = [row for row in cells if len(row) == 1 + len(COLUMNS)]
+    widths = [
+        max(len(name), *(len(row[k + 1]) for row in whole)) if whole else len(name)
+        for k, name in enumerate(COLUMNS)
+    ]
+    room = WIDTH - sum(widths) - 2 * len(widths)
+    margin = max((len(row[0]) for row in cells if len(row[0]) <= room), default=0)
+    yield _row("", COLUMNS, widths, margin)
+    for name, *texts in cells:
+        if len(name) > margin:
+            yield name if len(name) <= WIDTH else name[: WIDTH - 1] + "…"
+            name = ""
+        if len(texts) == len(COLUMNS):
+            yield _row(name, texts, widths, margin)
+        else:
+            yield f"{name:<{margin}}  {texts[0]:>{widths[0]}}  {texts[1]}"[:WIDTH]
+
+
+def _row(name: str, texts: Any, widths: list[int], margin: int) -> str:
+    line = f"{name:<{margin}}" + "".join(
+        f"  {text:>{width}}" for text, width in zip(texts, widths, strict=True)
+    )
+    return line.rstrip()
+
+
+def _wrapped(text: str) -> list[str]:
+    """Lines of at most 80 columns, broken between facts if possible, else between words."""
+    if len(text) <= WIDTH:
+        return [text]
+    lines: list[str] = []
+    for fact in text.split(" · "):
+        if lines and len(lines[-1]) + 3 + len(fact) <= WIDTH:
+            lines[-1] += f" · {fact}"
+        else:
+            lines.append(fact)
+    return [
+        piece for line in lines for piece in wrap(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+    ]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def _role(value: Any) -> str:
+    return value if isinstance(value, str) else "an array"
+
+
+def _printable(line: str) -> str:
+    return "".join(letter if letter.isprintable() else "�" for letter in line)
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        return None if isnan(value) else "inf" if value > 0 else "-inf"
+    return value
+
+
+def _html_cells(texts: tuple[str, ...]) -> str:
+    if len(texts) == len(COLUMNS):
+        return "".join(f"<td>{escape(text)}</td>" for text in texts)
+    return f'<td>{escape(texts[0])}</td><td colspan="{len(COLUMNS) - 1}">{escape(texts[1])}</td>'
+
+
+def _html_lines(lines: tuple[str, ...]) -> str:
+    return "".join(f"<div>{escape(line)}</div>" for line in lines)

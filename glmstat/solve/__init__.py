@@ -1,0 +1,1 @@
+"""From sums over blocks to an estimate."""

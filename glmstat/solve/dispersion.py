@@ -1,0 +1,97 @@
+"""The dispersion and the log-likelihood at an estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+from glmstat.compute import Counts, Facts
+from glmstat.errors import ArgumentError
+from glmstat.estimate import Dispersion
+from glmstat.matrix import Array, Block
+from glmstat.workspace import Workspace
+
+__all__ = ["choose_dispersion", "log_likelihood"]
+
+Estimator = Literal["pearson", "deviance", "ml"]
+
+
+def choose_dispersion(
+    workspace: Workspace,
+    gamma: Array,
+    facts: Facts,
+    counts: Counts,
+    df_residual: int,
+    asked: Estimator | float | None,
+) -> Dispersion:
+    """Return the dispersion: 1 where the family fixes it, else Pearson's, or what was asked for."""
+    fixed = workspace.likelihood.family.dispersion
+    if asked is None:
+        asked = "pearson" if fixed is None else None
+        if asked is None:
+            return Dispersion(float(fixed or 1.0), "fixed")
+    if not isinstance(asked, str):
+        return Dispersion(_positive(asked), "given")
+    if asked == "ml":
+        return Dispersion(_most_likely(workspace, facts, counts), "ml")
+    if asked not in ("pearson", "deviance"):
+        raise ArgumentError(f"Unknown dispersion: {asked!r}. Known: pearson, deviance, ml, or a number > 0.")
+    total = facts.pearson if asked == "pearson" else facts.deviance
+    return Dispersion(total / df_residual if df_residual > 0 else np.nan, asked)
+
+
+def _positive(value: float) -> float:
+    number = float(value)
+    if not (np.isfinite(number) and number > 0):
+        raise ArgumentError(f"dispersion must be > 0: {value!r}. Known words: pearson, deviance, ml.")
+    return number
+
+
+def log_likelihood(workspace: Workspace, gamma: Array, facts: Facts, counts: Counts) -> float:
+    """Return the log-likelihood, constants included, or NaN where the family has none.
+
+    An estimated dispersion is replaced by the one that R's AIC plugs in.
+    """
+    family = workspace.likelihood.family
+    if not family.has_likelihood:
+        return float("nan")
+    phi = 1.0
+    if family.dispersion is None:
+        phi = family.loglik_dispersion(facts.deviance, counts.rows, counts.weight)
+    return _loglik_at(workspace, facts.deviance, phi)
+
+
+def _loglik_at(workspace: Workspace, deviance: float, phi: float) -> float:
+    with np.errstate(all="ignore"):
+        saturated = workspace.frame.reduce(_saturated(workspace, phi))
+        return float(saturated - deviance / (2.0 * phi)) if phi > 0 else float("inf")
+
+
+def _saturated(workspace: Workspace, phi: float) -> Callable[[Block], float]:
+    def kernel(block: Block) -> float:
+        rows = workspace.likelihood.saturated(block.y, block.weights, phi)
+        if block.frequency is not None:
+            rows = rows * block.frequency
+        used = block.total > 0
+        return float(rows.sum() if used.all() else rows[used].sum())
+
+    return kernel
+
+
+def _most_likely(workspace: Workspace, facts: Facts, counts: Counts) -> float:
+    """Phi that maximises the likelihood at the estimate."""
+    from scipy.optimize import minimize_scalar
+
+    if not workspace.likelihood.family.has_likelihood:
+        raise ArgumentError(
+            f"dispersion='ml' needs a likelihood: {workspace.likelihood.family.name} has none. Use 'pearson'."
+        )
+    guess = np.log(facts.deviance / counts.weight) if facts.deviance > 0 else -30.0
+    found = minimize_scalar(
+        lambda log_phi: -_loglik_at(workspace, facts.deviance, float(np.exp(log_phi))),
+        bracket=(guess - 1.0, guess + 1.0),
+        options={"xtol": 1e-12},
+    )
+    return float(np.exp(found.x))

@@ -1,0 +1,296 @@
+"""One call from a model frame to an estimate: `fit_estimate`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from glmstat.compute import Counts, Facts
+from glmstat.control import Control
+from glmstat.data.reduce import single_blas_thread
+from glmstat.errors import ArgumentError
+from glmstat.estimate import Convergence, Estimate, Null, Status
+from glmstat.frame import ModelFrame
+from glmstat.information import DenseInformation
+from glmstat.likelihood.base import GLM
+from glmstat.matrix import Array, Block
+from glmstat.solve.dispersion import choose_dispersion, log_likelihood
+from glmstat.solve.linear import factor
+from glmstat.solve.maximum import Maximum, maximise
+from glmstat.solve.newton import perfect_deviance
+from glmstat.solve.null import null_intercept
+from glmstat.solve.rank import Rank, full_rank, settle_rank
+from glmstat.solve.refine import refine_linear
+from glmstat.solve.scaling import open_workspace
+from glmstat.solve.subsample import subsample_start
+from glmstat.solve.start import Start, inside, null_start, start_at, starting_points, weighted_start
+from glmstat.workspace import Workspace
+
+__all__ = ["fit_estimate"]
+
+UNTHREADED = 10_000  # cells below which BLAS starts no threads of its own
+
+
+def fit_estimate(
+    frame: ModelFrame,
+    likelihood: GLM,
+    *,
+    start: Array | None = None,
+    control: Control | None = None,
+    dispersion: Literal["pearson", "deviance", "ml"] | float | None = None,
+) -> Estimate:
+    """Return the maximum likelihood estimate of a model frame.
+
+    Parameters
+    ----------
+    start : coefficients (p,) to start from; None starts from the family's rule.
+    dispersion : estimator or value; None is 1 where the family says so and Pearson's otherwise.
+
+    Raises
+    ------
+    DomainError : no coefficients keep every mean inside its domain.
+    ArgumentError : `start` of another length or outside the domain.
+    """
+    if frame.rows * len(frame.design.columns) < UNTHREADED:
+        return _fit(frame, likelihood, start, control or Control(), dispersion)
+    with single_blas_thread():
+        return _fit(frame, likelihood, start, control or Control(), dispersion)
+
+
+def _fit(
+    frame: ModelFrame,
+    likelihood: GLM,
+    start: Array | None,
+    control: Control,
+    dispersion: Literal["pearson", "deviance", "ml"] | float | None,
+) -> Estimate:
+    whole = open_workspace(frame, likelihood)
+    counts = whole.counts()
+    intercept = null_intercept(whole, counts, has_offset=frame.design.has_offset)
+    workspace, rank, points = _begin(whole, frame, intercept, start, control)
+    null = null_start(workspace, _clipped(workspace, intercept))
+    maximum = maximise(workspace, points, null, control, counts)
+    return _estimate(frame, workspace, rank, maximum, counts, intercept, dispersion)
+
+
+def _begin(
+    whole: Workspace, frame: ModelFrame, intercept: float, start: Array | None, control: Control
+) -> tuple[Workspace, Rank, list[Start]]:
+    """The workspace of the columns that are not aliased, and where its ascent starts."""
+    everything = Rank(np.arange(whole.size))
+    sampled = subsample_start(whole, frame, control) if start is None else None
+    if sampled is not None:
+        points = starting_points(whole, sampled, _usable_null(whole, intercept))
+        information = None if points[0].sums is None else points[0].sums.information
+        if information is not None and full_rank(information):
+            return whole, everything, points
+    first = whole.start_pass()
+    workspace, rank = whole, everything
+    assert first.expected is not None
+    if not full_rank(first.expected):
+        rank = settle_rank(whole, frame.design.columns)
+        if len(rank.kept) < whole.size:
+            workspace = whole.kept(rank.kept)
+            first = workspace.start_pass()
+    if start is not None:
+        return workspace, rank, [_given(workspace, start, rank)]
+    return workspace, rank, starting_points(workspace, weighted_start(first), _usable_null(workspace, intercept))
+
+
+def _usable_null(workspace: Workspace, intercept: float) -> Array | None:
+    null = null_start(workspace, _clipped(workspace, intercept))
+    return null if null is not None and inside(workspace, null) else None
+
+
+def _clipped(workspace: Workspace, intercept: float) -> float:
+    """The null intercept moved inside the domain where the mean lies on its edge or beyond."""
+    likelihood = workspace.likelihood
+    if likelihood.bounded and likelihood.family.name == "binomial" and likelihood.family.link.name == "log":
+        highest = workspace.frame.reduce(_Highest.of).offset
+        return min(intercept, -highest - 0.1)
+    return intercept
+
+
+class _Highest:
+    """Largest offset."""
+
+    def __init__(self, offset: float) -> None:
+        self.offset = offset
+
+    @classmethod
+    def of(cls, block: Block) -> _Highest:
+        return cls(float(block.offset.max(initial=-np.inf)))
+
+    def __add__(self, other: _Highest) -> _Highest:
+        return _Highest(max(self.offset, other.offset))
+
+
+def _given(workspace: Workspace, start: Array, rank: Rank) -> Start:
+    """The point that the user gave."""
+    given = np.asarray(start, dtype=np.float64)
+    if given.shape != (workspace.width,) or not np.isfinite(given[rank.kept]).all():
+        raise ArgumentError(
+            f"start must be {workspace.width} finite numbers, one per coefficient: got shape {given.shape}."
+        )
+    point = start_at(workspace, workspace.to_gamma(given[rank.kept]))
+    if point.sums is None:
+        raise ArgumentError("start gives a mean outside the domain of the family. Leave start= out.")
+    return point
+
+
+def _estimate(
+    frame: ModelFrame,
+    workspace: Workspace,
+    rank: Rank,
+    maximum: Maximum,
+    counts: Counts,
+    intercept: float,
+    dispersion: Literal["pearson", "deviance", "ml"] | float | None,
+) -> Estimate:
+    final, gamma = maximum.ascent.workspace, maximum.ascent.gamma
+    beta = final.transform @ gamma
+    if _linear(final) and frame.small and maximum.interior is None and final.size:
+        beta = refine_linear(final, beta, qr=maximum.ascent.qr)
+        gamma = final.to_gamma(beta)
+    facts, null = _facts(frame, final, gamma, intercept)
+    df_residual = counts.rows - workspace.size
+    slots = final.columns
+    theta = np.full(workspace.width, np.nan)
+    theta[workspace.columns] = 0.0
+    theta[slots] = beta
+    perfect = facts.pearson <= perfect_deviance(final, counts)
+    chosen = choose_dispersion(final, gamma, facts, counts, df_residual, dispersion)
+    theta.flags.writeable = False
+    return Estimate(
+        theta=theta,
+        directions=maximum.directions,
+        rows=counts.rows,
+        weight=counts.weight,
+        fingerprint=frame.fingerprint,
+        information=_information(final, gamma, maximum, workspace.width),
+        loglik=log_likelihood(final, gamma, facts, counts),
+        deviance=facts.deviance,
+        null=null,
+        pearson=facts.pearson,
+        dispersion=chosen,
+        aliased={
+            frame.design.columns[int(workspace_place)]: why for workspace_place, why in rank.reasons.items()
+        },
+        convergence=_convergence(maximum, rank, perfect, facts),
+        df_residual=df_residual,
+    )
+
+
+def _linear(workspace: Workspace) -> bool:
+    family = workspace.likelihood.family
+    return family.power == 0 and family.link.name == "identity"
+
+
+def _facts(frame: ModelFrame, final: Workspace, gamma: Array, intercept: float) -> tuple[Facts, Null]:
+    has_intercept = frame.design.intercept is not None
+    at = intercept if has_intercept else 0.0
+    facts = final.facts(gamma, at if np.isfinite(at) else None)
+    rows = final.counts().rows if not final.directions else None
+    total = Workspace.counts(_without_directions(final)).rows if rows is None else rows
+    deviance = facts.null if np.isfinite(at) else 0.0
+    return facts, Null(deviance, total - int(has_intercept))
+
+
+def _without_directions(workspace: Workspace) -> Workspace:
+    from dataclasses import replace
+
+    return replace(workspace, directions=())
+
+
+def _information(final: Workspace, gamma: Array, maximum: Maximum, width: int) -> DenseInformation:
+    transform, root = final.transform, None
+    interior = maximum.interior
+    if interior is not None and interior.active.count and final.size:
+        loose = _null_space(interior.held)
+        expected = final.pass_(gamma, "expected").expected
+        found = None if expected is None else factor(loose.T @ expected @ loose)
+        root = np.zeros((0, 0)) if found is None else found.root
+        transform = _without_held(transform, loose) if found is not None else transform[:, :0]
+    elif maximum.ascent.qr:
+        root = final.triangle(gamma, "expected")[:-1, :-1]
+    else:
+        expected = final.pass_(gamma, "expected").expected
+        found = None if expected is None else factor(expected)
+        root = None if found is None else found.root
+    if root is None:
+        root = np.full((final.size, final.size), np.nan)
+    return DenseInformation(root, transform, final.columns, width)
+
+
+def _without_held(transform: Array, loose: Array) -> Array:
+    """The transform of the loose directions; NaN for coefficients that none of them moves."""
+    moving = transform @ loose
+    size = np.linalg.norm(moving, axis=1)
+    return np.where((size > 1e-9 * np.linalg.norm(transform, axis=1))[:, None], moving, np.nan)
+
+
+def _null_space(held: Array) -> Array:
+    """Orthonormal directions that move no held row."""
+    norms = np.linalg.norm(held, axis=1, keepdims=True)
+    _, values, vectors = np.linalg.svd(held / np.where(norms > 0, norms, 1.0))
+    rank = int(np.sum(values > 1e-9 * values.max(initial=1.0)))
+    return vectors[rank:].T
+
+
+def _convergence(maximum: Maximum, rank: Rank, perfect: bool, facts: Facts) -> Convergence:
+    ascent = maximum.ascent
+    status, reason = _status(maximum, perfect)
+    notes = list(rank.notes)
+    if status == "converged" and ascent.floor:
+        notes.append(f"coefficients accurate to {ascent.decrement:.0e} standard errors (rounding)")
+    if maximum.several is not None:
+        low, high = sorted(-2.0 * value for value in maximum.several)
+        notes.append(
+            f"the likelihood has several maxima: deviances differ by {high - low:.6g}; the better is reported"
+        )
+    deviances = [step.deviance for step in ascent.trace[-1:]]
+    change = abs(deviances[0] - facts.deviance) / (0.1 + abs(facts.deviance)) if deviances else 0.0
+    verdict = "separated" if maximum.directions else "undecided" if maximum.undecided else ascent.certified
+    return Convergence(
+        status=status,
+        reason=reason,
+        separation=verdict,
+        decrement=ascent.decrement,
+        iterations=ascent.iterations,
+        halvings=ascent.halvings,
+        r_criterion=change,
+        trace=ascent.trace,
+        notes=tuple(notes),
+        bound_rows=maximum.interior.active
+        if maximum.interior is not None and maximum.interior.active.count
+        else None,
+        separated_rows=maximum.separated,
+    )
+
+
+def _status(maximum: Maximum, perfect: bool) -> tuple[Status, str]:
+    ascent, interior = maximum.ascent, maximum.interior
+    if maximum.directions:
+        done = ascent.ending == "converged" or ascent.workspace.size == 0
+        return ("separated", "") if done else ("not converged", _why(maximum))
+    if interior is not None:
+        if interior.settled and interior.active.count:
+            return "boundary", ""
+        return "not converged", "the interior point method did not close its gap"
+    if perfect:
+        return "perfect fit", ""
+    return ("converged", "") if ascent.ending == "converged" else ("not converged", _why(maximum))
+
+
+def _why(maximum: Maximum) -> str:
+    ascent = maximum.ascent
+    words = {
+        "iterations": f"{ascent.iterations} iterations",
+        "stuck": f"stuck: no step raises the likelihood, decrement {ascent.decrement:.1e}",
+        "growing": f"the linear predictor of row {ascent.row} is still growing",
+        "singular": "the information became singular",
+        "ask": "separation is not excluded",
+        "edge": "a mean reached the edge of its domain",
+    }
+    return words[ascent.ending]

@@ -1,0 +1,73 @@
+"""Dense solves of the size of the coefficients: equilibrated Cholesky, with its condition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glmstat.matrix import Array
+from glmstat.triangular import cholesky, cholesky_solve, reciprocal_condition, triangular_inverse
+
+__all__ = ["Factored", "factor", "positive_direction"]
+
+
+@dataclass(frozen=True, eq=False)
+class Factored:
+    """Upper triangular `root` with root'root = J, and the reciprocal condition of the equilibrated J."""
+
+    root: Array
+    rcond: float
+
+    def solve(self, score: Array) -> Array:
+        """Return J⁻¹ score."""
+        if not len(score):
+            return score.copy()
+        return cholesky_solve(self.root, score)
+
+
+def factor(information: Array) -> Factored | None:
+    """Return the Cholesky factor of J, scaled to a unit diagonal on the way; None if J has none."""
+    if not len(information):
+        return Factored(np.zeros((0, 0)), 1.0)
+    diagonal = information.diagonal()
+    if not (diagonal.min() > 0 and np.isfinite(information.sum())):
+        return None
+    size = np.sqrt(diagonal)
+    scaled = information / size / size[:, None]
+    root = cholesky(scaled)
+    if root is None:
+        return None
+    return Factored(root * size, reciprocal_condition(root, float(np.abs(scaled).sum(axis=0).max())))
+
+
+def positive_direction(expected: Array, observed: Array, score: Array) -> tuple[Array, str] | None:
+    """Return an ascent direction and its name, or None where neither information has a factor.
+
+    The step of the observed information where that is positive definite and the step not twice as long
+    as Fisher's; else the step of its spectrum made positive in Fisher's metric.
+
+    Source: the saddle-free modification of Dauphin et al. (2014), with the expected information as metric.
+    """
+    fisher = factor(expected)
+    if fisher is None:
+        newton = factor(observed)
+        return None if newton is None else (newton.solve(score), "observed")
+    newton = factor(observed)
+    if newton is not None:
+        step, scoring = newton.solve(score), fisher.solve(score)
+        if _norm(fisher, step) < 2.0 * _norm(fisher, scoring):
+            return step, "observed"
+    return _modified(fisher, observed, score), "modified"
+
+
+def _norm(metric: Factored, step: Array) -> float:
+    return float(np.linalg.norm(metric.root @ step))
+
+
+def _modified(fisher: Factored, observed: Array, score: Array) -> Array:
+    inverse = triangular_inverse(fisher.root)
+    assert inverse is not None
+    values, vectors = np.linalg.eigh(inverse.T @ observed @ inverse)
+    values = np.maximum(np.abs(values), 0.05)
+    return inverse @ (vectors @ ((vectors.T @ (inverse.T @ score)) / values))

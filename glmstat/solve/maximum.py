@@ -1,0 +1,219 @@
+"""From a workspace to its maximum: starts, ascent, separation, the edge of the domain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from glmstat.compute import Counts
+from glmstat.control import Control
+from glmstat.estimate import Separated
+from glmstat.matrix import Array, Block, IntArray
+from glmstat.solve.constrained import Interior, climb_inside
+from glmstat.solve.newton import Ascent, Verdict, ascend
+from glmstat.solve.rank import settle_rank
+from glmstat.solve.separation import Undecided, separating_direction
+from glmstat.solve.start import Start, inside, start_at, weighted_start
+from glmstat.workspace import Workspace, moved
+
+__all__ = ["Maximum", "maximise"]
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """The maximum that was found and what is known of it.
+
+    `directions` (p,) belong to all columns of the design; `places` tells which columns of the first
+    workspace the final ascent used.
+    """
+
+    ascent: Ascent
+    places: IntArray
+    directions: tuple[Array, ...] = ()
+    separated: Separated | None = None
+    interior: Interior | None = None
+    undecided: bool = False
+    several: tuple[float, float] | None = None
+
+
+def maximise(
+    workspace: Workspace, points: list[Start], null: Array | None, control: Control, counts: Counts
+) -> Maximum:
+    """Return the maximum of the likelihood, from the best of the starting points.
+
+    Parameters
+    ----------
+    points : where to start; two where the likelihood may have several maxima.
+    null : coefficients of the null model, well inside the domain, for the interior point method.
+    """
+    found = _from(workspace, points[0], null, control, counts)
+    if len(points) == 1 or found.directions:
+        return found
+    other = _from(workspace, points[1], null, control, counts)
+    return _better(found, other)
+
+
+def _better(found: Maximum, other: Maximum) -> Maximum:
+    gap = other.ascent.objective - found.ascent.objective
+    best = (
+        other
+        if (gap > 0 and _rank_of(other) >= _rank_of(found)) or _rank_of(other) > _rank_of(found)
+        else found
+    )
+    both = found.ascent.ending == other.ascent.ending == "converged"
+    if both and abs(gap) > 1e-6 * (1.0 + abs(found.ascent.objective)):
+        return replace(best, several=(found.ascent.objective, other.ascent.objective))
+    return best
+
+
+def _rank_of(found: Maximum) -> int:
+    return int(found.ascent.ending == "converged" or found.interior is not None)
+
+
+def _from(
+    workspace: Workspace, point: Start, null: Array | None, control: Control, counts: Counts
+) -> Maximum:
+    verdict: Verdict = "undecided" if _has_cone(workspace) else "not needed"
+    ascent = ascend(workspace, point, control, counts, verdict)
+    if ascent.certified == "undecided" and ascent.ending not in ("converged", "growing"):
+        return _after_verdict(workspace, ascent, null, control, counts)
+    return _at_edge(workspace, ascent, null, control, counts)
+
+
+def _has_cone(workspace: Workspace) -> bool:
+    return workspace.size > 0 and workspace.likelihood.cone(np.ones(1), np.ones(1)) is not None
+
+
+def _after_verdict(
+    workspace: Workspace, ascent: Ascent, null: Array | None, control: Control, counts: Counts
+) -> Maximum:
+    """Ask the linear programme; go on with the rows that no recession direction moves."""
+    directions: list[Array] = []
+    places = np.arange(workspace.size)
+    current, undecided = workspace, False
+    while True:
+        try:
+            direction = separating_direction(current) if current.size else None
+        except Undecided:
+            direction, undecided = None, True
+        if direction is None:
+            break
+        whole = np.zeros(workspace.width)
+        whole[current.columns] = direction
+        directions.append(whole)
+        places = _still_estimable(replace(workspace, directions=tuple(directions)))
+        current = replace(workspace, directions=tuple(directions)).kept(places)
+    start = _resume(workspace, ascent, current, bool(directions))
+    verdict: Verdict = "undecided" if undecided else "finite"
+    final = ascend(current, start, control, counts, verdict)
+    final = replace(
+        final,
+        iterations=ascent.iterations + final.iterations,
+        halvings=ascent.halvings + final.halvings,
+        trace=ascent.trace + final.trace,
+    )
+    if final.ending in ("ask", "singular") and not directions:
+        undecided = undecided or final.ending == "ask"
+    found = _at_edge(current, final, None if directions else null, control, counts)
+    separated = _moved_rows(workspace, directions) if directions else None
+    return replace(
+        found, places=places, directions=tuple(directions), separated=separated, undecided=undecided
+    )
+
+
+def _resume(workspace: Workspace, ascent: Ascent, current: Workspace, separated: bool) -> Start:
+    """Where the ascent goes on: where it stood, or afresh on the rows that are left."""
+    if not separated:
+        return start_at(current, current.to_gamma(ascent.workspace.transform @ ascent.gamma))
+    zero = start_at(current, np.zeros(current.size))
+    if current.size == 0:
+        return zero
+    weighted = weighted_start(current.start_pass())
+    first = zero if weighted is None else start_at(current, weighted)
+    return first if first.objective >= zero.objective else zero
+
+
+def _still_estimable(workspace: Workspace) -> IntArray:
+    """Columns that keep full rank on the rows that no direction moves; infinite ones go first."""
+    infinite = np.any([d[workspace.columns] != 0 for d in workspace.directions], axis=0)
+    order = np.concatenate([np.flatnonzero(~infinite), np.flatnonzero(infinite)])
+    kept = settle_rank(_reordered(workspace, order), [str(k) for k in order]).kept
+    return np.sort(order[kept])
+
+
+def _reordered(workspace: Workspace, order: IntArray) -> Workspace:
+    plain = workspace.uncentred()
+    return replace(
+        plain,
+        columns=plain.columns[order],
+        scale=plain.scale[order],
+        centre=np.zeros(len(order)),
+        intercept=None,
+        width=-1,
+    )
+
+
+def _moved_rows(workspace: Workspace, directions: list[Array]) -> Separated:
+    whole = replace(workspace, directions=())
+
+    def kernel(block: Block) -> _Rows:
+        found = _Rows(())
+        for rows, columns in whole.columns_of(block):
+            gone = np.zeros(columns.shape[1], dtype=bool)
+            for direction in directions:
+                gone |= moved(direction, block.X[0], rows) != 0
+            places = np.flatnonzero(gone & (block.total[rows] > 0))
+            named = tuple(int(r) for r in block.source_rows(rows.start + places))
+            found = found + _Rows(named)
+        return found
+
+    rows = whole.frame.reduce(kernel).rows
+    return Separated(rows[:8], len(rows))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    rows: tuple[int, ...]
+
+    def __add__(self, other: _Rows) -> _Rows:
+        return _Rows(self.rows + other.rows)
+
+
+def _at_edge(
+    workspace: Workspace, ascent: Ascent, null: Array | None, control: Control, counts: Counts
+) -> Maximum:
+    """Where a bounded link jammed the ascent, go on along the inside of the domain."""
+    places = np.arange(workspace.size)
+    if not workspace.likelihood.bounded or (ascent.ending == "converged" and not _close_to_edge(ascent)):
+        return Maximum(ascent, places)
+    plain = ascent.workspace
+    start = _inner_point(plain, workspace, null)
+    interior = climb_inside(plain, start)
+    if interior.settled and not interior.active.count:
+        polished = ascend(plain, start_at(plain, interior.gamma), control, counts, "finite")
+        if polished.ending == "converged":
+            return Maximum(replace(polished, certified=ascent.certified), places)
+    end = replace(
+        ascent,
+        gamma=interior.gamma,
+        decrement=float("nan"),
+        iterations=ascent.iterations + interior.iterations,
+    )
+    return Maximum(end, places, interior=interior)
+
+
+def _close_to_edge(ascent: Ascent) -> bool:
+    zero = np.zeros_like(ascent.gamma)
+    extremes = ascent.workspace.extremes(ascent.gamma, zero, "none")
+    return extremes.slack < 1e-6 * max(extremes.eta, 1e-300)
+
+
+def _inner_point(plain: Workspace, workspace: Workspace, null: Array | None) -> Array:
+    if null is not None and len(null) == plain.size:
+        point = plain.to_gamma(workspace.transform @ null)
+        if inside(plain, point) and np.isfinite(plain.pass_(point, "none").objective):
+            return point
+    from glmstat.solve.feasible import widest_interior
+
+    return widest_interior(plain)

@@ -1,0 +1,283 @@
+"""Penalised Fisher scoring and Newton: the ascent, its step control, and when it may stop.
+
+A fit has converged when no coefficient can move by `tolerance` standard errors (the Newton decrement) and
+a certificate says that the maximum is finite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from glmstat.compute import Counts, Extremes, Sums
+from glmstat.control import Control
+from glmstat.estimate import Pass
+from glmstat.matrix import Array
+from glmstat.solve.linear import factor, positive_direction
+from glmstat.solve.start import Start, needed
+from glmstat.triangular import triangular_solve
+from glmstat.workspace import Need, Workspace
+
+__all__ = ["Ascent", "Verdict", "ascend", "perfect_deviance"]
+
+ARMIJO = 1e-4  # Nocedal & Wright (2006), section 3.1
+ILL = 1e-5  # reciprocal condition of the scaled information below which rows are reduced by QR
+ROUNDING = 1e-14
+EPS = float(np.finfo(np.float64).eps)
+Verdict = Literal["finite", "undecided", "not needed"]
+Ending = Literal["converged", "ask", "edge", "stuck", "iterations", "growing", "singular"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ascent:
+    """Where an ascent ended, and why.
+
+    `floor` says that rounding, not the tolerance, ended it. `certified` is the verdict on separation.
+    """
+
+    workspace: Workspace
+    gamma: Array
+    objective: float
+    magnitude: float
+    ending: Ending
+    decrement: float
+    certified: Verdict
+    trace: tuple[Pass, ...]
+    iterations: int
+    halvings: int
+    floor: bool = False
+    qr: bool = False
+    row: int = -1
+
+
+@dataclass(eq=False)
+class _Climb:
+    """What changes from step to step."""
+
+    workspace: Workspace
+    gamma: Array
+    sums: Sums
+    control: Control
+    dispersion: _Dispersion
+    qr: bool = False
+    certified: Verdict = "undecided"
+    decrement: float = np.inf
+    previous: float = np.inf
+    jams: int = 0
+    stalls: int = 0
+    far: int = 0
+    halvings: int = 0
+    trace: list[Pass] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Dispersion:
+    """phi for the decrement: fixed, or the deviance of the current point over its degrees of freedom."""
+
+    fixed: float | None
+    deviance: float = 0.0
+    objective: float = 0.0
+    df: int = 1
+    perfect: float = 0.0
+
+    def at(self, objective: float) -> float:
+        if self.fixed is not None:
+            return self.fixed
+        deviance = self.deviance - 2.0 * (objective - self.objective)
+        return max(deviance / self.df, 1e-300)
+
+    def deviance_at(self, objective: float) -> float:
+        return self.deviance - 2.0 * (objective - self.objective)
+
+
+def ascend(
+    workspace: Workspace, start: Start, control: Control, counts: Counts, certified: Verdict = "undecided"
+) -> Ascent:
+    """Return the end of the ascent from a starting point.
+
+    Parameters
+    ----------
+    counts : totals of the rows that count, for the dispersion in the decrement.
+    certified : what is known of separation; where nothing is, the ending "ask" demands a verdict.
+    """
+    need, gamma, sums = needed(workspace), start.gamma, start.sums
+    assert sums is not None
+    fixed = workspace.likelihood.family.dispersion
+    deviance = workspace.facts(gamma, None).deviance if fixed is None else 0.0
+    df = max(counts.rows - workspace.size, 1)
+    dispersion = _Dispersion(fixed, deviance, sums.objective, df, perfect_deviance(workspace, counts))
+    climb = _Climb(workspace, gamma, sums, control, dispersion, certified=certified)
+    for _ in range(control.max_iterations):
+        ending = _step(climb, need)
+        if ending is not None:
+            return _end(climb, ending)
+    return _end(climb, "iterations")
+
+
+def perfect_deviance(workspace: Workspace, counts: Counts) -> float:
+    """Return the deviance below which residuals are rounding, 0 where the dispersion is fixed."""
+    family = workspace.likelihood.family
+    if family.dispersion is not None or not counts.rows:
+        return 0.0
+    size = max(abs(counts.low), abs(counts.high))
+    scale = size ** (2.0 - family.power) if family.power is not None and size > 0 else 1.0
+    return (16 * EPS) ** 2 * counts.weight * max(scale, 1e-300)
+
+
+def _end(climb: _Climb, ending: Ending | tuple[Ending, int]) -> Ascent:
+    ending, row = ending if isinstance(ending, tuple) else (ending, -1)
+    return Ascent(
+        climb.workspace,
+        climb.gamma,
+        climb.sums.objective,
+        climb.sums.magnitude,
+        ending,
+        climb.decrement,
+        climb.certified,
+        tuple(climb.trace),
+        len(climb.trace),
+        climb.halvings,
+        floor=climb.decrement > climb.control.tolerance,
+        qr=climb.qr,
+        row=row,
+    )
+
+
+def _step(climb: _Climb, need: Need) -> Ending | tuple[Ending, int] | None:
+    """Take one step; return how the ascent ends if it does."""
+    found = _direction(climb, need)
+    if found is None:
+        return "edge" if climb.workspace.likelihood.bounded else "singular"
+    delta, name = found
+    gain = float(climb.sums.score @ delta)
+    climb.previous, climb.decrement = (
+        climb.decrement,
+        float(np.sqrt(max(gain, 0.0) / climb.dispersion.at(climb.sums.objective))),
+    )
+    exempt = gain < max(ROUNDING * climb.sums.magnitude, climb.dispersion.perfect)
+    extremes = _look(climb, delta, need, exempt)
+    ending = _ending(climb, extremes, exempt, gain)
+    if ending is not None:
+        if ending == "converged":
+            climb.gamma = climb.gamma + delta
+            climb.trace.append(_record(climb, 1.0, 0, name))
+        return ending
+    return _advance(climb, delta, gain, exempt, extremes, need, name)
+
+
+def _direction(climb: _Climb, need: Need) -> tuple[Array, str] | None:
+    if climb.qr:
+        return _qr_direction(climb, need)
+    sums = climb.sums
+    if need == "both" and sums.expected is not None and sums.observed is not None:
+        found = positive_direction(sums.expected, sums.observed, sums.score)
+        ill = factor(sums.expected)
+        if ill is not None and ill.rcond >= ILL:
+            return found
+    else:
+        information = sums.observed if sums.observed is not None else sums.expected
+        assert information is not None
+        whole = factor(information)
+        if whole is not None and whole.rcond >= ILL:
+            return whole.solve(sums.score), "newton"
+    return _to_qr(climb, need)
+
+
+def _to_qr(climb: _Climb, need: Need) -> tuple[Array, str] | None:
+    """Go on with rows reduced by QR, whose error grows with the condition and not with its square."""
+    climb.qr = True
+    return _qr_direction(climb, need)
+
+
+def _qr_direction(climb: _Climb, need: Need) -> tuple[Array, str] | None:
+    triangle = climb.workspace.triangle(climb.gamma, need)
+    size = climb.workspace.size
+    diagonal = np.abs(np.diag(triangle)[:size])
+    norms = np.linalg.norm(triangle[:, :size], axis=0)
+    if not np.isfinite(triangle).all() or (diagonal <= 1e-15 * norms).any():
+        return None
+    return triangular_solve(triangle[:size, :size], triangle[:size, size]), "QR"
+
+
+def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | None:
+    """A pass for the extremes of the step, where a decision needs them."""
+    climb.stalls = climb.stalls + 1 if climb.decrement > 0.5 * climb.previous else 0
+    near = exempt or climb.stalls > 0 or climb.decrement <= max(1e-6, climb.control.tolerance)
+    if not (near or climb.certified == "undecided" or climb.workspace.likelihood.bounded):
+        return None
+    certificate: Need = "none"
+    if climb.certified == "undecided":
+        certificate = "observed" if need == "observed" else "expected"
+    extremes = climb.workspace.extremes(climb.gamma, delta, certificate)
+    if climb.certified == "undecided" and _proves_finite(extremes):
+        climb.certified = "finite"
+    climb.far = climb.far + 1 if extremes.step >= 0.5 else 0
+    return extremes
+
+
+def _proves_finite(extremes: Extremes) -> bool:
+    """Strictly positive multipliers of a vanishing sum over the bound rows leave no separating direction."""
+    return extremes.margin > 1e-3 and (extremes.least > 1e-10 * extremes.largest or extremes.largest == 0.0)
+
+
+def _ending(
+    climb: _Climb, extremes: Extremes | None, exempt: bool, gain: float
+) -> Ending | tuple[Ending, int] | None:
+    if extremes is None:
+        return None
+    undecided = climb.certified == "undecided"
+    if climb.decrement <= climb.control.tolerance and extremes.step < 0.5:
+        return "ask" if undecided else "converged"
+    still = extremes.step <= 4 * EPS * extremes.terms or (climb.stalls >= 3 and climb.decrement <= 1e-3)
+    worn = (exempt and climb.decrement > 0.5 * climb.previous) or gain <= climb.dispersion.perfect
+    if still or worn:
+        return "ask" if undecided else _worn_ending(climb)
+    if undecided and (len(climb.trace) >= 12 or (climb.far >= 3 and len(climb.trace) >= 6)):
+        return "ask"
+    if (
+        climb.certified == "not needed"
+        and extremes.eta > 1e4
+        and extremes.step > 1.0
+        and len(climb.trace) > 30
+    ):
+        return "growing", extremes.row
+    return None
+
+
+def _worn_ending(climb: _Climb) -> Ending:
+    """Rounding ended the ascent: accept it close to the maximum, or where the residuals are rounding."""
+    if climb.decrement <= 1e-3 or climb.dispersion.fixed is None:
+        return "converged"
+    return "stuck"
+
+
+def _advance(
+    climb: _Climb, delta: Array, gain: float, exempt: bool, extremes: Extremes | None, need: Need, name: str
+) -> Ending | None:
+    step, room = 1.0, extremes.room if extremes is not None else np.inf
+    if room <= 1.0:
+        step = 0.9 * room
+        climb.jams = climb.jams + 1 if step < 0.05 else 0
+    else:
+        climb.jams = 0
+    halvings = 0
+    pass_need: Need = "none" if climb.qr else need
+    while True:
+        sums = climb.workspace.pass_(climb.gamma + step * delta, pass_need)
+        if sums.finite and (exempt or sums.objective >= climb.sums.objective + ARMIJO * step * gain):
+            break
+        step, halvings = 0.5 * step, halvings + 1
+        if halvings > 50:
+            climb.halvings += halvings
+            return "edge" if climb.workspace.likelihood.bounded else "stuck"
+    climb.halvings += halvings
+    climb.trace.append(_record(climb, step, halvings, name))
+    climb.gamma, climb.sums = climb.gamma + step * delta, sums
+    return "edge" if climb.jams >= 3 else None
+
+
+def _record(climb: _Climb, step: float, halvings: int, name: str) -> Pass:
+    deviance = climb.dispersion.deviance_at(climb.sums.objective)
+    return Pass(deviance, climb.decrement, step, halvings, name)

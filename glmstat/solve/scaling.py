@@ -1,0 +1,113 @@
+"""Centre and scale of the columns: exactly invertible, chosen so that no square overflows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from glmstat.data.reduce import Addable
+from glmstat.frame import ModelFrame
+from glmstat.likelihood.base import GLM
+from glmstat.matrix import Array, Block
+from glmstat.workspace import Workspace
+
+__all__ = ["open_workspace", "power_of_two"]
+
+S = TypeVar("S", bound=Addable)
+
+
+@dataclass(frozen=True, eq=False)
+class _Largest:
+    size: Array
+
+    def __add__(self, other: _Largest) -> _Largest:
+        return _Largest(np.maximum(self.size, other.size))
+
+
+@dataclass(frozen=True, eq=False)
+class _Total:
+    rows: int
+    total: Array
+
+    def __add__(self, other: _Total) -> _Total:
+        return _Total(self.rows + other.rows, self.total + other.total)
+
+
+@dataclass(frozen=True)
+class _FirstBlock:
+    """The first block of a frame, standing for the whole."""
+
+    block: Block
+    small: bool = False
+
+    def reduce(self, kernel: Callable[[Block], S]) -> S:
+        return kernel(self.block)
+
+
+def open_workspace(frame: ModelFrame, likelihood: GLM) -> Workspace:
+    """Return the frame seen through columns centred at their mean and scaled by a power of two.
+
+    Large frames take mean and size from their first block: the choice moves no result, it only keeps
+    the sums well conditioned.
+    """
+    width = len(frame.design.columns)
+    nothing = np.zeros(width)
+    plain = Workspace(
+        frame, likelihood, np.arange(width), width, nothing, np.ones(width), frame.design.intercept
+    )
+    if not frame.small:
+        return _by_first_block(plain, frame.block(0))
+    scale = power_of_two(plain.frame.reduce(lambda block: _largest(plain, block)).size)
+    scaled = replace(plain, scale=scale)
+    return scaled if plain.intercept is None else replace(scaled, centre=_means(scaled))
+
+
+def _by_first_block(plain: Workspace, block: Block) -> Workspace:
+    """Scale only columns whose squares could overflow, centre only those far from 0 for their spread."""
+    sample = replace(plain, frame=_FirstBlock(block))
+    size = _largest(sample, block).size
+    scale = power_of_two(np.where((size > 1e-60) & (size < 1e60), 1.0, size))
+    if plain.intercept is None:
+        return replace(plain, scale=scale)
+    scaled = replace(sample, scale=scale)
+    centre = _means(scaled)
+    spread = _largest(replace(scaled, centre=centre), block).size
+    centre[np.abs(centre) * scale < 8.0 * spread] = 0.0
+    return replace(plain, centre=centre, scale=scale)
+
+
+def _means(scaled: Workspace) -> Array:
+    sums = scaled.frame.reduce(lambda block: _total(scaled, block))
+    centre = sums.total / max(sums.rows, 1) / scaled.scale
+    assert scaled.intercept is not None
+    centre[scaled.intercept] = 0.0
+    return centre
+
+
+def power_of_two(size: Array) -> Array:
+    """Return about 1 / size as powers of two; 1 where the size is 0."""
+    _, exponent = np.frexp(np.where(size > 0, size, 1.0))
+    return np.ldexp(1.0, np.minimum(1 - exponent, 1023))
+
+
+def _largest(workspace: Workspace, block: Block) -> _Largest:
+    size = np.zeros(workspace.size)
+    for rows, columns in workspace.columns_of(block):
+        np.maximum(size, np.abs(_used(columns, block.total[rows])).max(axis=1, initial=0.0), out=size)
+    return _Largest(size)
+
+
+def _total(workspace: Workspace, block: Block) -> _Total:
+    total, count = np.zeros(workspace.size), 0
+    for rows, columns in workspace.columns_of(block):
+        kept = _used(columns, block.total[rows])
+        total += kept.sum(axis=1)
+        count += kept.shape[1]
+    return _Total(count, total)
+
+
+def _used(columns: Array, weights: Array) -> Array:
+    return columns if weights.all() else columns[:, weights > 0]

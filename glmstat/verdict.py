@@ -1,0 +1,76 @@
+"""What the solver's verdict means for the reader: warnings where the answer may mislead, notes else."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+
+from glmstat.errors import (
+    BoundaryWarning,
+    ConvergenceWarning,
+    GlmstatWarning,
+    Note,
+    PerfectFitWarning,
+    SeparationWarning,
+    row_list,
+)
+from glmstat.estimate import Estimate, Separated
+
+__all__ = ["headline", "infinite_terms", "remarks", "verdicts", "warn"]
+
+
+def warn(estimate: Estimate, columns: tuple[str, ...], stacklevel: int) -> None:
+    """Raise the warnings of an estimate; `stacklevel` as seen by the caller."""
+    for category, text in verdicts(estimate, columns):
+        warnings.warn(text, category, stacklevel=stacklevel)
+
+
+def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[type[GlmstatWarning], str]]:
+    """Yield (class, words) of every warning that an estimate deserves."""
+    end = estimate.convergence
+    if end.status == "perfect fit":
+        yield PerfectFitWarning, "Perfect fit: residuals are rounding error, so there are no standard errors."
+    elif end.status == "separated":
+        yield SeparationWarning, _separated(estimate, columns)
+    elif end.status == "boundary":
+        where = f" in {_rows(end.bound_rows)}" if end.bound_rows else ""
+        yield BoundaryWarning, f"Mean at its bound{where}: Wald intervals are not valid here."
+    elif end.status == "not converged":
+        yield (
+            ConvergenceWarning,
+            f"Not converged: {end.reason}. The numbers are not the maximum of the likelihood.",
+        )
+    if end.separation == "undecided":
+        yield SeparationWarning, "Separation is not excluded: some coefficients may be infinite."
+
+
+def headline(estimate: Estimate, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of all warnings: what stands on top of a summary."""
+    return tuple(text for _, text in verdicts(estimate, columns))
+
+
+def infinite_terms(estimate: Estimate, columns: tuple[str, ...]) -> str:
+    """Return the infinite coefficients with their sign: 'g[T.b] → inf, x → -inf'."""
+    sign = estimate.infinite
+    return ", ".join(f"{columns[j]} → {'inf' if sign[j] > 0 else '-inf'}" for j in np.flatnonzero(sign))
+
+
+def remarks(estimate: Estimate, *, sandwich: bool) -> tuple[Note, ...]:
+    """Return the notes: aliased columns, limits of accuracy, several maxima, a forced covariance."""
+    found = [Note("aliased", f"{name} is aliased: {reason}") for name, reason in estimate.aliased.items()]
+    found += [Note("solver", text) for text in estimate.convergence.notes]
+    if sandwich:
+        found.append(Note("vcov", "sampling weights: standard errors are HC0"))
+    return tuple(found)
+
+
+def _separated(estimate: Estimate, columns: tuple[str, ...]) -> str:
+    rows = estimate.convergence.separated_rows
+    where = f": {_rows(rows)} predicted perfectly" if rows else ""
+    return f"Separation, {infinite_terms(estimate, columns)}{where}. Merge or drop the level, or add data."
+
+
+def _rows(rows: Separated) -> str:
+    return row_list(rows.rows, rows.count)

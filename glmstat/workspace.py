@@ -1,0 +1,394 @@
+"""Kernels: a block of rows in, sums out. Solvers see nothing else of the data.
+
+Columns are centred and scaled run by run in a buffer; the coefficients `gamma` that solvers handle belong
+to those columns, `Workspace.transform` maps them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glmstat.compute import Counts, Extremes, Facts, Sums, Triangle
+from glmstat.data.reduce import Addable
+from glmstat.likelihood.base import GLM, Rows
+from glmstat.matrix import Array, Block, DesignMatrix, IntArray, run_length
+from glmstat.triangular import triangle
+
+__all__ = ["Need", "Rowwise", "Run", "Workspace", "moved"]
+
+Need = Literal["none", "expected", "observed", "both"]
+S = TypeVar("S", bound=Addable)
+
+
+class Rowwise(Protocol):
+    """What kernels need of a model frame: sums over its blocks, and whether these are kept."""
+
+    @property
+    def small(self) -> bool:
+        """Whether the blocks are kept, so that their columns may be kept centred and scaled too."""
+        ...
+
+    def reduce(self, kernel: Callable[[Block], S]) -> S:
+        """Return the sum of `kernel(block)` over all blocks."""
+        ...
+
+
+class Run(NamedTuple):
+    """A cache-sized run of rows: columns (q, m) centred and scaled, linear predictor (m, 1), weights."""
+
+    rows: slice
+    columns: Array
+    eta: Array
+    y: Array
+    weights: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """A model frame seen through centred and scaled columns.
+
+    Parameters
+    ----------
+    columns : the columns in use (q,) of the predictor's design.
+    centre, scale : of each column in use (q,); z = (x - centre) * scale.
+    intercept : place of the constant column among those in use, or None.
+    directions : recession directions (p,) of all columns as given: rows they move are left out.
+    """
+
+    frame: Rowwise
+    likelihood: GLM
+    columns: IntArray
+    width: int
+    centre: Array
+    scale: Array
+    intercept: int | None
+    directions: tuple[Array, ...] = ()
+    _kept: dict[int, Array] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def size(self) -> int:
+        """Number of coefficients."""
+        return len(self.columns)
+
+    @cached_property
+    def transform(self) -> Array:
+        """T (q, q): coefficients of the columns as given = T gamma."""
+        transform = np.diag(self.scale)
+        if self.intercept is not None:
+            transform[self.intercept] -= self.centre * self.scale
+        return transform
+
+    def to_gamma(self, beta: Array) -> Array:
+        """Coefficients of the centred and scaled columns for those of the columns as given."""
+        gamma = beta / self.scale
+        if self.intercept is not None:
+            gamma[self.intercept] += self.centre @ beta
+        return gamma
+
+    def uncentred(self) -> Workspace:
+        """The same columns scaled only."""
+        return replace(self, centre=np.zeros(self.size))
+
+    def kept(self, places: IntArray) -> Workspace:
+        """The workspace of some of the columns in use."""
+        intercept = None
+        if self.intercept is not None and self.intercept in places:
+            intercept = int(np.flatnonzero(places == self.intercept)[0])
+        centre = self.centre[places] if intercept is not None else np.zeros(len(places))
+        return replace(
+            self,
+            columns=self.columns[places],
+            centre=centre,
+            scale=self.scale[places],
+            intercept=intercept,
+        )
+
+    def matrix(self, block: Block) -> DesignMatrix:
+        """The columns in use of a block."""
+        return block.X[0] if self.size == self.width else block.X[0].take(None, self.columns)
+
+    def columns_of(self, block: Block, step: int | None = None) -> Iterator[tuple[slice, Array]]:
+        """Yield runs of rows and their columns, centred and scaled (q, m); they are only to be read."""
+        total, step = len(block.y), step or run_length(self.size)
+        if self.frame.small:
+            columns = self._columns(block)
+            for start in range(0, total, step):
+                rows = slice(start, min(start + step, total))
+                yield rows, columns if step >= total else columns[:, rows]
+            return
+        matrix, buffer = self.matrix(block), np.empty((self.size, min(step, total)))
+        for start in range(0, total, step):
+            rows = slice(start, min(start + step, total))
+            yield rows, self._fill(matrix, buffer, rows)
+
+    def _columns(self, block: Block) -> Array:
+        kept = self._kept.get(block.number)
+        if kept is None:
+            rows = slice(0, len(block.y))
+            kept = self._fill(self.matrix(block), np.empty((self.size, rows.stop)), rows)
+            self._kept[block.number] = kept
+        return kept
+
+    def _fill(self, matrix: DesignMatrix, buffer: Array, rows: slice) -> Array:
+        run = buffer[:, : rows.stop - rows.start]
+        matrix.fill(run, rows.start, rows.stop)
+        for place in self._centred:
+            run[place] -= self.centre[place]
+        for place in self._scaled:
+            run[place] *= self.scale[place]
+        return run
+
+    @cached_property
+    def _centred(self) -> IntArray:
+        return np.flatnonzero(self.centre)
+
+    @cached_property
+    def _scaled(self) -> IntArray:
+        return np.flatnonzero(self.scale != 1.0)
+
+    def runs(self, block: Block, gamma: Array, step: int | None = None) -> Iterator[Run]:
+        """Yield the runs of a block with their linear predictor."""
+        total = block.total
+        for rows, columns in self.columns_of(block, step):
+            eta = (gamma @ columns + block.offset[rows, 0])[:, None]
+            yield Run(rows, columns, eta, block.y[rows], self._weights(total, block, rows))
+
+    def _weights(self, total: Array, block: Block, rows: slice) -> Array:
+        weights = total[rows]
+        if not self.directions:
+            return weights
+        for direction in self.directions:
+            weights = np.where(moved(direction, block.X[0], rows) != 0, 0.0, weights)
+        return weights
+
+    def pass_(self, gamma: Array, need: Need) -> Sums:
+        """One pass: objective and score, and the information asked for."""
+        return self.frame.reduce(lambda block: self._sums(block, gamma, need))
+
+    def _sums(self, block: Block, gamma: Array, need: Need) -> Sums:
+        objective = magnitude = 0.0
+        score = np.zeros(self.size)
+        expected = np.zeros((self.size, self.size)) if need in ("expected", "both") else None
+        observed = np.zeros((self.size, self.size)) if need in ("observed", "both") else None
+        step = 8192 if need == "none" else None
+        with np.errstate(all="ignore"):
+            for run in self.runs(block, gamma, step):
+                rows = _without_empty(
+                    self.likelihood.rows(run.y, run.eta, run.weights, information=need), run
+                )
+                objective += float(rows.objective.sum())
+                magnitude += float(np.abs(rows.objective).sum())
+                score += run.columns @ rows.gradient[:, 0]
+                same = rows.expected is rows.observed
+                if observed is not None and rows.observed is not None:
+                    observed += _gram(run.columns, rows.observed[:, 0, 0])
+                if expected is not None and rows.expected is not None and not (same and observed is not None):
+                    expected += _gram(run.columns, rows.expected[:, 0, 0])
+        if need == "both" and self.likelihood.canonical:
+            expected = observed
+        return Sums(objective, magnitude, score, expected, observed)
+
+    def start_pass(self) -> Sums:
+        """Weighted least squares of the working response at the family's starting means, as sums.
+
+        `score` is Z'Wz and `expected` Z'WZ, with the offset taken off z; rows whose start is not finite
+        are left out.
+        """
+        return self.frame.reduce(self._start)
+
+    def _start(self, block: Block) -> Sums:
+        score, gram = np.zeros(self.size), np.zeros((self.size, self.size))
+        total, with_start = block.total, self.likelihood.start(block.y, block.total)
+        with np.errstate(all="ignore"):
+            for rows, columns in self.columns_of(block):
+                y, offset, eta = block.y[rows], block.offset[rows, 0], with_start[rows]
+                weights = self._weights(total, block, rows)
+                values = self.likelihood.rows(y, eta, weights, information="expected")
+                weight = values.expected[:, 0, 0] if values.expected is not None else np.ones(len(y))
+                moment = weight * (eta[:, 0] - offset) + values.gradient[:, 0]
+                usable = np.isfinite(moment) & np.isfinite(weight) & (weights > 0)
+                if not usable.all():
+                    weight, moment = np.where(usable, weight, 0.0), np.where(usable, moment, 0.0)
+                score += columns @ moment
+                gram += _gram(columns, weight)
+        return Sums(0.0, 0.0, score, gram)
+
+    def extremes(self, gamma: Array, delta: Array, need: Need) -> Extremes:
+        """Largest and least values over rows of the step delta from gamma."""
+        return self.frame.reduce(lambda block: self._extremes(block, gamma, delta, need))
+
+    def _extremes(self, block: Block, gamma: Array, delta: Array, need: Need) -> Extremes:
+        found, signs = Extremes(), None if need == "none" else self._signs(block)
+        with np.errstate(all="ignore"):
+            for run in self.runs(block, gamma, 8192 if need == "none" else None):
+                move = delta @ run.columns
+                at = _row_extremes(run, move, gamma, block)
+                edges = self.likelihood.slack(run.eta)
+                if edges is not None:
+                    at = at._replace(**_room(edges, move, run.weights))
+                if signs is not None:
+                    values = self.likelihood.rows(run.y, run.eta, run.weights, information=need)
+                    at = at._replace(**_certificate(values, signs[run.rows], move, run.weights))
+                found = found + at
+        return found
+
+    def _signs(self, block: Block) -> Array | None:
+        cone = self.likelihood.cone(block.y, block.total)
+        return None if cone is None else cone.bound[:, 0, 0]
+
+    def triangle(self, gamma: Array, need: Need) -> Array:
+        """R (q + 1, q + 1) of the rows sqrt(W) z with the working residual as last column."""
+        return self.frame.reduce(lambda block: self._triangle(block, gamma, need)).factor
+
+    def _triangle(self, block: Block, gamma: Array, need: Need) -> Triangle:
+        factor = np.zeros((0, self.size + 1))
+        with np.errstate(all="ignore"):
+            for run in self.runs(block, gamma):
+                values = _without_empty(
+                    self.likelihood.rows(run.y, run.eta, run.weights, information=need), run
+                )
+                weight = _positive_weight(values)
+                root = np.sqrt(weight)
+                stack = np.empty((len(root), self.size + 1))
+                stack[:, :-1] = (run.columns * root).T
+                stack[:, -1] = np.where(root > 0, values.gradient[:, 0] / root, 0.0)
+                factor = triangle(np.vstack([factor, stack]))
+        return Triangle(factor)
+
+    def design_triangle(self, *, free_only: bool = False) -> Array:
+        """R (q, q) of the rows with weight, scaled columns times sqrt(weight); or of the free rows."""
+        return self.frame.reduce(lambda block: self._design_triangle(block, free_only)).factor
+
+    def _design_triangle(self, block: Block, free_only: bool) -> Triangle:
+        factor, total = np.zeros((0, self.size)), block.total
+        cone = self.likelihood.cone(block.y, total) if free_only else None
+        for rows, columns in self.columns_of(block):
+            weights = self._weights(total, block, rows)
+            root = np.sqrt(weights)
+            if cone is not None:
+                root = (cone.free[rows] & (weights > 0)).astype(np.float64)
+            factor = triangle(np.vstack([factor, (columns * root).T]))
+        return Triangle(factor)
+
+    def counts(self) -> Counts:
+        """Totals of response and weights."""
+        return self.frame.reduce(self._counts)
+
+    def _counts(self, block: Block) -> Counts:
+        weights, y = block.total, block.y
+        used = weights > 0
+        rows = np.count_nonzero(used) if block.frequency is None else float(block.frequency[used].sum())
+        if not len(y) or not rows:
+            return Counts()
+        seen = y if used.all() else y[used]
+        return Counts(
+            int(rows),
+            float(weights.sum()),
+            float(weights @ np.where(used, y, 0.0)),
+            float(seen.min()),
+            float(seen.max()),
+        )
+
+    def facts(self, gamma: Array, null: float | None) -> Facts:
+        """Deviance and Pearson chi-squared at gamma, and the deviance of eta = null + offset."""
+        return self.frame.reduce(lambda block: self._facts(block, gamma, null))
+
+    def _facts(self, block: Block, gamma: Array, null: float | None) -> Facts:
+        deviance = pearson = null_deviance = 0.0
+        total = block.total
+        with np.errstate(all="ignore"):
+            for run in self.runs(block, gamma, 8192):
+                used = run.weights > 0
+                deviance += _sum(self.likelihood.deviance(run.y, run.eta, run.weights), used)
+                pearson += _sum(self.likelihood.pearson(run.y, run.eta, run.weights), used)
+                if null is not None:
+                    weights = total[run.rows]
+                    eta = block.offset[run.rows] + null
+                    null_deviance += _sum(self.likelihood.deviance(run.y, eta, weights), weights > 0)
+        return Facts(deviance, pearson, null_deviance)
+
+
+def moved(direction: Array, matrix: DesignMatrix, rows: slice) -> Array:
+    """Return the sign of x'd for a run of rows (m,), 0 where it is rounding."""
+    support = np.flatnonzero(direction)
+    columns = np.empty((len(support), rows.stop - rows.start))
+    matrix.take(None, support).fill(columns, rows.start, rows.stop)
+    change, size = direction[support] @ columns, np.abs(direction[support]) @ np.abs(columns)
+    return np.where(np.abs(change) > 1e-9 * size, np.sign(change), 0.0)
+
+
+def _sum(values: Array, used: NDArray[np.bool]) -> float:
+    return float(values.sum() if used.all() else values[used].sum())
+
+
+def _gram(columns: Array, weight: Array) -> Array:
+    return (columns * weight) @ columns.T
+
+
+def _without_empty(rows: Rows, run: Run) -> Rows:
+    """Rows of weight 0 count nothing, whatever their linear predictor."""
+    if run.weights.all():
+        return rows
+    empty = run.weights == 0
+    rows.objective[empty] = 0.0
+    rows.gradient[empty] = 0.0
+    for information in (rows.expected, rows.observed):
+        if information is not None:
+            information[empty] = 0.0
+    return rows
+
+
+def _positive_weight(values: Rows) -> Array:
+    weight = values.observed if values.observed is not None else values.expected
+    assert weight is not None
+    flat = weight[:, 0, 0]
+    if (flat < 0).any() and values.expected is not None:
+        return values.expected[:, 0, 0]
+    return np.maximum(flat, 0.0)
+
+
+def _row_extremes(run: Run, move: Array, gamma: Array, block: Block) -> Extremes:
+    used = run.weights > 0
+    if not used.any():
+        return Extremes()
+    size = np.where(used, np.abs(move), 0.0)
+    place = int(size.argmax())
+    return Extremes(
+        step=float(size[place]),
+        row=int(block.source_rows(np.array([run.rows.start + place]))[0]),
+        eta=float(np.abs(run.eta[:, 0])[used].max()),
+        terms=float((np.abs(gamma) @ np.abs(run.columns) + np.abs(block.offset[run.rows, 0]))[used].max()),
+    )
+
+
+def _room(edges: tuple[Array, Array], move: Array, weights: Array) -> dict[str, float]:
+    used = weights > 0
+    low, high = (np.ravel(edge)[used] for edge in edges)
+    move = move[used]
+    reach = np.where(move < 0, low / -move, np.where(move > 0, high / move, np.inf))
+    return {
+        "room": float(reach.min(initial=np.inf)),
+        "slack": float(np.minimum(low, high).min(initial=np.inf)),
+    }
+
+
+def _certificate(values: Rows, signs: Array, move: Array, weights: Array) -> dict[str, float]:
+    """Multipliers of the bound rows after the linearised step: all positive proves a finite maximum."""
+    bound = (signs != 0) & (weights > 0)
+    if not bound.any():
+        return {}
+    information = values.observed if values.observed is not None else values.expected
+    assert information is not None
+    multiplier = np.abs(values.gradient[bound, 0])
+    left = multiplier - information[bound, 0, 0] * signs[bound] * move[bound]
+    return {
+        "margin": float((left / multiplier).min()),
+        "least": float(multiplier.min()),
+        "largest": float(multiplier.max()),
+    }

@@ -1,0 +1,57 @@
+"""A frame made of arrays, for tests of the solver alone."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import numpy as np
+
+from glmstat.data.reduce import run_blocks
+from glmstat.families import as_family
+from glmstat.likelihood.base import GLM
+from glmstat.matrix import Block, Dense
+
+
+@dataclass
+class Rows:
+    """What the solver needs of a model frame: X with an intercept first unless told otherwise."""
+
+    X: np.ndarray
+    y: np.ndarray
+    offset: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    frequency: np.ndarray | None = None
+    intercept: int | None = 0
+    block_rows: int = 65536
+    small: bool = True
+    workers: int = 1
+    fingerprint: str = ""
+    blocks: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.X, self.y = np.asarray(self.X, float), np.asarray(self.y, float)
+        self.design = SimpleNamespace(
+            columns=tuple(f"x{j}" if j != self.intercept else "Intercept" for j in range(self.X.shape[1])),
+            intercept=self.intercept,
+            has_offset=self.offset is not None,
+        )
+
+    @property
+    def rows(self):
+        return len(self.y)
+
+    def block(self, number):
+        rows = slice(number * self.block_rows, (number + 1) * self.block_rows)
+        y = self.y[rows]
+        offset = np.zeros(len(y)) if self.offset is None else np.asarray(self.offset, float)[rows]
+        weights = np.ones(len(y)) if self.weights is None else np.asarray(self.weights, float)[rows]
+        frequency = None if self.frequency is None else np.asarray(self.frequency, float)[rows]
+        X = Dense(np.ascontiguousarray(self.X[rows].T))
+        return Block(number, (X,), y, offset[:, None], weights, frequency, start=rows.start)
+
+    def reduce(self, kernel):
+        count = -(-self.rows // self.block_rows)
+        return run_blocks(lambda number: kernel(self.block(number)), count, self.workers)
+
+
+def likelihood(family, link=None):
+    return GLM(as_family(family, link))

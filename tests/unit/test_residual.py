@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import glmstat
+from glmstat import glm
+from tests.unit.sample import frame
+
+
+@pytest.fixture(scope="module")
+def data():
+    return frame()
+
+
+@pytest.fixture(scope="module")
+def fit(data):
+    return glm("g ~ x + f", data, "gamma", link="log", weights="w")
+
+
+def test_types_by_their_definition(fit, data):
+    g, mean, w = data.g.to_numpy(), fit.fitted.to_numpy(), data.w.to_numpy()
+    unit = 2 * ((g - mean) / mean - np.log(g / mean))
+    expected = {
+        "deviance": np.sign(g - mean) * np.sqrt(w * unit),
+        "pearson": np.sqrt(w) * (g - mean) / mean,
+        "working": (g - mean) / mean,
+        "response": g - mean,
+    }
+    for type, values in expected.items():
+        np.testing.assert_allclose(fit.residuals(type), values, rtol=1e-9, atol=1e-12)
+
+
+def test_deviance_residuals_square_to_the_deviance(fit):
+    assert np.sum(fit.residuals() ** 2) == pytest.approx(fit.deviance, rel=1e-12)
+    assert np.sum(fit.residuals("pearson") ** 2) == pytest.approx(fit.pearson, rel=1e-12)
+
+
+def test_partial_residuals_are_working_plus_terms(fit):
+    partial = fit.residuals("partial")
+    terms = fit.predict(type="terms")
+    assert list(partial.columns) == ["x", "f"]
+    np.testing.assert_allclose(
+        partial.to_numpy(), terms.to_numpy() + fit.residuals("working").to_numpy()[:, None], rtol=1e-12
+    )
+    assert partial.attrs["constant"] == pytest.approx(terms.attrs["constant"])
+
+
+def test_missing_rows_are_left_out_or_nan(data):
+    holes = data.copy()
+    holes.loc[holes.index[[3, 5]], "x"] = np.nan
+    dropped = glm("y ~ x", holes, "poisson").residuals()
+    padded = glm("y ~ x", holes, "poisson", na_action="exclude").residuals()
+    assert len(dropped) == 38
+    assert padded.index.equals(holes.index)
+    assert np.flatnonzero(padded.isna()).tolist() == [3, 5]
+    np.testing.assert_array_equal(padded.dropna(), dropped)
+
+
+def test_zero_weights_keep_their_residual(data):
+    fit = glm("y ~ x", data.assign(w=np.where(data.w == 1, 0, data.w)), "poisson", weights="w")
+    assert len(fit.residuals("response")) == 40
+    assert (fit.residuals("deviance")[data.w == 1] == 0).all()
+    assert fit.nobs == int((data.w != 1).sum())
+
+
+def test_unknown_types_are_refused(fit):
+    with pytest.raises(glmstat.ArgumentError, match=r"Unknown type: 'devianc'.*Did you mean 'deviance'"):
+        fit.residuals("devianc")
