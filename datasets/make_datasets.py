@@ -136,7 +136,7 @@ def name_in_glmstat(term: str, columns: list[dict[str, Any]]) -> str:
 def with_golden(card: dict[str, Any], found: dict[str, Any], version: str) -> dict[str, Any]:
     """Return the card with the numbers that R found; coefficients only where no predictor is ordered."""
     names = [name_in_glmstat(term, card["columns"]) for term in found.pop("names")]
-    golden: dict[str, Any] = {"source": f"{version}, glm, epsilon 1e-14"}
+    golden: dict[str, Any] = {"source": f"{version}, glm, refitted until its digits stand"}
     plain = not any(column["kind"] == "ordered" for column in card["columns"])
     for word in ("coef", "std_error"):
         values = map(float, found.pop(word))

@@ -12,14 +12,13 @@ author = "glmstat developers"
 copyright = author
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "registry_tables"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc", "house_docstrings", "registry_tables"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
-nitpicky = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
-suppress_warnings = ["config.cache"]
+default_role = "literal"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "glmstat"

@@ -15,6 +15,7 @@ from glmstat.formula.parse import parse
 from glmstat.frame import ModelFrame, model_frame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
+from glmstat.table import Library
 
 if TYPE_CHECKING:
     from glmstat.formula.design import Design
@@ -118,8 +119,10 @@ def _written(value: Any) -> Any:
         return {str(key): _written(entry) for key, entry in value.items()}
     if isinstance(value, (Control, Covariance)):
         return asdict(value)
-    if isinstance(value, NotKept) or hasattr(value, "__len__"):
-        return {"array": len(value) if hasattr(value, "__len__") else None}
+    if isinstance(value, NotKept):
+        return {"array": None}
+    if hasattr(value, "__len__"):
+        return {"array": len(value)}
     return str(value)
 
 
@@ -140,7 +143,7 @@ class Spec:
     design: Design
     likelihood: GLM
     control: Control
-    library: str = "pandas"
+    library: Library = "pandas"
 
 
 def frame_for(call: Call, likelihood: GLM) -> ModelFrame:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.call import KEEP, Call, Covariance, NotKept, Spec, changes, frame_for, functions, start_values
+from glmstat.call import KEEP, Call, Covariance, Spec, frame_for, start_values
 from glmstat.convention import Convention, as_convention
-from glmstat.errors import ArgumentError, ComparisonError, DataError, Note
+from glmstat.errors import Note
 from glmstat.estimate import Estimate, Status
-from glmstat.formula.parse import update_formula
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
@@ -47,7 +45,7 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         covariance = replace(covariance, kind="HC0")
     notes = (*frame.notes, *remarks(estimate, sandwich=forced))
     spec = Spec(call.without_data(), frame.design, likelihood, call["control"], frame.source.native.library)
-    return Fit(spec, estimate, covariance, notes, frame)
+    return _freeze(Fit(spec, estimate, covariance, notes, frame))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -140,8 +138,9 @@ class Fit:
     @property
     def loglik(self) -> float:
         """Log-likelihood, constant included; NaN where the family has none. As R's `logLik`."""
-        self._check_likelihood("loglik")
-        return self.estimate.loglik
+        from glmstat.inference.likelihood import loglik
+
+        return loglik(self)
 
     @property
     def parameters(self) -> int:
@@ -187,16 +186,16 @@ class Fit:
         -------
         Table (p, p); NaN for coefficients that are aliased or infinite.
         """
-        from glmstat.inference.covariance import covariance_root
+        from glmstat.inference.covariance import choose, covariance_root
 
-        root = covariance_root(self, self._choice(vcov), data)
+        root = covariance_root(self, choose(self, vcov), data)
         return self.by_term(dict(zip(self.columns, root @ root.T, strict=True)))
 
     def stderror(self, vcov: str | Covariance | None = None, *, data: Any = None) -> Any:
         """Return the standard errors by name; parameters as `vcov`."""
-        from glmstat.inference.covariance import std_errors
+        from glmstat.inference.covariance import choose, std_errors
 
-        return self._series("std_error", std_errors(self, self._choice(vcov), data))
+        return self._series("std_error", std_errors(self, choose(self, vcov), data))
 
     def confint(self, level: float = 0.95, *, vcov: str | Covariance | None = None, data: Any = None) -> Any:
         """Return Wald intervals as a table with columns conf_low and conf_high.
@@ -294,11 +293,11 @@ class Fit:
 
     def with_vcov(self, vcov: str | Covariance | None, *, data: Any = None) -> Fit:
         """Return the same fit with another covariance in every table; parameters as `vcov`."""
-        covariance = self._choice(vcov)
+        from glmstat.inference.covariance import choose, covariance_root
+
+        covariance = choose(self, vcov)
         if covariance == self.covariance and data is None:
             return self
-        from glmstat.inference.covariance import covariance_root
-
         covariance_root(self, covariance, data)
         return replace(self, covariance=covariance)
 
@@ -309,12 +308,9 @@ class Fit:
         ------
         DataError : `data` are not the data of the fit.
         """
-        frame = frame_for(self._call(data=data), self.spec.likelihood)
-        if frame.fingerprint != self.estimate.fingerprint or frame.design.columns != self.columns:
-            raise DataError(
-                "data are not those of the fit: response or rows differ. Use refit(data) to fit them."
-            )
-        return replace(self, frame=frame)
+        from glmstat.inference.again import with_data
+
+        return with_data(self, data)
 
     def refit(self, data: Any = KEEP, *, weights: Any = KEEP, offset: Any = KEEP, subset: Any = KEEP) -> Fit:
         """Return the same model fitted to other data, or with other weights, offset or subset.
@@ -324,7 +320,9 @@ class Fit:
         data : default the rows of the fit.
         weights, offset, subset : as in the call; what is left out stays.
         """
-        return self._again(changes({"data": data, "weights": weights, "offset": offset, "subset": subset}))
+        from glmstat.inference.again import refit
+
+        return refit(self, {"data": data, "weights": weights, "offset": offset, "subset": subset})
 
     def update(
         self,
@@ -354,18 +352,9 @@ class Fit:
         ('Intercept', 'x')
         """
         words = {name: value for name, value in locals().items() if name != "self"}
-        given = changes(words)
-        if "formula" in given:
-            design, call = self.spec.design, self.spec.call
-            given["formula"] = update_formula(
-                design.formula,
-                given["formula"],
-                allow_python=call["allow_python"],
-                functions=functions(design.context),
-            ).text
-        if "family" in given:
-            given.setdefault("link", None)
-        return self._again(given)
+        from glmstat.inference.again import update
+
+        return update(self, words)
 
     def save(self, path: str | PathLike[str], *, context: tuple[str, ...] = ()) -> None:
         """Write the fit, without its rows, to one file that `glmstat.load` reads.
@@ -384,11 +373,6 @@ class Fit:
 
         save(self, path, context)
 
-    def _choice(self, vcov: str | Covariance | None) -> Covariance:
-        from glmstat.inference.covariance import as_covariance
-
-        return self.covariance if vcov is None else as_covariance(vcov)
-
     def by_term(self, columns: Mapping[str, Array]) -> Any:
         """Return columns (p,) as a table with the names of the coefficients: index, or column `term`."""
         if self.native.library == "pandas":
@@ -400,34 +384,6 @@ class Fit:
             return series(values, Native("pandas", list(self.columns)), name)
         return self.by_term({name: values})
 
-    def _call(self, **words: Any) -> Call:
-        call = self.spec.call.changed(**words)
-        lost = [word for word, value in call.arguments.items() if isinstance(value, NotKept)]
-        if lost:
-            raise ArgumentError(
-                f"{lost[0]} was an array, which this fit does not hold. Give {lost[0]}= again."
-            )
-        if call["data"] is None:
-            raise DataError("This fit holds no rows: it was saved or copied without. Give data=.")
-        return call
-
-    def _again(self, words: dict[str, Any]) -> Fit:
-        data = None if self.frame is None else self.frame.source
-        call = self._call(**{"data": data, **words})
-        model = getattr(import_module(f"glmstat.model.{call.model}"), call.model)
-        return model(**call.arguments)
-
-    def _check_likelihood(self, what: str) -> None:
-        if self.spec.call["sampling_weights"] is not None:
-            raise ComparisonError(
-                f"{what} is not defined with sampling weights: rows are not independent draws."
-            )
-        phi = self.estimate.dispersion
-        if self.spec.likelihood.family.dispersion == 1.0 and phi.estimator != "fixed" and phi.value != 1.0:
-            raise ComparisonError(
-                f"{what} is not defined: dispersion= is given, that of the family is 1. Leave it out."
-            )
-
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Fit):
             return NotImplemented
@@ -435,6 +391,10 @@ class Fit:
 
     def __hash__(self) -> int:
         return hash((self.columns, self.estimate.fingerprint, self.deviance))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        _freeze(self)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -453,6 +413,15 @@ class Fit:
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
+
+
+def _freeze(fit: Fit) -> Fit:
+    """The fit, its arrays read-only; pickling loses that."""
+    information = fit.estimate.information
+    arrays = (fit.estimate.theta, *fit.estimate.directions, information.root, information.transform)
+    for array in (*arrays, information.slots, *fit.kept.values()):
+        array.flags.writeable = False
+    return fit
 
 
 def _numbers(fit: Fit) -> tuple[Any, ...]:

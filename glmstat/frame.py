@@ -15,11 +15,11 @@ from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_su
 from glmstat.data.source import Frame, MemorySource
 from glmstat.errors import Note
 from glmstat.formula.design import Design
-from glmstat.formula.learning import Examined, examine
+from glmstat.formula.learning import Whole, examine
 from glmstat.formula.missing import BLOCK_ROWS, MissingReport, Selection, frame_of
 from glmstat.formula.roles import Roles, read_roles
 from glmstat.formula.terms import Formula
-from glmstat.formula.weights import read_weights
+from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, Dense, IntArray
 
@@ -137,8 +137,10 @@ class ModelFrame:
         start = self._numbers[number] * size
         frame = frame_of(self.joined, self.selection.kept, start, min(start + size, self.source.rows))
         X, offset = self.design.matrices(frame)
+        weights = read_weights(self.roles, self.design.environment(frame))[0]
         rows = None if frame.chosen is None else frame.numbers
-        return Block(number, X, *_roles(self.design, self.roles, frame, offset), rows, start)
+        y, total = _response(self.design, frame, weights)
+        return Block(number, X, y, offset, total, weights.frequency, rows, start)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -216,7 +218,7 @@ def model_frame(
             na_action=na_action,
             workers=workers,
         )
-        kept = _keep(seen, roles) if seen.values is not None else None
+        kept = None if seen.whole is None else _keep(seen.design, seen.whole)
     for doubt in seen.doubts.values():
         warnings.warn(doubt.message, doubt.error, stacklevel=5)
     return ModelFrame(
@@ -224,32 +226,27 @@ def model_frame(
     )
 
 
-def _roles(
-    design: Design, roles: Roles, frame: Frame, offset: Array
-) -> tuple[Array, Array, Array, Array | None]:
-    """Response, offset, weights (trials included) and frequencies of some rows."""
-    environment = design.environment(frame)
+def _response(design: Design, frame: Frame, weights: Weights) -> tuple[Array, Array]:
+    """Response and weights of some rows (n,); the trials behind a share multiply the weights."""
     coding, response = design.schema.response, design.formula.response
     assert coding is not None and response is not None
-    y, trials = coding.values(response, environment)
-    weights = read_weights(roles, environment)[0]
+    y, trials = coding.values(response, design.environment(frame))
     total = weights.total(frame.rows)
-    return y, offset, total if trials is None else total * trials, weights.frequency
+    return y, total if trials is None else total * trials
 
 
-def _keep(seen: Examined, roles: Roles) -> tuple[Block, ...]:
+def _keep(design: Design, whole: Whole) -> tuple[Block, ...]:
     """Copy the rows of small data into blocks."""
-    design, frame = seen.design, seen.frame
-    assert frame is not None and seen.values is not None
-    X = [part.dense() for part in design.assemble(design.coded(seen.values), frame.rows)]
-    offset = design.offset(design.environment(frame))
+    frame, size = whole.frame, block_rows(len(design.columns))
+    X = [matrix.dense() for matrix in design.assemble(design.coded(whole.values), frame.rows)]
+    y, weights = _response(design, frame, whole.weights)
+    frequency = whole.weights.frequency
     rows = None if frame.chosen is None else frame.numbers
-    held = [np.array(values) for values in _roles(design, roles, frame, offset) if values is not None]
-    whole = Block(0, tuple(X), *held, rows=rows)
-    size = block_rows(len(design.columns))
+    copied = None if frequency is None else np.array(frequency)
+    block = Block(0, tuple(X), np.array(y), whole.offset, np.array(weights), copied, rows)
     if frame.rows <= size:
-        return (_freeze(whole),)
-    return tuple(_freeze(_cut(whole, number, size)) for number in range(-(-frame.rows // size)))
+        return (_freeze(block),)
+    return tuple(_freeze(_cut(block, number, size)) for number in range(-(-frame.rows // size)))
 
 
 def _cut(whole: Block, number: int, size: int) -> Block:

@@ -34,7 +34,7 @@ class DenseInformation:
     @cached_property
     def inverse_root(self) -> Array:
         """L (p, q) with L L' the inverse information; rows of coefficients without one are NaN."""
-        out = np.full((self.size, len(self.root)), np.nan)
+        out = np.full((self.size, max(len(self.root), 1)), np.nan)
         if len(self.root):
             inverse = triangular_inverse(self.root)
             out[self.slots] = np.nan if inverse is None else self.transform @ inverse

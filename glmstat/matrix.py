@@ -6,7 +6,7 @@ that, in runs short enough to stay in the processor's cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -129,6 +129,43 @@ class Product:
         _products(done, self.parts[-1], start, stop, out)
 
 
+def _merge(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """Return the parts with neighbouring columns of one array read through one strided view."""
+    out: list[Part] = []
+    pending: list[NDArray[Any]] = []
+    for part in parts:
+        values = part.values if isinstance(part, Numeric) else None
+        if values is not None and pending and _follows(pending, values):
+            pending.append(values)
+            continue
+        out += _one_view(pending)
+        pending = [] if values is None else [values]
+        if values is None:
+            out.append(part)
+    return (*out, *_one_view(pending))
+
+
+def _follows(pending: list[NDArray[Any]], values: NDArray[Any]) -> bool:
+    """Whether values lie in the same array as the columns before, at the distance these have."""
+    last = pending[-1]
+    alike = last.dtype == values.dtype == np.float64 and last.strides == values.strides
+    if not alike or last.base is None or last.base is not values.base or last.shape != values.shape:
+        return False
+    return len(pending) == 1 or _distance(last, values) == _distance(pending[-2], last)
+
+
+def _distance(first: NDArray[Any], second: NDArray[Any]) -> int:
+    return second.__array_interface__["data"][0] - first.__array_interface__["data"][0]
+
+
+def _one_view(pending: list[NDArray[Any]]) -> list[Part]:
+    if len(pending) < 2:
+        return [Numeric(values) for values in pending]
+    first, strides = pending[0], (_distance(*pending[:2]), *pending[0].strides)
+    view = np.lib.stride_tricks.as_strided(first, (len(pending), len(first)), strides, writeable=False)
+    return [Wide(view)]
+
+
 def _products(done: Array, part: Part, start: int, stop: int, out: Array) -> Array:
     columns = np.empty((part.width, stop - start))
     part.fill(columns, start, stop)
@@ -226,10 +263,14 @@ class Columns(DesignMatrix):
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Write each part in its place."""
         place = 0
-        for part in self.parts:
+        for part in self._merged:
             width = part.width
             part.fill(out[place : place + width], start, stop)
             place += width
+
+    @cached_property
+    def _merged(self) -> tuple[Part, ...]:
+        return _merge(self.parts)
 
     def dense(self) -> Dense:
         """Return the same matrix with its numbers written out."""
@@ -306,6 +347,10 @@ class Block:
     def total(self) -> Array:
         """Weights times frequencies (n,): what multiplies each row's log-likelihood."""
         return self.weights if self.frequency is None else self.weights * self.frequency
+
+    def source_row(self, place: int) -> int:
+        """Source row number of one place in the block."""
+        return self.start + place if self.rows is None else int(self.rows[place])
 
     def source_rows(self, places: NDArray[Any]) -> IntArray:
         """Source row numbers of some places (positions or a mask) in the block."""

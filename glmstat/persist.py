@@ -241,7 +241,7 @@ def _design(written: Mapping[str, Any], given: Mapping[str, Any]) -> Design:
     try:
         return Design.from_json(written, context=given)
     except ArgumentError as error:
-        raise FileError(str(error)) from error
+        raise FileError(f"The file cannot be read without its functions: {error}") from error
 
 
 def _argument(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Triangular factors, straight from LAPACK: what small fits can afford and scipy's checks cost too much for."""
+"""Triangular factors straight from LAPACK: small fits cannot afford the checks around them."""
 
 from __future__ import annotations
 

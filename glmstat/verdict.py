@@ -32,8 +32,6 @@ def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[typ
     end = estimate.convergence
     if end.status == "perfect fit":
         yield PerfectFitWarning, "Perfect fit: residuals are rounding error, so there are no standard errors."
-    elif end.status == "separated":
-        yield SeparationWarning, _separated(estimate, columns)
     elif end.status == "boundary":
         where = f" in {_rows(end.bound_rows)}" if end.bound_rows else ""
         yield BoundaryWarning, f"Mean at its bound{where}: Wald intervals are not valid here."
@@ -42,7 +40,9 @@ def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[typ
             ConvergenceWarning,
             f"Not converged: {end.reason}. The numbers are not the maximum of the likelihood.",
         )
-    if end.separation == "undecided":
+    if estimate.directions:
+        yield SeparationWarning, _separated(estimate, columns)
+    elif end.separation == "undecided":
         yield SeparationWarning, "Separation is not excluded: some coefficients may be infinite."
 
 

@@ -228,7 +228,7 @@ class Workspace:
         with np.errstate(all="ignore"):
             for run in self.runs(block, gamma, 8192 if need == "none" else None):
                 move = delta @ run.columns
-                at = _row_extremes(run, move, gamma, block)
+                at = _row_extremes(run, move, block, gamma if need == "none" else None)
                 edges = self.likelihood.slack(run.eta)
                 if edges is not None:
                     at = at._replace(**_room(edges, move, run.weights))
@@ -353,17 +353,20 @@ def _positive_weight(values: Rows) -> Array:
     return np.maximum(flat, 0.0)
 
 
-def _row_extremes(run: Run, move: Array, gamma: Array, block: Block) -> Extremes:
+def _row_extremes(run: Run, move: Array, block: Block, gamma: Array | None) -> Extremes:
     used = run.weights > 0
     if not used.any():
         return Extremes()
     size = np.where(used, np.abs(move), 0.0)
-    place = int(size.argmax())
+    place, terms = int(size.argmax()), 0.0
+    if gamma is not None:
+        sums = np.abs(gamma) @ np.abs(run.columns) + np.abs(block.offset[run.rows, 0])
+        terms = float(sums[used].max())
     return Extremes(
         step=float(size[place]),
-        row=int(block.source_rows(np.array([run.rows.start + place]))[0]),
+        row=int(block.source_row(run.rows.start + place)),
         eta=float(np.abs(run.eta[:, 0])[used].max()),
-        terms=float((np.abs(gamma) @ np.abs(run.columns) + np.abs(block.offset[run.rows, 0]))[used].max()),
+        terms=terms,
     )
 
 

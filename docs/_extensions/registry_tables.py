@@ -59,7 +59,7 @@ def data_sets() -> Iterator[tuple[str, ...]]:
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "families": families,
     "links": links,
-    "errors": kinds(Exception),
+    "errors": kinds(errors.GlmstatError),
     "warnings": kinds(errors.GlmstatWarning),
     "datasets": data_sets,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from math import cosh, exp, isfinite, nan, pi, sinh
 from typing import Any, TypeAlias
 
@@ -12,30 +13,30 @@ import numpy as np
 from glmstat.array import EPSILON, Array, namespace, quiet
 from glmstat.families.base import Family, Interval
 from glmstat.families.variance import Information, Slopes
-from glmstat.links import Link
+from glmstat.links import Link, as_link
 from glmstat.links.custom import call_vectorised
 
-__all__ = ["Custom", "FreeVariance", "nudged"]
+__all__ = ["Custom", "FreeVariance", "mapped", "nudged"]
 
 Function: TypeAlias = Callable[[Any], Any]
 Density: TypeAlias = Callable[[Any, Any, float], Any]
 
-REAL = Interval()
 TRIAL = np.array([0.25, 0.5, 0.625])
 
 
-def _nodes(step: float = 0.1, reach: float = 3.6) -> tuple[tuple[float, float], ...]:
-    """Places and weights of tanh-sinh quadrature on (0, 1), where both ends may be singular."""
+@lru_cache(maxsize=1)
+def _inner_nodes() -> tuple[tuple[float, float], ...]:
+    """Places and weights of Gauss-Legendre quadrature on (0, 1)."""
+    places, weights = np.polynomial.legendre.leggauss(48)
+    return tuple(zip((0.5 + 0.5 * places).tolist(), (0.5 * weights).tolist(), strict=True))
+
+
+@lru_cache(maxsize=1)
+def _edge_nodes(step: float = 0.05, reach: float = 3.6) -> tuple[tuple[float, float], ...]:
+    """Places and weights of tanh-sinh quadrature on (0, 1), where the lower end may be singular."""
     count = round(reach / step)
-    found = []
-    for k in range(-count, count + 1):
-        u = k * step
-        ratio = exp(pi * sinh(u))
-        found.append((ratio / (1.0 + ratio), step * pi * cosh(u) * ratio / (1.0 + ratio) ** 2))
-    return tuple(found)
-
-
-NODES = _nodes()
+    ratios = [(k * step, exp(pi * sinh(k * step))) for k in range(-count, count + 1)]
+    return tuple((r / (1.0 + r), step * pi * cosh(u) * r / (1.0 + r) ** 2) for u, r in ratios)
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,32 @@ class FreeVariance:
 
     def unit_deviance(self, y: Any, mu: Any) -> Any:
         """Return twice the integral of (y - t)/V(t) from mu to y, by quadrature."""
+        edge = (y <= self.domain.low) | (y >= self.domain.high)
+        if not bool(edge.any()):
+            return self._from_inside(y, mu)
+        if bool(edge.all()):
+            return self._from_edge(y, mu)
+        total = y + mu
+        total[edge] = self._from_edge(y[edge], mu[edge])
+        total[~edge] = self._from_inside(y[~edge], mu[~edge])
+        return total
+
+    def _from_edge(self, y: Any, mu: Any) -> Any:
         difference = mu - y
         total = 0.0
-        for place, weight in NODES:
-            total = total + weight * place / self.function(y + place * difference)
-        return namespace(mu).where(difference == 0, 0.0, 2.0 * difference * difference * total)
+        for place, weight in _edge_nodes():
+            variance = self.function(y + place * difference)
+            total = total + namespace(mu).where(variance > 0, weight * place / variance, 0.0)
+        return 2.0 * difference * difference * total
+
+    def _from_inside(self, y: Any, mu: Any) -> Any:
+        """Integrate along s, where t - y = move(s), so that edges of the domain are infinitely far."""
+        length, path = _path(y, mu, self.domain)
+        total = 0.0
+        for place, weight in _inner_nodes():
+            move, speed = path(place * length)
+            total = total + weight * move * speed / self.function(y + move)
+        return 2.0 * length * total
 
     def deviance(self, y: Any, eta: Any, link: Link) -> Any:
         """Return the unit deviance at the link's mean."""
@@ -105,6 +127,37 @@ class FreeVariance:
         )
 
 
+Path: TypeAlias = Callable[[Any], tuple[Any, Any]]
+
+
+def _path(y: Any, mu: Any, domain: Interval) -> tuple[Any, Path]:
+    """Length of the way from y to mu and, at s along it, the distance t - y and the speed dt/ds."""
+    xp = namespace(mu)
+    below, above = y - domain.low, domain.high - y
+    if isfinite(domain.low) and isfinite(domain.high):
+        share = below / (domain.high - domain.low)
+
+        def logistic(s: Any) -> tuple[Any, Any]:
+            growth = xp.expm1(s)
+            scale = 1.0 / (1.0 + share * growth)
+            return below * (1.0 - share) * growth * scale, below * (1.0 - share) * (
+                1.0 + growth
+            ) * scale * scale
+
+        return xp.log1p((mu - y) / below) - xp.log1p((y - mu) / above), logistic
+    if isfinite(domain.low):
+        return xp.log1p((mu - y) / below), lambda s: (below * xp.expm1(s), below * xp.exp(s))
+    if isfinite(domain.high):
+        return -xp.log1p((y - mu) / above), lambda s: (-above * xp.expm1(-s), above * xp.exp(-s))
+    return mu - y, lambda s: (s, 1.0)
+
+
+def mapped(link: Link) -> Interval:
+    """Return the means that a link maps, finite ends included, as the domain of a response."""
+    low, high = link.means
+    return Interval(low, high, isfinite(low), isfinite(high))
+
+
 def nudged(y: Any, domain: Interval) -> Any:
     """Return the responses moved off the ends of their domain."""
     xp = namespace(y)
@@ -131,7 +184,7 @@ class Custom(Family):
     link : link function, a name or an instance.
     density : log density, a function of (y, mu, dispersion) with arrays y and mu. It must belong to the
         variance: its change in mu is minus that of the deviance / (2 dispersion).
-    domain : the values that the response may take.
+    domain : the values that the response may take; by default what the link maps, ends included.
     dispersion : the dispersion where it is known; None estimates it.
 
     Raises
@@ -157,17 +210,18 @@ class Custom(Family):
         link: Link | str,
         density: Density | None = None,
         *,
-        domain: Interval = REAL,
+        domain: Interval | None = None,
         dispersion: float | None = None,
     ) -> None:
         call_vectorised(variance, TRIAL, f"the variance of family '{name}'")
+        natural = mapped(as_link(link)) if domain is None else domain
         fields = {
             "name": name,
             "law": variance,
-            "kernel": FreeVariance(variance, domain),
+            "kernel": FreeVariance(variance, natural),
             "link": link,
             "density": density,
-            "domain": domain,
+            "domain": natural,
             "dispersion": dispersion,
         }
         for word, value in fields.items():

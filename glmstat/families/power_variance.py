@@ -149,12 +149,14 @@ def _gamma_divergence(y: Any, mu: Any, log_mu: Any, difference: Any) -> Any:
 def _tweedie_divergence(y: Any, ratio: Any, log_mu: Any, power: float) -> Any:
     """((y/mu)**(2-p) - 1 - (2-p)(y/mu - 1)) / ((1-p)(2-p)), with ratio = y/mu - 1."""
     xp = namespace(ratio)
-    a = 2.0 - power
+    a, b = 2.0 - power, 1.0 - power
     series, factor = 0.0, 0.5
     for term in range(3, 10):
         series = series + factor * ratio ** (term - 1)
         factor *= (a - (term - 1)) / term
     log_ratio = xp.where(xp.abs(ratio) < 0.5, xp.log1p(ratio), xp.log(xp.where(y > 0, y, 1.0)) - log_mu)
-    lifted = xp.where(y > 0, xp.expm1(a * log_ratio), -1.0)
-    far = (lifted - a * ratio) / (a * (a - 1.0))
-    return xp.where(xp.abs(ratio) < 0.01, series, far)
+    if power < 1.5:  # p = 1 and p = 2 are limits; each form is sound near one of them
+        far = ((1.0 + ratio) * xp.expm1(b * log_ratio) / b - ratio) / a
+    else:
+        far = (xp.expm1(a * log_ratio) / a - ratio) / b
+    return xp.where(xp.abs(ratio) < 0.01, series, xp.where(y > 0, far, 1.0 / a))

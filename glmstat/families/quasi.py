@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from math import inf, nan
 from typing import Any
 
-import numpy as np
-
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.families.base import Family, Interval
 from glmstat.families.count import COUNT_LINKS, COUNTS, PROBABILITY, PROBABILITY_LINKS
 from glmstat.families.count_variance import BinomialVariance
-from glmstat.families.custom import FreeVariance, nudged
+from glmstat.families.custom import TRIAL, FreeVariance, mapped, nudged
 from glmstat.families.power_variance import PowerVariance
 from glmstat.families.variance import Variance
-from glmstat.links import Link, Log, Logit
+from glmstat.links import Link, Log, Logit, as_link
 from glmstat.links.custom import call_vectorised
 
 __all__ = ["Quasi", "QuasiBinomial", "QuasiPoisson"]
@@ -38,7 +36,7 @@ class Quasi(Family):
     ----------
     variance : "constant", "mu", "mu^2", "mu^3", "mu(1-mu)", or a function of arrays.
     link : link function; every link is allowed.
-    domain : the values that the response may take, for a variance given as a function.
+    domain : the values that the response may take; by default those of the word, or what the link maps.
 
     Raises
     ------
@@ -62,7 +60,7 @@ class Quasi(Family):
         *,
         domain: Interval | None = None,
     ) -> None:
-        kernel, natural = _variance(variance, domain)
+        kernel, natural = _resolve(variance, domain, link)
         ends = ((natural.low, natural.low_inclusive), (natural.high, natural.high_inclusive))
         fields = {
             "law": variance.replace(" ", "").replace("**", "^") if isinstance(variance, str) else variance,
@@ -106,10 +104,12 @@ class Quasi(Family):
 SEPARABLE = (VARIANCES["mu"][0], VARIANCES["mu(1-mu)"][0])
 
 
-def _variance(variance: str | Callable[[Any], Any], domain: Interval | None) -> tuple[Variance, Interval]:
+def _resolve(
+    variance: str | Callable[[Any], Any], domain: Interval | None, link: Link | str
+) -> tuple[Variance, Interval]:
     if callable(variance):
-        call_vectorised(variance, np.array([0.25, 0.5, 0.625]), "the variance of family 'quasi'")
-        natural = Interval() if domain is None else domain
+        call_vectorised(variance, TRIAL, "the variance of family 'quasi'")
+        natural = domain or mapped(as_link(link))
         return FreeVariance(variance, natural), natural
     word = str(variance).replace(" ", "").replace("**", "^")
     if word not in VARIANCES:
@@ -118,7 +118,7 @@ def _variance(variance: str | Callable[[Any], Any], domain: Interval | None) -> 
             f"{near(word, VARIANCES)}"
         )
     kernel, natural = VARIANCES[word]
-    return kernel, natural if domain is None else domain
+    return kernel, domain or natural
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ number is known, and capped, before they exist. Its operators mean what they mea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -15,7 +14,7 @@ from glmstat.errors import FormulaError
 __all__ = ["FIRST", "expand"]
 
 FIRST = 0x4E00  # operands are written as single letters from here on: the tokenizer's cost is per character
-_WORK = 25  # products formed per term that the limit allows
+_WORK = 75  # factors written into products, per term that the limit allows
 # a term by the bits of its operands; the operands in the order written
 Terms = dict[int, tuple[int, ...]]
 
@@ -55,7 +54,7 @@ def _parser() -> Any:
 
 
 class _Expansion:
-    """Evaluates a tree bottom-up, counting the products it forms."""
+    """Evaluates a tree bottom-up, counting the factors it writes into products."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -91,7 +90,7 @@ class _Expansion:
         if symbol == "+":
             found = left | right if len(right) > len(left) else _append(left, right)
         elif symbol == "-":
-            found = {key: term for key, term in left.items() if key not in right}
+            found = _without(left, right)
         elif symbol in ("^", "**"):
             found = self.power(left, right)
         elif symbol == "*":
@@ -99,17 +98,15 @@ class _Expansion:
         elif symbol == ":":
             found = self.products(left, right)
         elif symbol == "/":
-            found = left | self.products(_together(left), right)
+            found = left | self.products(self.together(left), right)
         else:
-            found = self.products(left, _together(right))
+            found = self.products(left, self.together(right))
         if len(found) > self.most:
             raise self.too_many()
         return found
 
-    def products(self, left: Mapping[int, tuple[int, ...]], right: Mapping[int, tuple[int, ...]]) -> Terms:
-        self.work += len(left) * len(right)
-        if self.work > _WORK * self.most:
-            raise self.too_many()
+    def products(self, left: Terms, right: Terms) -> Terms:
+        self.spend(_size(left) * len(right) + len(left) * _size(right))
         found: Terms = {}
         for key, term in left.items():
             for other, factors in right.items():
@@ -128,11 +125,26 @@ class _Expansion:
                 raise self.too_many()
         return found
 
+    def together(self, terms: Terms) -> Terms:
+        """The one term that has every operand of all of them."""
+        self.spend(_size(terms))
+        key = reduce(lambda all_, one: all_ | one, terms, 0)
+        return {key: tuple(dict.fromkeys(factor for term in terms.values() for factor in term))}
+
+    def spend(self, work: int) -> None:
+        self.work += work
+        if self.work > _WORK * self.most:
+            raise self.too_many()
+
     def too_many(self) -> FormulaError:
         return FormulaError(
-            f"Formula expands to too many terms: the limit is {self.most:,}. Write fewer variables inside "
-            "powers and products."
+            f"Formula is too large when expanded: the limit is {self.most:,} terms. "
+            "Write fewer variables inside powers and products."
         )
+
+
+def _size(terms: Terms) -> int:
+    return sum(map(len, terms.values()))
 
 
 def _append(left: Terms, right: Terms) -> Terms:
@@ -142,7 +154,7 @@ def _append(left: Terms, right: Terms) -> Terms:
     return left
 
 
-def _together(terms: Terms) -> Terms:
-    """The one term that has every operand of all of them."""
-    key = reduce(lambda all_, one: all_ | one, terms, 0)
-    return {key: tuple(dict.fromkeys(factor for term in terms.values() for factor in term))}
+def _without(left: Terms, right: Terms) -> Terms:
+    for key in right:
+        left.pop(key, None)
+    return left

@@ -79,7 +79,7 @@ def finite(values: NDArray[np.float64], text: str, frame: Frame) -> dict[str, Of
     if math.isfinite(np.add.reduce(values, axis=None)):
         return {}
     rows = values if values.ndim == 1 else np.add.reduce(values, axis=0)
-    rule, remedy = "A formula must give finite numbers", "Correct the data, or drop the rows with subset=."
+    rule, remedy = "A formula must give finite numbers", "Correct the data, or drop these rows."
     return offence(~np.isfinite(rows), rows, frame, rule, text, remedy)
 
 

@@ -14,12 +14,12 @@ from glmstat.errors import FileError
 from glmstat.formula.check import raise_first
 from glmstat.formula.expression import Environment, Expression, evaluate
 from glmstat.formula.newdata import NewRows, open_rows
-from glmstat.formula.offset import OffsetPart
+from glmstat.formula.offset import OffsetPart, sum_offsets
 from glmstat.formula.piece import Piece, build_pieces, columns_of, recode
 from glmstat.formula.saved import read_context, read_formula, read_offset, write_context, write_formula
 from glmstat.formula.schema import FACTOR, Schema
 from glmstat.formula.terms import Formula
-from glmstat.formula.value import JSON, Array, Value
+from glmstat.formula.value import JSON, Array, Basis, Value, as_number
 from glmstat.matrix import DesignMatrix, IntArray
 
 __all__ = ["Design", "Predictor", "build_design"]
@@ -122,11 +122,14 @@ class Design:
 
     def coded(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """Return values of parts with factors as codes of the levels that the fit knows."""
-        parts = self.schema.parts
-        return {
-            text: recode(value, parts[text].levels, text) if parts[text].kind == FACTOR else value
-            for text, value in values.items()
-        }
+        parts, found = self.schema.parts, {}
+        for text, value in values.items():
+            encoding = parts[text]
+            if encoding.kind == FACTOR:
+                found[text] = recode(value, encoding.levels, text)
+            else:
+                found[text] = value if isinstance(value, Basis) else as_number(value, text, "A term")
+        return found
 
     def assemble(self, values: Mapping[str, Value], rows: int) -> tuple[DesignMatrix, ...]:
         """Return the matrices (n, p_k) of K predictors from the coded values of the parts."""
@@ -150,12 +153,10 @@ class Design:
         ------
         DataError : an offset that is not finite, or an exposure that is not positive.
         """
-        total = np.zeros((environment.frame.rows, len(self.predictors)), order="F")
+        total = np.empty((environment.frame.rows, len(self.predictors)), order="F")
         for column, predictor in enumerate(self.predictors):
-            for part in predictor.offsets:
-                added, offences = part.values(environment)
-                raise_first(offences)
-                total[:, column] += added
+            total[:, column], offences = sum_offsets(predictor.offsets, environment)
+            raise_first(offences)
         return total
 
     def new_rows(

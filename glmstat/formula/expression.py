@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import copyreg
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -79,6 +80,21 @@ def _parsed(text: str, grammar: Grammar) -> Expression:
     if not tokens:
         raise FormulaError("Expression is empty: there is no text. Write a column name or an expression.")
     return read(tokens, text, grammar)
+
+
+def _reread(text: str, functions: tuple[str, ...], python: bool) -> Expression:
+    return _parsed(text, Grammar(functions, python, _READ_BEFORE))
+
+
+def _reduce(expression: Expression) -> tuple[Callable[..., Expression], tuple[Any, ...]]:
+    """Pickle and copy by text: it reads back, however deep the tree."""
+    if isinstance(expression.tree, (Literal, Word)):  # a bare word, as in C(x, sum), would read as a column
+        return Expression, (expression.text, expression.names, expression.tree)
+    return _reread, (expression.text, expression.functions, expression.python)
+
+
+_READ_BEFORE = Limits(length=10**9, nesting=10**3, terms=10**9)
+copyreg.pickle(Expression, _reduce)
 
 
 def evaluate(expression: Expression, environment: Environment) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,18 +16,27 @@ from glmstat.formula.check import Offences, merge, raise_first
 from glmstat.formula.design import Design, build_design
 from glmstat.formula.expression import Environment, Expression, columns_needed
 from glmstat.formula.missing import BLOCK_ROWS, Selection, frame_of, select
-from glmstat.formula.offset import OffsetPart, offset_parts, survey_offsets
+from glmstat.formula.offset import OffsetPart, offset_parts, sum_offsets
 from glmstat.formula.response import ResponseCoding, ResponseSurvey, learn_response, survey_response
 from glmstat.formula.roles import Given, Role, Roles, join
 from glmstat.formula.schema import Schema
 from glmstat.formula.survey import PartSurvey, learn_calls, survey_parts, used_levels, with_contrasts
 from glmstat.formula.terms import Formula, Response
-from glmstat.formula.value import JSON, Value
-from glmstat.formula.weights import read_weights
+from glmstat.formula.value import JSON, Array, Value
+from glmstat.formula.weights import Weights, read_weights
 
-__all__ = ["COPIED_CELLS", "Examined", "examine"]
+__all__ = ["COPIED_CELLS", "Examined", "Whole", "examine"]
 
 COPIED_CELLS = 2_000_000  # up to here rows x columns are evaluated in one piece, and kept
+
+
+class Whole(NamedTuple):
+    """All rows of small data that enter: value of each part by its text, offset (n, 1), weights."""
+
+    frame: Frame
+    values: Mapping[str, Value]
+    offset: Array
+    weights: Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +49,7 @@ class Examined:
     design : the recipe.
     selection : the rows that enter.
     notes, doubts : for the reader, and for warnings.
-    frame, values : of small data the rows that enter and the value of each part, else None.
+    whole : small data in one piece, else None.
     """
 
     source: MemorySource
@@ -48,8 +57,7 @@ class Examined:
     selection: Selection
     notes: tuple[Note, ...]
     doubts: Offences
-    frame: Frame | None
-    values: Mapping[str, Value] | None
+    whole: Whole | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +126,7 @@ def examine(
         _names([roles.subset], source, context)
     selection = select(source, names, roles.subset, context, na_action)
     calls = _calls(question, source, selection, context, workers)
-    frame, values, seen = _look(question, source, selection, context, calls, workers)
+    whole, seen = _look(question, source, selection, context, calls, workers)
     seen.check()
     encodings, dropped = used_levels(seen.parts)
     if contrasts is not None:
@@ -127,10 +135,10 @@ def examine(
     kinds = {name: source.kind(name) for name in _right_names(question) if name in source}
     schema = Schema(kinds, encodings, calls, coding, selection.report)
     design = build_design(formula, schema, question.offsets, context)
-    if frame is not None and frame.rows * len(design.columns) > COPIED_CELLS:
-        frame = values = None
+    if whole is not None and whole.frame.rows * len(design.columns) > COPIED_CELLS:
+        whole = None
     notes = _notes(source, selection, dropped, coding)
-    return Examined(source, design, selection, notes, seen.response.doubts, frame, values)
+    return Examined(source, design, selection, notes, seen.response.doubts, whole)
 
 
 def _question(formula: Formula, roles: Roles, family: Family, event: Any) -> _Question:
@@ -177,8 +185,10 @@ def _names(asked: Iterable[Role], source: MemorySource, context: Mapping[str, An
     """Columns that are read, each once; a name that is nowhere is an error."""
     names: dict[str, None] = {}
     for role in asked:
-        needed = role.names if isinstance(role, Given) else columns_needed(role, source.names, context)
-        names.update(dict.fromkeys(needed))
+        if not isinstance(role, Given) and (role.column is None or role.column not in source):
+            names.update(dict.fromkeys(columns_needed(role, source.names, context)))
+        else:
+            names[role.names[0]] = None
     return list(names)
 
 
@@ -194,7 +204,7 @@ def _calls(
     context: Mapping[str, Any],
     workers: int | None,
 ) -> dict[str, JSON]:
-    expressions = [role for role in question.read if isinstance(role, Expression)]
+    expressions = [role for role in question.read if isinstance(role, Expression) and role.column is None]
     return learn_calls(expressions, source, selection.chosen, context, workers)
 
 
@@ -205,11 +215,10 @@ def _look(
     context: Mapping[str, Any],
     calls: Mapping[str, JSON],
     workers: int | None,
-) -> tuple[Frame | None, Mapping[str, Value] | None, _Seen]:
+) -> tuple[Whole | None, _Seen]:
     """Look at all rows: in one piece, whose values are kept, or block by block."""
     if source.rows * max(1, len(question.parts)) <= COPIED_CELLS:
-        frame = frame_of(source, selection.kept, 0, source.rows)
-        return frame, *_see(question, Environment(frame, context, calls))
+        return _see(question, Environment(frame_of(source, selection.kept, 0, source.rows), context, calls))
 
     def one(number: int) -> _Seen:
         stop = min((number + 1) * BLOCK_ROWS, source.rows)
@@ -217,15 +226,16 @@ def _look(
         with np.errstate(all="ignore"):
             return _see(question, Environment(frame, context, calls))[1]
 
-    return None, None, run_blocks(one, -(-source.rows // BLOCK_ROWS), workers)
+    return None, run_blocks(one, -(-source.rows // BLOCK_ROWS), workers)
 
 
-def _see(question: _Question, environment: Environment) -> tuple[Mapping[str, Value], _Seen]:
+def _see(question: _Question, environment: Environment) -> tuple[Whole, _Seen]:
     values, parts = survey_parts(question.parts, environment)
-    weights, offences = read_weights(question.roles, environment)
-    offences = merge(survey_offsets(question.offsets, environment), offences)
+    offset, offences = sum_offsets(question.offsets, environment)
+    weights, wrong = read_weights(question.roles, environment)
     response = survey_response(question.response, environment, question.family, question.event, weights.prior)
-    return values, _Seen(parts, response, offences, weights.positive(environment.frame.rows))
+    whole = Whole(environment.frame, values, offset[:, None], weights)
+    return whole, _Seen(parts, response, merge(offences, wrong), weights.positive(environment.frame.rows))
 
 
 def _notes(

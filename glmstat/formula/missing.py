@@ -41,7 +41,7 @@ class MissingReport:
     @property
     def text(self) -> str:
         """The report in words."""
-        listed = ", ".join(f"{name.rstrip('=')} {count:,}" for name, count in self.by.items())
+        listed = ", ".join(f"{name} {count:,}" for name, count in self.by.items())
         return f"dropped {self.dropped:,} of {self.rows:,} rows: {listed} missing"
 
 
@@ -179,8 +179,10 @@ def _report(
     rows = source.rows if chosen is None else int(np.count_nonzero(chosen))
     left = source.rows if kept is None else int(np.count_nonzero(kept))
     counts = {name: sum(part.counts.get(name, 0) for part in parts) for name in names} if left < rows else {}
-    by = dict(sorted(((name, count) for name, count in counts.items() if count), key=lambda item: -item[1]))
-    return MissingReport(rows, rows - left, by)
+    by = sorted(
+        ((name.rstrip("="), count) for name, count in counts.items() if count), key=lambda item: -item[1]
+    )
+    return MissingReport(rows, rows - left, dict(by))
 
 
 def _refused(source: MemorySource, names: Sequence[str], chosen: BoolArray | None) -> DataError:

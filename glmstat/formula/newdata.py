@@ -13,7 +13,7 @@ from glmstat.errors import ArgumentError, ColumnError, DataError, near, one_of
 from glmstat.formula.check import Offences, finite, merge, raise_first
 from glmstat.formula.expression import Environment, Expression, evaluate
 from glmstat.formula.missing import BLOCK_ROWS, cuts, frame_of, gap
-from glmstat.formula.offset import OffsetPart
+from glmstat.formula.offset import OffsetPart, sum_offsets
 from glmstat.formula.piece import NEW
 from glmstat.formula.roles import Given, Roles, read_roles
 from glmstat.formula.schema import FACTOR, Encoding, Schema
@@ -90,8 +90,7 @@ class NewRows:
         values = _with_references(self.recipe.values(environment), self.recipe.schema.parts)
         X = self.recipe.assemble(values, environment.frame.rows)
         offset = np.zeros((environment.frame.rows, len(X)), order="F")
-        for part in self.offsets:
-            offset[:, 0] += part.values(environment)[0]
+        offset[:, 0] = sum_offsets(self.offsets, environment)[0]
         return X, offset
 
 
@@ -206,8 +205,7 @@ def _look(
         if unseen.any():
             new[text] = _levels_of(recipe, text, environment, unseen)
         coded &= value >= 0 if policy == "na" else value != -1
-    for part in offsets:
-        offences = merge(offences, part.values(environment)[1])
+    offences = merge(offences, sum_offsets(offsets, environment)[1])
     complete[complete] = coded
     return _Look((complete,), new, offences)
 

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from glmstat.formula.check import Offences, finite, merge
 from glmstat.formula.expression import Environment
 from glmstat.formula.roles import Given, Role, Roles, log_exposure, number
 from glmstat.formula.terms import Formula
 from glmstat.formula.value import JSON, Array
 
-__all__ = ["OffsetPart", "offset_parts", "survey_offsets"]
+__all__ = ["OffsetPart", "offset_parts", "sum_offsets"]
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,11 @@ def offset_parts(formula: Formula, roles: Roles) -> tuple[OffsetPart, ...]:
     return tuple(parts)
 
 
-def survey_offsets(parts: Iterable[OffsetPart], environment: Environment) -> Offences:
-    """Return the rows of one block where an offset is not a number."""
-    found: Offences = {}
+def sum_offsets(parts: Iterable[OffsetPart], environment: Environment) -> tuple[Array, Offences]:
+    """Return what the parts add to each row (n,), and the rows where that is not a number."""
+    total, found = np.zeros(environment.frame.rows), {}
     for part in parts:
-        found = merge(found, part.values(environment)[1])
-    return found
+        added, offences = part.values(environment)
+        total += added
+        found = merge(found, offences)
+    return total, found

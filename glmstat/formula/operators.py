@@ -33,7 +33,7 @@ _COMPARISON: Mapping[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-Truth = NDArray[np.bool_] | bool
+Truth = NDArray[np.bool_] | np.bool_ | bool
 
 
 def arithmetic(symbol: str, left: Value, right: Value, left_text: str, right_text: str) -> Value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -63,7 +62,7 @@ def _parse(text: str, columns: tuple[str, ...] | None, grammar: Grammar) -> Form
             raise FormulaError(
                 f"'.' stands for no column: '{shorten(text)}' uses all of them. Write 1 instead."
             )
-        return Dot(others)
+        return Dot(others, columns=frozenset(columns))
 
     terms = read_terms(right, text, grammar, dot)
     written_out = any(token.kind == "dot" for token in right)
@@ -161,4 +160,4 @@ def _counts(tokens: list[Token], text: str, grammar: Grammar) -> Response:
 
 
 def _one_line(text: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", text.strip())
+    return " ".join(line.strip() for line in text.strip().splitlines())

@@ -33,7 +33,7 @@ def plan_groups(terms: tuple[tuple[str, ...], ...], factors: frozenset[str]) -> 
     Source: Chambers and Hastie (1992, section 2.4.1).
 
     >>> plan_groups(((), ("a",), ("a", "b")), frozenset("ab"))
-    (((),), (((0, False),),), (((0, False), (1, False)), ((1, False),)))
+    (((),), (((0, False),),), (((0, True), (1, False)),))
     """
     spanned: set[frozenset[str]] = set()
     plan = []

@@ -17,6 +17,7 @@ from glmstat.formula.tokens import Token, partners, shorten, split_at
 __all__ = ["Dot", "check_model", "read_terms"]
 
 Factor = Expression | Offset
+_REPEATS = 20  # how often a formula may write all its terms again
 _FOREIGN = frozenset("$@?;#\\,")
 ALGEBRA = frozenset({"+", "-", "*", "/", ":", "^", "**", "%in%"})
 # terms of models that this formula may one day have
@@ -38,11 +39,15 @@ _INSTEAD: Mapping[str, str] = {
 
 
 class Dot(NamedTuple):
-    """What '.' stands for: the other columns, or the formula that is updated."""
+    """What '.' stands for: the other columns, or the formula that is updated.
+
+    `columns` are all columns of the data: each may be taken away, even one that '.' leaves out by itself.
+    """
 
     linear: tuple[Linear, ...]
     offsets: tuple[Offset, ...] = ()
     intercept: bool = True
+    columns: frozenset[str] = frozenset()
 
 
 class Item(NamedTuple):
@@ -109,6 +114,7 @@ class _Total:
     intercept: bool
     linear: dict[frozenset[int], tuple[int, ...]] = field(default_factory=dict)
     offsets: dict[int, None] = field(default_factory=dict)
+    work: int = 0
 
     def add(self, sign: str, addend: list[Item]) -> None:
         first = addend[0]
@@ -119,7 +125,8 @@ class _Total:
         self.check_offsets(sign, addend, found)
         for term in found:
             self.merge(sign, term, first)
-        if len(self.linear) > self.most:
+        self.work += len(found)
+        if len(self.linear) > self.most or self.work > _REPEATS * self.most:
             raise FormulaError(f"Formula has too many terms: the limit is {self.most:,}. Use fewer columns.")
 
     def merge(self, sign: str, term: tuple[int, ...], first: Item) -> None:
@@ -190,9 +197,11 @@ class _Total:
         count = Counter(item.atom for item in items if item.kind == "atom")
         for item in items:
             if item.kind == "atom" and count[item.atom] == 1 and item.atom not in present:
-                text = self.atoms.factors[item.atom]
+                factor = self.atoms.factors[item.atom]
+                if isinstance(factor, Expression) and factor.column in self.dot.columns:
+                    continue
                 raise FormulaError(
-                    f"'{text}' is taken away and was never there: position {item.start}. Leave it out."
+                    f"'{factor}' is taken away and was never there: position {item.start}. Leave it out."
                 )
 
     def terms(self) -> tuple[Term, ...]:
@@ -301,6 +310,10 @@ def _check_order(items: list[Item]) -> None:
     for index, item in enumerate(items):
         after = items[index + 1] if index + 1 < len(items) else None
         opens = before is None or before.kind in ("operator", "open")
+        if before is not None and before.text in ("^", "**") and item.kind != "number":
+            raise FormulaError(
+                f"A power must be a whole number: position {item.start}. Write (a + b)^2, or I(x^2)."
+            )
         if item.kind == "number":
             _check_number(item, before, after, depth)
         if opens and item.kind == "operator":
@@ -311,10 +324,6 @@ def _check_order(items: list[Item]) -> None:
             raise FormulaError(
                 f"An operator is missing before '{shorten(item.text)}': position {item.start}. "
                 "Write + or :, or put a name with spaces in backticks."
-            )
-        if before is not None and before.text in ("^", "**") and item.kind != "number":
-            raise FormulaError(
-                f"A power must be a whole number: position {item.start}. Write (a + b)^2, or I(x^2)."
             )
         depth += (item.kind == "open") - (item.kind == "close")
         before = item
@@ -335,12 +344,17 @@ def _check_sign(item: Item, before: Item | None) -> None:
 def _check_number(item: Item, before: Item | None, after: Item | None, depth: int) -> None:
     if before is not None and before.text in ("^", "**"):
         whole = item.text.rstrip("L")
-        if whole.isdecimal() and int(whole[:9]) and not (after is not None and after.text in ("^", "**")):
+        if (
+            whole.isdecimal()
+            and len(whole) < 10
+            and int(whole)
+            and not (after is not None and after.text in ("^", "**"))
+        ):
             return
         raise FormulaError(
             f"A power must be one whole number from 1 on: position {item.start}. Write (a + b)^2."
         )
-    signs = all(beside is None or beside.text in ("+", "-") for beside in (before, after))
+    signs = all(beside is None or beside.text in ("+", "-", "(", ")") for beside in (before, after))
     if item.text not in ("0", "1") or not signs:
         raise FormulaError(
             f"Number {shorten(item.text)} cannot be a term: position {item.start}. "

@@ -161,7 +161,9 @@ def log_exposure(role: Role, environment: Environment) -> tuple[Array, dict[str,
     """Return the logarithm of the exposure (n,), and the rows where it is not positive."""
     exposure = number(role, environment, "exposure")
     remedy = (
-        f'Use subset="{role.text} > 0".' if isinstance(role, Expression) else "Drop these rows with subset=."
+        f'Use subset="{role.text} > 0".'
+        if isinstance(role, Expression)
+        else "Correct it, or drop these rows."
     )
     bad = offence(~(exposure > 0), exposure, environment.frame, "exposure must be > 0", role.text, remedy)
     return (exposure if bad else np.log(exposure)), bad

@@ -23,6 +23,7 @@ _OPERATOR = {
     "||": "or",
     "!": "not",
 }
+_FOREIGN = frozenset("#;$?\\")  # the first would hide what follows it from Python's parser
 _CONSTANT = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
 _ESCAPE = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 
@@ -56,15 +57,21 @@ def spell(tokens: list[Token]) -> tuple[str, dict[str, str], dict[int, int]]:
 def _piece(token: Token, index: int, tokens: list[Token], names: dict[str, str]) -> str:
     if token.kind == "number":
         return _number(token)
+    before = tokens[index - 1] if index else None
     if token.kind == "text":
+        if before and before.kind == "word" and before.end == token.start:
+            raise refuse("A text with a prefix", before.text + token.text)
         return ascii(_unescape(token))
+    if token.kind == "operator" and token.text in _FOREIGN:
+        raise RefusedError(
+            f"'{token.text}' is not an operator: position {token.start}. Write the name alone."
+        )
     if token.kind == "operator":
         return _OPERATOR.get(token.text, token.text)
     if token.kind == "quoted":
         return alias(token.name, names)
     if token.kind != "word":
         return token.text
-    before = tokens[index - 1] if index else None
     after = tokens[index + 1] if index + 1 < len(tokens) else None
     if before and token.text.startswith(".") and before.end == token.start:
         return token.text
@@ -127,7 +134,7 @@ def _begins_operand(token: Token | None) -> bool:
 def why_unreadable(tokens: list[Token], source: str) -> FormulaError:
     """Error for text that does not parse: the first place where two tokens do not fit."""
     for token in tokens:
-        if token.text in {"=", ":=", "@", "$", "?", ";", "#", "\\", ":"}:
+        if token.text in {"=", ":=", "@", ":"}:
             meant = "Write '==' to compare." if token.text == "=" else "Write the column's name alone."
             return RefusedError(f"'{token.text}' is not an operator here: position {token.start}. {meant}")
     for left, right in pairwise(tokens):

@@ -82,11 +82,13 @@ _REFUSED: Mapping[type[ast.AST], str] = {
     ast.SetComp: "A comprehension",
     ast.DictComp: "A comprehension",
     ast.GeneratorExp: "A comprehension",
-    ast.JoinedStr: "An f-string",
     ast.NamedExpr: "An assignment",
     ast.IfExp: "A conditional expression",
     ast.Starred: "An unpacking",
+    ast.Dict: "A dictionary",
+    ast.Set: "A set",
 }
+_DOTTED = frozenset({"np", "contr", "as"})  # first words of registered names with a dot in them
 # how tightly the printed text holds together; a looser operand is put in brackets
 _TIGHT = {"|": 1, "&": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
 _COMPARED, _MEMBER, _SIGN, _ATOM = 0, 5, 7, 9
@@ -134,25 +136,37 @@ def _read(tokens: list[Token], source: str, grammar: Grammar) -> Expression:
     if len(tokens) == 1 and (first.kind == "quoted" or (first.kind == "word" and first.text not in RESERVED)):
         check_word(first)
         return column(first.name)
+    if len(tokens) > grammar.limits.terms:
+        raise FormulaError(
+            f"Expression is too long: {len(tokens):,} names and signs at position {first.start}. "
+            f"The limit is {grammar.limits.terms:,}: compute the column first."
+        )
     text, names, starts = spell(tokens)
     try:
         tree = ast.parse(text, mode="eval").body
-        _check_depth(tree, _DEPTH * grammar.limits.nesting)
+        _check_depth(tree, grammar)
         return _Reader(names, starts, grammar).expression(tree)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        if isinstance(error, FormulaError):
-            raise
+    except FormulaError:
+        raise
+    except (RecursionError, MemoryError):
+        raise _too_deep(grammar) from None
+    except (SyntaxError, ValueError):
         raise why_unreadable(tokens, source) from None
 
 
-def _check_depth(tree: ast.AST, most: int) -> None:
+def _check_depth(tree: ast.AST, grammar: Grammar) -> None:
     """Refuse a tree that recursion could not walk; goes level by level, so it cannot overflow itself."""
     level: list[ast.AST] = [tree]
-    for _ in range(most):
+    for _ in range(_DEPTH * grammar.limits.nesting):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         if not level:
             return
-    raise FormulaError(
+    raise _too_deep(grammar)
+
+
+def _too_deep(grammar: Grammar) -> FormulaError:
+    most = _DEPTH * grammar.limits.nesting
+    return FormulaError(
         f"Expression is nested too deep: the limit is {most} operators. Compute a column first."
     )
 
@@ -178,8 +192,10 @@ class _Reader:
 
     def expression(self, node: ast.AST) -> Expression:
         reader = self.readers.get(type(node))
-        if reader is None or type(getattr(node, "op", ast.Add())) not in _SYMBOL:
-            raise refuse(_REFUSED.get(type(node), "This operator"), self.original(node))
+        if reader is None:
+            raise refuse(_REFUSED.get(type(node), "This"), self.original(node))
+        if type(getattr(node, "op", ast.Add())) not in _SYMBOL:
+            raise refuse("This operator", self.original(node))
         return reader(node)
 
     def original(self, node: ast.AST) -> str:
@@ -303,7 +319,7 @@ class _Reader:
             near(name, [*FUNCTIONS, *SPECIAL, *self.grammar.functions]).replace("'", "").replace("?", "()?")
         )
         foreign = "." in name or hasattr(builtins, name)
-        if "." in name and not guess and name.split(".")[0] not in {"np", "contr", "as"}:
+        if name.count(".") > 1 or ("." in name and not guess and name.split(".")[0] not in _DOTTED):
             return refuse("Attribute access", self.original(node))
         message = f"`{name}()` is not a formula function: position {position}."
         if guess and not foreign:

@@ -61,6 +61,7 @@ _PATTERN = re.compile(
       | (?P<operator>\*\*|==|!=|<=|>=|//|&&|\|\||:=|%in%|%/%|%%|[-+*/^:~|&!<>=,%@$?;\#\\])""",
     re.VERBOSE,
 )
+_TOKENS = 6  # names and signs of a formula, per term that the limit allows
 _CLOSER = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(r"\.?(?:[A-Za-z_]|[^\x00-\x7f\s])(?:[A-Za-z0-9_.]|[^\x00-\x7f\s])*")
 # what word processors put in the place of an ASCII sign, by code point
@@ -111,6 +112,12 @@ def scan(source: str, limits: Limits = DEFAULT_LIMITS) -> list[Token]:
             if kind == "word" and not match.group().isascii():
                 _check_letters(tokens[-1])
         position = match.end()
+    most = _TOKENS * limits.terms
+    if len(tokens) > most:
+        raise FormulaError(
+            f"Formula is too long: {len(tokens):,} names and signs, and the limit is {most:,}. "
+            "Put many columns into the data and write '.'."
+        )
     partners(tokens, limits.nesting)
     return tokens
 
@@ -179,7 +186,12 @@ def quote(name: str) -> str:
             f"Column {name!r} has a backtick in its name: a formula cannot write it. Rename it."
         )
     dunder = name.startswith("__") or ".__" in name
-    bare = _WORD.fullmatch(name) and name not in RESERVED and not dunder and all(map(_is_letter, name))
+    bare = (
+        _WORD.fullmatch(name)
+        and name not in RESERVED
+        and not dunder
+        and (name.isascii() or all(map(_is_letter, name)))
+    )
     return name if bare else f"`{name}`"
 
 

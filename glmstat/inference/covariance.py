@@ -71,6 +71,21 @@ def as_covariance(vcov: str | Covariance) -> Covariance:
     return Covariance(kind)
 
 
+def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
+    """Return the covariance that a verb's `vcov=` asks for; None is that of the fit.
+
+    Raises
+    ------
+    ArgumentError : no such kind, or "classical" with sampling weights.
+    """
+    if vcov is None:
+        return fit.covariance
+    covariance = as_covariance(vcov)
+    if covariance.kind == "classical" and fit.spec.call["sampling_weights"] is not None:
+        raise ArgumentError('Sampling weights need a sandwich covariance: vcov is "classical". Use "HC0".')
+    return covariance
+
+
 def label(covariance: Covariance) -> str:
     """Return the covariance in words, as tables print it."""
     recipe = RECIPES[covariance.kind]
@@ -132,11 +147,11 @@ def _observed(fit: Fit, root: Array, data: Any) -> Array:
         if signs is not None:
             observed = np.where((signs != 0).any(axis=1)[:, None, None], 0.0, observed)
         columns = [X.dot(root[part.slots]) for X, part in zip(block.X, design.predictors, strict=True)]
-        return sum(
-            (left * observed[:, k, j, None]).T @ right
-            for k, left in enumerate(columns)
-            for j, right in enumerate(columns)
-        )
+        total = np.zeros((root.shape[1],) * 2)
+        for k, left in enumerate(columns):
+            for j, right in enumerate(columns):
+                total += (left * observed[:, k, j, None]).T @ right
+        return total
 
     total = frame_of(fit, "The observed information", data).reduce(kernel)
     values, vectors = np.linalg.eigh(total)

@@ -27,7 +27,9 @@ def null_space(fit: Fit) -> Array:
     the largest value of the aliased column.
     """
     if "null space" not in fit.kept:
-        fit.kept["null space"] = _null_space(fit)
+        space = _null_space(fit)
+        space.flags.writeable = False
+        fit.kept["null space"] = space
     return fit.kept["null space"]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glmstat.errors import ArgumentError, DataError, near, one_of, row_list
 from glmstat.inference.covariance import covariance_root
@@ -106,7 +106,7 @@ def _moments(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], *, 
     return new_rows(fit, newdata, values, new_levels=new_levels, **given)
 
 
-def _touched(X: DesignMatrix, columns: Sequence[int] | Array) -> Array:
+def _touched(X: DesignMatrix, columns: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Whether each row has a value other than 0 in some of the columns."""
     out = np.zeros(X.shape[0], dtype=bool)
     if len(columns):
@@ -151,7 +151,9 @@ def _mean_ends(fit: Fit, low: Array, high: Array) -> tuple[Array, Array]:
 def centre(fit: Fit, data: Any = None) -> Array:
     """Return the mean (p,) of every column over the rows of the fit; 0 without an intercept, as R; kept."""
     if "centre" not in fit.kept:
-        fit.kept["centre"] = _centre(fit, data)
+        middle = _centre(fit, data)
+        middle.flags.writeable = False
+        fit.kept["centre"] = middle
     return fit.kept["centre"]
 
 

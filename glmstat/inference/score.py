@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "at_infinity",
     "bread",
+    "check_unchanged",
     "finite_predictor",
     "frame_of",
     "linear_predictor",
@@ -31,6 +32,8 @@ __all__ = [
 
 # |x'd| below this share of Σ|x_j d_j| is rounding of a row that the direction does not move
 _STILL = 1e-9
+# sums in another order differ by rounding, changed data by more
+_SAME = 1e-10
 
 
 def frame_of(fit: Fit, verb: str, data: Any = None) -> ModelFrame:
@@ -41,10 +44,36 @@ def frame_of(fit: Fit, verb: str, data: Any = None) -> ModelFrame:
     DataError : the fit was loaded from a file and `data` is missing, or `data` are not those of the fit.
     """
     if data is not None:
-        return fit.with_data(data).frame  # type: ignore[return-value]
+        fit = fit.with_data(data)
     if fit.frame is None:
-        raise DataError(f"{verb} needs the rows of the fit: a saved or copied fit may hold none. Give data=.")
+        raise DataError(
+            f"{verb} needs the rows of the fit: a saved or copied fit may hold none. "
+            "Give data=, or take with_data(data)."
+        )
+    if fit.frame.large and data is None:
+        check_unchanged(fit, fit.frame)
     return fit.frame
+
+
+def check_unchanged(fit: Fit, frame: ModelFrame) -> None:
+    """Refuse rows that do not give the deviance of the fit: no copy is kept of large data.
+
+    Raises
+    ------
+    DataError : data changed since the fit.
+    """
+    likelihood, design = fit.spec.likelihood, fit.spec.design
+
+    def kernel(block: Block) -> float:
+        eta = linear_predictor(fit.estimate, block.X, block.offset, design)
+        rows = likelihood.deviance(block.y, eta, block.total)
+        return float(rows[block.total > 0].sum())
+
+    deviance = fit.deviance
+    if abs(frame.reduce(kernel) - deviance) > _SAME * (abs(deviance) + fit.estimate.weight):
+        raise DataError(
+            "data changed since the fit: they give another deviance. Use refit(data) to fit them."
+        )
 
 
 def at_infinity(estimate: Estimate, matrices: Sequence[DesignMatrix], design: Design) -> Array | None:

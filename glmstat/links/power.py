@@ -59,6 +59,7 @@ class Log(Link):
     means = (0.0, inf)
     exponent = 0.0
 
+    @quiet
     def eta(self, mu: Any) -> Any:
         """Return log(mu)."""
         return namespace(mu).log(mu)
@@ -104,6 +105,7 @@ class Sqrt(Link):
     means = (0.0, inf)
     exponent = 0.5
 
+    @quiet
     def eta(self, mu: Any) -> Any:
         """Return the root of mu."""
         return namespace(mu).sqrt(mu)
@@ -247,6 +249,7 @@ class Power(Link):
         fraction = Fraction(self.k).limit_denominator(1000)
         return f"power({fraction if float(fraction) == self.k else repr(float(self.k))})"
 
+    @quiet
     def eta(self, mu: Any) -> Any:
         """Return mu ** k."""
         return mu**self.k

@@ -81,6 +81,7 @@ class Probit(Link):
     name = "probit"
     means = (0.0, 1.0)
 
+    @quiet
     def eta(self, mu: Any) -> Any:
         """Return the normal quantile of mu."""
         return namespace(mu).ndtri(mu)
@@ -265,6 +266,7 @@ class LogComplement(Link):
     name = "log_complement"
     means = (-inf, 1.0)
 
+    @quiet
     def eta(self, mu: Any) -> Any:
         """Return log(1 - mu)."""
         return namespace(mu).log1p(-mu)

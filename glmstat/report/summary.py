@@ -99,6 +99,7 @@ class Summary:
             },
             "dispersion_estimator": fit.estimate.dispersion.estimator,
             **_likelihood_facts(fit),
+            "aliased": dict(fit.estimate.aliased),
             "status": end.status,
             "iterations": end.iterations,
             "warnings": list(headline(fit.estimate, fit.columns)),

@@ -18,18 +18,19 @@ from glmstat.matrix import Array, Block
 from glmstat.solve.dispersion import choose_dispersion, log_likelihood
 from glmstat.solve.linear import factor
 from glmstat.solve.maximum import Maximum, maximise
-from glmstat.solve.newton import perfect_deviance
+from glmstat.solve.newton import Ascent, perfect_deviance
 from glmstat.solve.null import null_intercept
 from glmstat.solve.rank import Rank, full_rank, settle_rank
 from glmstat.solve.refine import refine_linear
 from glmstat.solve.scaling import open_workspace
-from glmstat.solve.subsample import subsample_start
 from glmstat.solve.start import Start, inside, null_start, start_at, starting_points, weighted_start
+from glmstat.solve.subsample import subsample_start
 from glmstat.workspace import Workspace
 
 __all__ = ["fit_estimate"]
 
 UNTHREADED = 10_000  # cells below which BLAS starts no threads of its own
+REFINED = 200_000  # cells up to which a linear model's last digits are worth their doubled precision
 
 
 def fit_estimate(
@@ -95,7 +96,11 @@ def _begin(
             first = workspace.start_pass()
     if start is not None:
         return workspace, rank, [_given(workspace, start, rank)]
-    return workspace, rank, starting_points(workspace, weighted_start(first), _usable_null(workspace, intercept))
+    return (
+        workspace,
+        rank,
+        starting_points(workspace, weighted_start(first), _usable_null(workspace, intercept)),
+    )
 
 
 def _usable_null(workspace: Workspace, intercept: float) -> Array | None:
@@ -150,10 +155,10 @@ def _estimate(
 ) -> Estimate:
     final, gamma = maximum.ascent.workspace, maximum.ascent.gamma
     beta = final.transform @ gamma
-    if _linear(final) and frame.small and maximum.interior is None and final.size:
-        beta = refine_linear(final, beta, qr=maximum.ascent.qr)
+    if _linear(final) and frame.rows * final.size <= REFINED and maximum.interior is None and final.size:
+        beta = refine_linear(final, beta)
         gamma = final.to_gamma(beta)
-    facts, null = _facts(frame, final, gamma, intercept)
+    facts, null = _facts(frame, final, gamma, counts, intercept)
     df_residual = counts.rows - workspace.size
     slots = final.columns
     theta = np.full(workspace.width, np.nan)
@@ -187,20 +192,14 @@ def _linear(workspace: Workspace) -> bool:
     return family.power == 0 and family.link.name == "identity"
 
 
-def _facts(frame: ModelFrame, final: Workspace, gamma: Array, intercept: float) -> tuple[Facts, Null]:
+def _facts(
+    frame: ModelFrame, final: Workspace, gamma: Array, counts: Counts, intercept: float
+) -> tuple[Facts, Null]:
+    """Totals at the estimate, and the null model: intercept if there is one, offset, nothing else."""
     has_intercept = frame.design.intercept is not None
     at = intercept if has_intercept else 0.0
     facts = final.facts(gamma, at if np.isfinite(at) else None)
-    rows = final.counts().rows if not final.directions else None
-    total = Workspace.counts(_without_directions(final)).rows if rows is None else rows
-    deviance = facts.null if np.isfinite(at) else 0.0
-    return facts, Null(deviance, total - int(has_intercept))
-
-
-def _without_directions(workspace: Workspace) -> Workspace:
-    from dataclasses import replace
-
-    return replace(workspace, directions=())
+    return facts, Null(facts.null if np.isfinite(at) else 0.0, counts.rows - int(has_intercept))
 
 
 def _information(final: Workspace, gamma: Array, maximum: Maximum, width: int) -> DenseInformation:
@@ -215,12 +214,19 @@ def _information(final: Workspace, gamma: Array, maximum: Maximum, width: int) -
     elif maximum.ascent.qr:
         root = final.triangle(gamma, "expected")[:-1, :-1]
     else:
-        expected = final.pass_(gamma, "expected").expected
+        expected = _last_information(maximum.ascent)
+        expected = final.pass_(gamma, "expected").expected if expected is None else expected
         found = None if expected is None else factor(expected)
         root = None if found is None else found.root
     if root is None:
         root = np.full((final.size, final.size), np.nan)
     return DenseInformation(root, transform, final.columns, width)
+
+
+def _last_information(ascent: Ascent) -> Array | None:
+    """The information of the last pass, where another would cost more than the digits it adds."""
+    done = ascent.ending == "converged" and not ascent.floor
+    return ascent.information if done and not ascent.workspace.frame.small else None
 
 
 def _without_held(transform: Array, loose: Array) -> Array:

@@ -35,6 +35,7 @@ class Ascent:
     """Where an ascent ended, and why.
 
     `floor` says that rounding, not the tolerance, ended it. `certified` is the verdict on separation.
+    `information` is the expected information one step before the end, where a pass has summed it.
     """
 
     workspace: Workspace
@@ -50,6 +51,7 @@ class Ascent:
     floor: bool = False
     qr: bool = False
     row: int = -1
+    information: Array | None = None
 
 
 @dataclass(eq=False)
@@ -142,6 +144,7 @@ def _end(climb: _Climb, ending: Ending | tuple[Ending, int]) -> Ascent:
         floor=climb.decrement > climb.control.tolerance,
         qr=climb.qr,
         row=row,
+        information=climb.sums.observed if climb.workspace.likelihood.canonical else climb.sums.expected,
     )
 
 

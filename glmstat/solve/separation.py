@@ -94,7 +94,7 @@ def _of_sign(
 
 
 def _programme(rows: Array, basis: Array) -> Array | None:
-    """D in the span of the basis with |d_j| <= 1 and rows d >= 0 that maximises their sum; None if it is 0."""
+    """Return the d of the basis, |d_j| <= 1 and rows d >= 0, with the largest sum; None if that is 0."""
     from scipy.optimize import linprog
 
     constraints = rows @ basis

@@ -94,7 +94,8 @@ def start_at(workspace: Workspace, gamma: Array) -> Start:
 
 
 def _between(workspace: Workspace, null: Array, first: Array | None, floor: float) -> Start:
-    if first is not None:
+    likelihood = workspace.likelihood
+    if first is not None and (likelihood.bounded or not likelihood.concave):
         for halvings in range(1, 13):
             point = start_at(workspace, null + 0.5**halvings * (first - null))
             if point.objective > floor:

@@ -14,6 +14,7 @@ import io
 import re
 import shlex
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from glmstat.report.cli import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|/|\s)glmstat (?P<arguments>(?:fit|datasets|--).*)$")
 
 
@@ -38,10 +39,9 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
     found = [(m.group(1), m.group(2), text.count("\n", 0, m.start()) + 2, m) for m in FENCE.finditer(text)]
-    following = [*found[1:], None]
     return [
         Block(language, code, line, output_after(text, match, after))
-        for (language, code, line, match), after in zip(found, following, strict=True)
+        for (language, code, line, match), after in zip_longest(found, found[1:])
         if language != "text"
     ]
 
@@ -53,8 +53,12 @@ def output_after(text: str, match: re.Match[str], after: Any) -> str | None:
     return after[1]
 
 
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+
 def captured(action: Any) -> str:
-    with contextlib.redirect_stdout(io.StringIO()) as out:
+    with contextlib.redirect_stdout(Terminal()) as out:
         action()
     return out.getvalue()
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import mpmath as mp
 
+EPSILON = 2.0**-52
 HERE = Path(__file__).parent
 FILE = HERE / "hard_cases.json"
 WORDS: dict[str, Any] = {
@@ -184,6 +185,8 @@ class Problem:
         columns_ = [[1.0] * n if c == "1" else data[c] for c in case["design"].values()]
         self.x = [[mp.mpf(v) for v in row] for row in zip(*columns_, strict=True)]
         self.variance, self.mean = variance(case["family"]), mean(case["link"])
+        bounded = split(case["link"])[0] in ("identity", "sqrt", "inverse", "inverse_squared", "power")
+        self.lowest = 0 if bounded and case["family"] != "gaussian" else -mp.inf
         self.estimated = split(case["family"])[0] in ("gaussian", "gamma", "inverse_gaussian")
 
     def eta(self, beta: Any) -> list[Any]:
@@ -199,6 +202,8 @@ class Problem:
         for x, y, w, t in zip(self.x, self.y, self.w, self.eta(beta), strict=True):
             if w == 0:
                 continue
+            if t <= self.lowest:
+                raise ValueError("outside the domain of the link")
             mu, d, d2 = self.mean.value(t), self.mean.first(t), self.mean.second(t)
             v, r = self.variance.value(mu), y - mu
             full = w * d * d / v
@@ -223,11 +228,24 @@ class Problem:
         units = [solve(point.expected, mp.eye(p)[:, j])[j] for j in range(p)]
         return [float(mp.sqrt(phi * unit)) for unit in units]
 
-    def decrement(self, beta: Any) -> float:
-        """Length of the score in standard errors: no coefficient is farther from its maximum by more than this."""
+    def decrement(self, beta: Any) -> tuple[float, float]:
+        """Length of the score in standard errors, and how much of it the rounding of `beta` to doubles can make.
+
+        No coefficient is farther from its maximum by more than this many standard errors.
+        """
         point = self.at(beta)
-        step = solve(point.expected, point.score)
-        return float(mp.sqrt(abs((point.score.T * step)[0]) / self.dispersion(point)))
+        step, phi = solve(point.expected, point.score), self.dispersion(point)
+        lengths = (abs(b) * mp.sqrt(point.expected[j, j] / phi) for j, b in enumerate(beta))
+        return float(mp.sqrt(abs((point.score.T * step)[0]) / phi)), EPSILON * float(mp.fsum(lengths))
+
+    def noise(self, beta: Any) -> float:
+        """What rounding of eta, of the mean and of the response may do to the deviance."""
+        total = mp.mpf(0)
+        for x, y, w, t in zip(self.x, self.y, self.w, self.eta(beta), strict=True):
+            mu = self.mean.value(t)
+            size = abs(mu) + abs(self.mean.first(t)) * mp.fsum(abs(v * b) for v, b in zip(x, beta, strict=True))
+            total += w * abs(y - mu) / self.variance.value(mu) * size
+        return 4 * EPSILON * float(total)
 
 
 def precise(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -241,6 +259,6 @@ def precise(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @precise
-def decrement(case: dict[str, Any], beta: list[float]) -> float:
-    """Score of the case at `beta`, in standard errors."""
+def decrement(case: dict[str, Any], beta: list[float]) -> tuple[float, float]:
+    """Score of the case at `beta` in standard errors, and the part that is rounding of `beta`."""
     return Problem(case).decrement([mp.mpf(b) for b in beta])

@@ -68,10 +68,10 @@ def table() -> list[dict[str, Any]]:
     def two(first: str, second: str) -> dict[str, str]:
         return {"Intercept": first, "x": second}
 
-    cubic = {"Intercept": "1", "t": "t", "I(t ^ 2)": "t2", "I(t ^ 3)": "t3"}
+    cubic = {"Intercept": "1", "t": "t", "I(t ** 2)": "t2", "I(t ** 3)": "t3"}
     years = {"t": "2000 + i % 11 - 5", "t2": "t * t", "t3": "t * t * t", "t4": "t * t * t * t"}
     years_given = {
-        "Intercept": "-237317.4662227", "t": "351.2950596286", "I(t ^ 2)": "-.1733109336941", "I(t ^ 3)": "2.849643539467e-5",
+        "Intercept": "-237317.4662227", "t": "351.2950596286", "I(t ** 2)": "-.1733109336941", "I(t ** 3)": "2.849643539467e-5",
     }  # fmt: skip
     counts = "floor(4 * e)"
     group = {"g": "1.0 * (i <= 3)"}
@@ -108,7 +108,7 @@ def table() -> list[dict[str, Any]]:
         row(27, "poisson-zero-level", "poisson", "log", "0 if i <= 3 else floor(4 * e)", {"Intercept": ".398347640339", "g": "-inf"}, formula="y ~ g", design={"Intercept": "1", "g": "g"}, more=group, **separated),
         row(28, "logit-pure-level", "binomial", "logit", "1 if i <= 3 else i % 2", {"Intercept": repr(math.log(23 / 24)), "g": "inf"}, formula="y ~ g", design={"Intercept": "1", "g": "g"}, more=group, separated_rows=[0, 1, 2], **separated),
         row(29, "poisson-years-cubic", "poisson", "log", counts, years_given, formula="y ~ t + I(t^2) + I(t^3)", design=cubic, more=years, tolerance=1e-7),
-        row(30, "poisson-years-quartic", "poisson", "log", counts, years_given, formula="y ~ t + I(t^2) + I(t^3) + I(t^4)", design=cubic, more=years, tolerance=1e-7, aliased=["I(t ^ 4)"]),
+        row(30, "poisson-years-quartic", "poisson", "log", counts, years_given, formula="y ~ t + I(t^2) + I(t^3) + I(t^4)", design=cubic, more=years, tolerance=1e-7, aliased=["I(t ** 4)"]),
         *near_collinear(),
         row(32, "poisson-extreme-scales", "poisson", "log", counts, {"Intercept": ".2148123044156", "a": ".2003148622842e200", "b": ".302468274106e-200"}, formula="y ~ a + b", design={"Intercept": "1", "a": "a", "b": "b"}, more={"a": "1e-200 * x", "b": "1e200 * u(3)"}),
     ]  # fmt: skip
@@ -152,43 +152,50 @@ def own() -> list[dict[str, Any]]:
     offset = {"formula": "y ~ x + offset(o)", "offset": "o"}
     weights = {"weights": "w"}
     return [
-        case("o01-ig-log-steep", "inverse_gaussian", "log", "exp(2 + 4 * x + 5 * (e - .5))"),
-        case("o02-ig-log-two", "inverse_gaussian", "log", "exp(-3 + 3 * x - 2 * z + 4 * (e - .5))", **both),
-        case("o03-ig-identity-near-zero", "inverse_gaussian", "identity", "(1.02 + x) * exp(2 * (e - .5))"),
-        case("o04-ig-sqrt", "inverse_gaussian", "sqrt", "(1.3 + x) ** 2 * exp(3 * (e - .5))"),
-        case("o05-gamma-power-half", "gamma", "power(1/2)", "2 * e * (1.2 + x) ** 2 + 1e-3"),
-        case("o06-gamma-power-quarter", "gamma", "power(1/4)", "2 * e * (1.3 + x) ** 4 + 1e-4"),
-        case("o07-gamma-power-minus-half", "gamma", "power(-1/2)", "2 * e * (1.2 + x) ** -2 + 1e-3"),
-        case("o08-gamma-identity-two", "gamma", "identity", "2 * e * (2.1 + x + z) + 1e-3", **both),
-        case("o09-gaussian-inverse", "gaussian", "inverse", "1 / (1.2 + x) + .3 * (e - .5)"),
-        case("o10-gaussian-inverse-two", "gaussian", "inverse", "1 / (3 + 1.5 * x - z) + .1 * (e - .5)", **both),
-        case("o11-gaussian-sqrt", "gaussian", "power(1/2)", "(1.5 + x) ** 2 + (e - .5)"),
-        case("o12-gaussian-log-far", "gaussian", "log", "exp(-20 + 9 * x) + 1e-6 * (e - .5)"),
-        case("o13-nb-sqrt-dispersed", "negative_binomial(1/2)", "sqrt", "floor(3 * e * e * (2 + 1.8 * x) ** 2)"),
-        case("o14-nb-identity", "negative_binomial(1)", "identity", "floor(2 * e * (3 + 2.5 * x))"),
-        case("o15-nb-log-tiny-theta", "negative_binomial(1/20)", "log", "floor(exp(12 * e - 6 + 6 * x))"),
-        case("o16-cauchit-steep", "binomial", "cauchit", "1.0 * (e < .5 + atan(30 * x - 5) / pi)"),
-        case("o17-cauchit-two", "binomial", "cauchit", "1.0 * (e < .5 + atan(4 * x + 8 * z) / pi)", **both),
-        case("o18-cauchit-rare", "binomial", "cauchit", "round(w * (.5 + atan(-3000 + 2500 * x) / pi)) / w", more={"w": "1e7"}, **weights),
-        case("o19-log-binomial-near-one", "binomial", "log", "1.0 * (e < exp(-.02 + .018 * x - .6 * max(0, -x)))"),
-        case("o20-log-binomial-two", "binomial", "log", "1.0 * (e < exp(-1.5 + .6 * x + .6 * z))", **both),
-        case("o21-binomial-identity", "binomial", "identity", "round(40 * (.5 + .47 * x + .1 * (e - .5) * (1 - abs(x)))) / 40", more={"w": "40"}, **weights),
-        case("o22-poisson-identity", "poisson", "identity", "floor(2 * e * (1.6 + 1.5 * x)) + (1 if i % 7 == 0 else 0)"),
-        case("o23-poisson-identity-two", "poisson", "identity", "floor(2 * e * (4.1 + 2 * x + 2 * z)) + (1 if x + z < -1.5 else 0)", **both),
-        case("o24-poisson-sqrt-two", "poisson", "sqrt", "floor(2 * e * (2.5 + x - z) ** 2)", **both),
-        case("o25-poisson-offset-300", "poisson", "log", "1 + floor(6 * e)", more={"o": "300 * (-1) ** i"}, **offset),
-        case("o26-poisson-offset-spread", "poisson", "log", "1 + floor(9 * e)", more={"o": "30 * (2 * u(7) - 1)"}, **offset),
-        case("o27-poisson-huge-and-zero", "poisson", "log", "floor(exp(1 + 35 * x) * 2 * e)"),
-        case("o28-logit-tiny", "binomial", "logit", "round(w * expit(-19 + 3 * x)) / w", more={"w": "1e10"}, **weights),
-        case("o29-logit-far", "binomial", "logit", "1.0 * (x > 0) if abs(x) > .002 else 1.0 * (x < 0)", n=900),
-        case("o30-probit-tiny", "binomial", "probit", "round(w * phi(-6 + 1.5 * x)) / w", more={"w": "1e12"}, **weights),
-        case("o31-probit-steep", "binomial", "probit", "1.0 * (e < phi(25 * x - 4)) if i % 17 else 0.0"),
-        case("o32-cloglog-offset", "binomial", "cloglog", "1.0 * (e < 1 - exp(-exp(o + 4 + x)))", more={"o": "12 * (u(7) - 1)"}, **offset),
-        case("o33-cloglog-rare", "binomial", "cloglog", "round(w * (1 - exp(-exp(-14 + 4 * x)))) / w", more={"w": "1e9"}, **weights),
-        case("o34-loglog", "binomial", "loglog", "1.0 * (e < exp(-exp(-(2 + 5 * x))))"),
-        case("o35-ig-inverse-squared-two", "inverse_gaussian", "inverse_squared", "(2.2 + x + z) ** -.5 * exp(3 * (e - .5))", **both),
-        case("o36-gamma-log-far", "gamma", "log", "exp(250 + 200 * x) * (e + .01)"),
+        case("own-ig-log-steep", "inverse_gaussian", "log", "exp(2 + 4 * x + 5 * (e - .5))"),
+        case("own-ig-log-two", "inverse_gaussian", "log", "exp(-3 + 3 * x - 2 * z + 4 * (e - .5))", **both),
+        case("own-ig-identity-near-zero", "inverse_gaussian", "identity", "(1.02 + x) * exp(2 * (e - .5))"),
+        case("own-ig-sqrt", "inverse_gaussian", "sqrt", "(1.3 + x) ** 2 * exp(3 * (e - .5))"),
+        case("own-gamma-power-half", "gamma", "power(1/2)", "2 * e * (1.2 + x) ** 2 + 1e-3"),
+        case("own-gamma-power-quarter", "gamma", "power(1/4)", "2 * e * (1.3 + x) ** 4 + 1e-4"),
+        case("own-gamma-power-minus-half", "gamma", "power(-1/2)", "2 * e * (1.2 + x) ** -2 + 1e-3"),
+        case("own-gamma-identity-two", "gamma", "identity", "2 * e * (2.1 + x + z) + 1e-3", **both),
+        case("own-gaussian-inverse", "gaussian", "inverse", "1 / (1.2 + x) + .3 * (e - .5)"),
+        case("own-gaussian-inverse-two", "gaussian", "inverse", "1 / (3 + 1.5 * x - z) + .1 * (e - .5)", **both),
+        case("own-gaussian-sqrt", "gaussian", "power(1/2)", "(1.5 + x) ** 2 + (e - .5)"),
+        case("own-gaussian-log-far", "gaussian", "log", "exp(-20 + 9 * x) + 1e-6 * (e - .5)"),
+        case("own-nb-sqrt-dispersed", "negative_binomial(1/2)", "sqrt", "floor(3 * e * e * (2 + 1.8 * x) ** 2)"),
+        case("own-nb-identity", "negative_binomial(1)", "identity", "floor(2 * e * (3 + 2.5 * x))"),
+        case("own-nb-log-tiny-theta", "negative_binomial(1/20)", "log", "floor(exp(12 * e - 6 + 6 * x))"),
+        case("own-cauchit-steep", "binomial", "cauchit", "1.0 * (e < .5 + atan(30 * x - 5) / pi)"),
+        case("own-cauchit-two", "binomial", "cauchit", "1.0 * (e < .5 + atan(4 * x + 8 * z) / pi)", **both),
+        case("own-log-binomial-grouped", "binomial", "log", "round(20 * exp(-.3 + .28 * x - .05 * e)) / 20", more={"w": "20"}, **weights),
+        case("own-log-binomial-two", "binomial", "log", "1.0 * (e < exp(-1.5 + .6 * x + .6 * z))", **both),
+        case("own-binomial-identity", "binomial", "identity", "round(40 * (.5 + .47 * x + .1 * (e - .5) * (1 - abs(x)))) / 40", more={"w": "40"}, **weights),
+        case("own-poisson-identity", "poisson", "identity", "floor(2 * e * (1.6 + 1.5 * x)) + (1 if i % 7 == 0 else 0)"),
+        case("own-poisson-identity-two", "poisson", "identity", "floor(2 * e * (4.1 + 2 * x + 2 * z)) + (1 if x + z < -1.5 else 0)", **both),
+        case("own-poisson-sqrt-two", "poisson", "sqrt", "floor(2 * e * (2.5 + x - z) ** 2)", **both),
+        case("own-poisson-offset-300", "poisson", "log", "1 + floor(6 * e)", more={"o": "300 * (-1) ** i"}, start=[-300.0, 0.0], **offset),
+        case("own-poisson-offset-spread", "poisson", "log", "1 + floor(9 * e)", more={"o": "30 * (2 * u(7) - 1)"}, **offset),
+        case("own-poisson-huge-and-zero", "poisson", "log", "floor(exp(1 + 35 * x) * 2 * e)"),
+        case("own-probit-tiny", "binomial", "probit", "round(w * phi(-6 + 1.5 * x)) / w", more={"w": "1e12"}, **weights),
+        case("own-probit-steep", "binomial", "probit", "1.0 * (e < phi(9 * x - 2)) if i % 17 else 0.0"),
+        case("own-cloglog-offset", "binomial", "cloglog", "1.0 * (e < 1 - exp(-exp(o + 4 + x)))", more={"o": "12 * (u(7) - 1)"}, **offset),
+        case("own-loglog", "binomial", "loglog", "1.0 * (e < exp(-exp(-(2 + 5 * x))))"),
+        case("own-gamma-log-far", "gamma", "log", "exp(250 + 200 * x) * (e + .01)"),
+        sure("own-log-binomial-sure-group", "binomial", "log", "1.0 if i <= 10 else 1.0 * (e < .4)", 0.0),
+        sure("own-poisson-identity-empty-group", "poisson", "identity", "0.0 if i <= 10 else floor(5 * e)", 0.0),
     ]  # fmt: skip
+
+
+def sure(name: str, family: str, link: str, y: str, edge: float) -> dict[str, Any]:
+    """Two groups, the mean of the first (10 rows) on the edge of its domain: both means are the groups' means."""
+    group = {"formula": "y ~ g", "design": {"Intercept": "1", "g": "g"}, "more": {"g": "1.0 * (i <= 10)"}}
+    entry = case(name, family, link, y, status="boundary", certify=False, bound_rows=list(range(10)), **group)
+    rest = hard.columns(entry)["y"][10:]
+    middle = sum(rest) / len(rest)
+    inner = math.log(middle) if link == "log" else middle
+    return {**entry, "given": {"Intercept": repr(inner), "g": repr(edge - inner)}}
 
 
 @hard.precise
@@ -202,7 +209,10 @@ def certify(entry: dict[str, Any]) -> dict[str, float] | None:
         point = inside(problem, beta)
         if point is None:
             return None
-        step = hard.solve(point.observed, point.score)
+        try:
+            step = hard.solve(point.observed, point.score)
+        except ZeroDivisionError:
+            return None
         beta = beta + step
         if all(abs(s) <= mp.mpf(10) ** -35 * abs(b) for s, b in zip(step, beta, strict=True)):
             break
@@ -213,6 +223,7 @@ def certify(entry: dict[str, Any]) -> dict[str, float] | None:
         return None
     entry["se"] = dict(zip(problem.names, problem.std_errors(point), strict=True))
     entry["deviance"] = float(point.deviance)
+    entry["deviance_noise"] = problem.noise(beta)
     return dict(zip(problem.names, map(float, beta), strict=True))
 
 
@@ -259,6 +270,8 @@ def starts(entry: dict[str, Any], problem: hard.Problem) -> list[list[float]]:
     """R's first guess, the constant mean and random changes of the two, as far as they lie in the domain."""
     if "given" in entry:
         return [[mp.mpf(text) for text in entry["given"].values()]]
+    if "start" in entry:
+        return [entry.pop("start")]
     x = np.array([[float(v) for v in row] for row in problem.x])
     offset = np.array([float(v) for v in problem.offset])
     guess = np.array([float(problem.mean.link(m)) for m in starting_means(problem)]) - offset

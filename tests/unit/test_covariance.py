@@ -109,3 +109,16 @@ def test_unknown_kinds_are_refused_with_the_near_one():
 def test_labels_name_the_recipe():
     assert label(Covariance()) == "classical (expected information)"
     assert label(Covariance("HC0")) == "HC0 (scores, no small-sample factor)"
+
+
+def test_numbers_are_those_of_r():
+    trips = glmstat.datasets.load("trips")
+    fit = glm("y ~ x + f", trips, "poisson")
+    np.testing.assert_allclose(fit.stderror(), [0.168212, 0.161665, 0.252372], atol=3e-6)
+    np.testing.assert_allclose(fit.stderror("HC0"), [0.195000, 0.173096, 0.261203], atol=3e-6)
+
+
+def test_sampling_weights_refuse_the_classical_covariance(data):
+    fit = glm("y ~ x", data, "poisson", sampling_weights="w")
+    with pytest.raises(glmstat.ArgumentError, match="sandwich"):
+        fit.stderror("classical")

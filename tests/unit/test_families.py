@@ -153,7 +153,9 @@ def test_saturated_by_table_equals_rows(name):
         weights = y + 3
         y = np.minimum(y, weights) / weights
     together = family.saturated(y, weights, 1.0)
-    apart = np.concatenate([family.saturated(y[i : i + 7], weights[i : i + 7], 1.0) for i in range(0, 3000, 7)])
+    apart = np.concatenate(
+        [family.saturated(y[i : i + 7], weights[i : i + 7], 1.0) for i in range(0, 3000, 7)]
+    )
     np.testing.assert_array_equal(together, apart)
 
 
@@ -232,7 +234,9 @@ def test_power_deviance_against_exact_numbers(p, ratio):
 
 
 @pytest.mark.parametrize("theta", [1e-3, 0.7, 40.0, 1e9])
-@pytest.mark.parametrize(("y", "mu"), [(0.0, 1e-9), (0.0, 4.0), (3.0, 1e-200), (3.0, 3.0001), (5.0, 400.0), (1e12, 1e9)])
+@pytest.mark.parametrize(
+    ("y", "mu"), [(0.0, 1e-9), (0.0, 4.0), (3.0, 1e-200), (3.0, 3.0001), (5.0, 400.0), (1e12, 1e9)]
+)
 def test_negative_binomial_deviance_against_exact_numbers(theta, y, mu):
     with mpmath.workdps(80):
         a, b, t = mpmath.mpf(y), mpmath.mpf(mu), mpmath.mpf(theta)
@@ -275,7 +279,9 @@ def test_custom_family_integrates_the_deviance(word, variance, domain, mus):
     y, mu = (grid.ravel() for grid in np.meshgrid(ys, mus))
     np.testing.assert_allclose(custom.unit_deviance(y, mu), known.unit_deviance(y, mu), rtol=1e-9, atol=1e-15)
     inside = np.array(mus)
-    np.testing.assert_allclose(custom.variance_derivative(inside), known.variance_derivative(inside), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        custom.variance_derivative(inside), known.variance_derivative(inside), rtol=1e-6, atol=1e-8
+    )
 
 
 def test_custom_density_gives_the_likelihood():
@@ -288,7 +294,11 @@ def test_custom_density_gives_the_likelihood():
     assert custom.has_likelihood and custom.counts_dispersion == 1 and custom.dispersion is None
     assert custom.loglik_dispersion(3.0, 5.0, 8.0) == gamma.loglik_dispersion(3.0, 5.0, 8.0)
     fixed = Custom("mine", lambda mu: mu**2, "log", density, dispersion=0.5)
-    assert fixed.dispersion == 0.5 and fixed.counts_dispersion == 0 and fixed.loglik_dispersion(3.0, 5.0, 8.0) == 0.5
+    assert (
+        fixed.dispersion == 0.5
+        and fixed.counts_dispersion == 0
+        and fixed.loglik_dispersion(3.0, 5.0, 8.0) == 0.5
+    )
 
 
 def test_gamma_constant_is_the_density():
@@ -336,7 +346,11 @@ def test_as_family(family, link, text, link_text):
     [
         ("poison", None, "Unknown family: 'poison'. Known: gaussian, binomial, "),
         ("poison", None, "Did you mean 'poisson'?"),
-        ("negative_binomial", None, 'negative_binomial needs theta: it is missing. Write family="negative_binomial(2)"'),
+        (
+            "negative_binomial",
+            None,
+            'negative_binomial needs theta: it is missing. Write family="negative_binomial(2)"',
+        ),
         (families.NegativeBinomial, None, "needs theta"),
         ("tweedie", None, "tweedie needs p: it is missing"),
         ("tweedie(0.5)", None, "0 or >= 1: 0.5"),
@@ -368,7 +382,9 @@ def test_scalar_variance_is_refused():
 def test_user_functions_are_named():
     assert Quasi(lambda mu: mu**1.5, "log").user_defined
     assert Custom("mine", lambda mu: mu, "log").user_defined
-    cube = links.Custom("cube", lambda mu: mu**3, np.cbrt, lambda e: e ** (-2 / 3) / 3, lambda e: -2 / 9 * e ** (-5 / 3))
+    cube = links.Custom(
+        "cube", lambda mu: mu**3, np.cbrt, lambda e: e ** (-2 / 3) / 3, lambda e: -2 / 9 * e ** (-5 / 3)
+    )
     assert families.Gaussian(link=cube).user_defined
     changed = as_family(Custom("mine", lambda mu: mu, "log"), "sqrt")
     assert changed.link == links.Sqrt() and changed.name == "mine"

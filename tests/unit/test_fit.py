@@ -208,6 +208,40 @@ def test_aliased_coefficients_are_nan_with_the_reason(data):
     assert any(note.text == "double is aliased: = 2*x" for note in fit.notes)
 
 
+@pytest.mark.parametrize(
+    ("call", "aic"),
+    [
+        ({"formula": "g ~ x", "family": "gaussian"}, 116.612320),
+        ({"formula": "g ~ x", "family": "gaussian", "weights": "w"}, 114.908215),
+        ({"formula": "g ~ x", "family": "gamma", "link": "log"}, 98.455018),
+        ({"formula": "g ~ x", "family": "gamma", "link": "log", "weights": "w"}, 96.704461),
+        ({"formula": "g ~ x", "family": "inverse_gaussian", "link": "log"}, 105.241640),
+        ({"formula": "y ~ x + offset(log(t))", "family": "poisson", "weights": "w"}, 120.737143),
+    ],
+    ids=lambda value: value["family"] if isinstance(value, dict) else None,
+)
+def test_aic_is_that_of_r(call, aic):
+    assert glm(data=glmstat.datasets.load("trips"), **call).aic == pytest.approx(aic, abs=5e-7)
+
+
+def test_large_data_are_not_copied_and_not_pickled():
+    rows = np.arange(700_000)
+    data = pd.DataFrame({"y": rows % 3 + (np.sin(rows) > 0), "x": np.sin(rows), "z": np.cos(rows), "t": 1.0 + rows % 5})
+    fit = glm("y ~ x + z + offset(log(t))", data, "poisson")
+    other = pickle.loads(pickle.dumps(fit))
+    assert other == fit
+    assert other.frame is None
+    assert len(pickle.dumps(fit)) < 100_000
+    np.testing.assert_array_equal(other.predict(data), fit.fitted)
+    with pytest.raises(glmstat.DataError, match=r"with_data\(data\)"):
+        _ = other.fitted
+    np.testing.assert_array_equal(other.with_data(data).fitted, fit.fitted)
+    data["x"] = 0.0
+    np.testing.assert_array_equal(fit.coef, other.coef)
+    with pytest.raises(glmstat.DataError, match="another deviance"):
+        other.with_data(data)
+
+
 def test_separation_warns_and_returns(data):
     with pytest.warns(glmstat.SeparationWarning, match=r"f\[T.c\] → -inf"):
         fit = glm("y ~ f", data.assign(y=np.where(data.f == "c", 0, data.y)), "poisson")

@@ -89,7 +89,7 @@ def allowed(found: Import) -> bool:
     source, target = found.module.split(".")[0], found.target.split(".")[1]
     if source == target:
         return True
-    if found.inside_function and target in UPWARD_FROM_METHODS.get(source, set()):
+    if (found.inside_function or found.typing_only) and target in UPWARD_FROM_METHODS.get(source, set()):
         return True
     (level, order), (target_level, target_order) = PLACE[source], PLACE[target]
     return target_level < level or (target_level == level and target_order < order)

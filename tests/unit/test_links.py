@@ -146,7 +146,10 @@ def test_tails_are_exact(name):
     with mpmath.workdps(800):
         for row, eta in enumerate(etas):
             f, c, d, s = exact(name, float(eta))
-            sides = ((tails.mean, f, d / f, (d / f) ** 2 - s / f), (tails.complement, c, d / c, (d / c) ** 2 + s / c))
+            sides = (
+                (tails.mean, f, d / f, (d / f) ** 2 - s / f),
+                (tails.complement, c, d / c, (d / c) ** 2 + s / c),
+            )
             for side, value, slope, curvature in sides:
                 wanted = (value, mpmath.log(value), slope, curvature)
                 for got, expected in zip(side, wanted, strict=True):
@@ -171,7 +174,9 @@ def test_second_derivative_and_ratios(link):
     np.testing.assert_allclose(link.second_derivative(eta), bend, rtol=1e-7, atol=1e-8)
     rise, curve = link.relative(eta)
     np.testing.assert_allclose(rise * link.mean(eta), link.derivative(eta), rtol=1e-12)
-    np.testing.assert_allclose(curve * link.derivative(eta), link.second_derivative(eta), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(
+        curve * link.derivative(eta), link.second_derivative(eta), rtol=1e-10, atol=1e-12
+    )
     np.testing.assert_allclose(link.log_mean(eta), np.log(link.mean(eta)), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(link.complement(eta), 1 - link.mean(eta), rtol=1e-10)
 
@@ -188,17 +193,27 @@ R_ETA = {  # make.link(name)$linkfun(c(.1, .4, .8, .9, .5)), R 4.2.2
     "logit": [-2.1972245773362191, -0.40546510810816427, 1.3862943611198908, 2.1972245773362196, 0.0],
     "probit": [-1.2815515655446008, -0.25334710313579978, 0.84162123357291441, 1.2815515655446008, 0.0],
     "cauchit": [-3.077683537175254, -0.32491969623290634, 1.376381920471174, 3.0776835371752544, 0.0],
-    "cloglog": [-2.2503673273124454, -0.67172699209212194, 0.47588499532711054, 0.83403244524795594, -0.36651292058166435],
+    "cloglog": [
+        -2.2503673273124454,
+        -0.67172699209212194,
+        0.47588499532711054,
+        0.83403244524795594,
+        -0.36651292058166435,
+    ],
 }
 
 
 @pytest.mark.parametrize("name", R_ETA)
 def test_eta_is_r(name):
-    np.testing.assert_allclose(as_link(name).eta(np.array([0.1, 0.4, 0.8, 0.9, 0.5])), R_ETA[name], rtol=1e-14, atol=1e-16)
+    np.testing.assert_allclose(
+        as_link(name).eta(np.array([0.1, 0.4, 0.8, 0.9, 0.5])), R_ETA[name], rtol=1e-14, atol=1e-16
+    )
 
 
 def test_custom_link():
-    cube = Custom("cube", lambda mu: mu**3, np.cbrt, lambda e: e ** (-2 / 3) / 3, lambda e: -2 / 9 * e ** (-5 / 3))
+    cube = Custom(
+        "cube", lambda mu: mu**3, np.cbrt, lambda e: e ** (-2 / 3) / 3, lambda e: -2 / 9 * e ** (-5 / 3)
+    )
     power = Power(3)
     eta = np.array([0.5, 2.0])
     for method in ("mean", "derivative", "second_derivative", "log_mean", "complement"):
@@ -211,7 +226,10 @@ def test_custom_link():
     [
         ((math.log, np.exp, np.exp, np.exp), "eta of link 'mine' must take and return arrays"),
         ((np.log, math.exp, np.exp, np.exp), "Use numpy functions, np.exp and not math.exp"),
-        ((np.log, np.exp, lambda e: 1.0, np.exp), "derivative of link 'mine' must return one number for each"),
+        (
+            (np.log, np.exp, lambda e: 1.0, np.exp),
+            "derivative of link 'mine' must return one number for each",
+        ),
         ((np.log, np.log, np.exp, np.exp), "mean of link 'mine' is not the inverse of eta"),
         ((np.log, np.exp, np.sin, np.exp), "derivative of link 'mine' is not the derivative of mean"),
         ((np.log, np.exp, np.exp, np.cos), "second_derivative of link 'mine'"),

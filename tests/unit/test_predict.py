@@ -151,3 +151,22 @@ def test_results_are_in_the_library_of_the_new_data(fit, new):
 def test_unknown_words_are_refused(fit, new, words, message):
     with pytest.raises(glmstat.ArgumentError, match=message):
         fit.predict(new, **words)
+
+
+def test_numbers_are_those_of_r():
+    fit = glm("y ~ x + f", glmstat.datasets.load("trips"), "poisson")
+    first = fit.predict(se_fit=True, interval="confidence").iloc[0]
+    np.testing.assert_allclose(
+        first[["std_error", "conf_low", "conf_high"]], [0.321458, 0.834279, 2.141564], atol=3e-6
+    )
+    assert fit.predict(type="link", se_fit=True).std_error[0] == pytest.approx(0.240493, abs=3e-6)
+    assert fit.predict(type="terms").attrs["constant"] == pytest.approx(0.413137, abs=3e-6)
+
+
+def test_subset_and_missing_rows_have_their_places(data):
+    holes = data.copy()
+    holes.loc[holes.index[3], "x"] = np.nan
+    words = {"subset": "t > 0.7", "na_action": "exclude"}
+    fit = glm("y ~ x", holes, "poisson", **words)
+    assert fit.fitted.index.equals(holes.index[holes.t > 0.7])
+    assert fit.fitted.isna().sum() == 1

@@ -67,3 +67,10 @@ def test_zero_weights_keep_their_residual(data):
 def test_unknown_types_are_refused(fit):
     with pytest.raises(glmstat.ArgumentError, match=r"Unknown type: 'devianc'.*Did you mean 'deviance'"):
         fit.residuals("devianc")
+
+
+def test_numbers_are_those_of_r():
+    fit = glm("g ~ x", glmstat.datasets.load("trips"), "gamma", link="log", weights="w")
+    expected = {"deviance": -0.583981, "pearson": -0.453558, "working": -0.556939, "response": -0.548536}
+    for type, value in expected.items():
+        assert fit.residuals(type)[0] == pytest.approx(value, abs=3e-6)

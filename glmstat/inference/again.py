@@ -1,0 +1,58 @@
+"""Fits of a changed call, and fits that get their rows back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from glmstat.call import Call, NotKept, changes, frame_for, functions
+from glmstat.errors import ArgumentError, DataError
+from glmstat.fit import Fit
+from glmstat.formula.parse import update_formula
+from glmstat.inference.score import check_unchanged
+
+__all__ = ["refit", "update", "with_data"]
+
+
+def refit(fit: Fit, words: Mapping[str, Any]) -> Fit:
+    """Return the fit of the same call with some arguments changed; those that are KEEP stay."""
+    data = None if fit.frame is None else fit.frame.source
+    call = _whole(fit, {"data": data, **changes(words)})
+    model = getattr(import_module(f"glmstat.model.{call.model}"), call.model)
+    return model(**call.arguments)
+
+
+def update(fit: Fit, words: Mapping[str, Any]) -> Fit:
+    """Return `refit` where a lone dot in the formula stands for the old side, as R's update."""
+    given = changes(words)
+    if "formula" in given:
+        old, python = fit.spec.design.formula, fit.spec.call["allow_python"]
+        known = functions(fit.spec.design.context)
+        new = update_formula(old, given["formula"], allow_python=python, functions=known)
+        given["formula"] = new.text
+    if "family" in given:
+        given.setdefault("link", None)
+    return refit(fit, given)
+
+
+def with_data(fit: Fit, data: Any) -> Fit:
+    """Return the fit holding its rows again, checked to be those of the fit."""
+    frame = frame_for(_whole(fit, {"data": data}), fit.spec.likelihood)
+    if frame.fingerprint != fit.estimate.fingerprint or frame.design.columns != fit.columns:
+        raise DataError("data are not those of the fit: response or rows differ. Fit them by refit(data).")
+    whole = replace(fit, frame=frame)
+    check_unchanged(whole, frame)
+    return whole
+
+
+def _whole(fit: Fit, words: Mapping[str, Any]) -> Call:
+    """The call with changed arguments, if nothing that it needs is lost."""
+    call = fit.spec.call.changed(**words)
+    lost = next((word for word, value in call.arguments.items() if isinstance(value, NotKept)), None)
+    if lost is not None:
+        raise ArgumentError(f"{lost} was an array, which this fit does not hold. Give {lost}= again.")
+    if call["data"] is None:
+        raise DataError("This fit holds no rows: it was saved or copied without. Give data=.")
+    return call

@@ -1,0 +1,31 @@
+"""The log-likelihood of a fit, where it has one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmstat.errors import ComparisonError
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["loglik"]
+
+
+def loglik(fit: Fit) -> float:
+    """Return the log-likelihood, constant included; NaN where the family has none.
+
+    Where the dispersion is estimated, it stands at the value that R's `AIC` plugs in.
+
+    Raises
+    ------
+    ComparisonError : sampling weights, or a dispersion given to a family whose dispersion is 1.
+    """
+    if fit.spec.call["sampling_weights"] is not None:
+        raise ComparisonError("loglik is not defined with sampling weights: rows are not independent draws.")
+    phi = fit.estimate.dispersion
+    if fit.spec.likelihood.family.dispersion == 1.0 and phi.estimator != "fixed" and phi.value != 1.0:
+        raise ComparisonError(
+            "loglik is not defined: dispersion= is given, that of the family is 1. Leave it out."
+        )
+    return fit.estimate.loglik
