@@ -13,7 +13,7 @@ import numpy as np
 
 from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
 from glmstat.data.source import Frame, MemorySource
-from glmstat.errors import Note
+from glmstat.errors import Note, ResponseWarning
 from glmstat.formula.design import Design
 from glmstat.formula.learning import Whole, examine
 from glmstat.formula.missing import BLOCK_ROWS, MissingReport, Selection, frame_of
@@ -220,7 +220,7 @@ def model_frame(
         )
         kept = None if seen.whole is None else _keep(seen.design, seen.whole)
     for doubt in seen.doubts.values():
-        warnings.warn(doubt.message, doubt.error, stacklevel=5)
+        warnings.warn(doubt.message, ResponseWarning, stacklevel=5)
     return ModelFrame(
         source, seen.design, roles, seen.selection, seen.notes, na_action, workers, seen.source, kept
     )

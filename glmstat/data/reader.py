@@ -41,7 +41,7 @@ def read_values(values: Any, label: str) -> Column:
         return read_array(_from_list(values), label)
     root = type(values).__module__.partition(".")[0]
     if root == "pandas":
-        return read_pandas(values.values, label)
+        return read_pandas(getattr(values, "values", values), label)
     if root in ("polars", "pyarrow", "narwhals", "modin", "cudf"):
         return read_series(values, label)
     return read_array(np.asarray(values), label)

@@ -24,7 +24,7 @@ class Offence:
 
     Parameters
     ----------
-    error : class to raise, or the warning to give.
+    error : class to raise.
     rule : what must hold: "exposure must be > 0".
     text : the expression whose values break it.
     remedy : what to do, a sentence.
@@ -32,7 +32,7 @@ class Offence:
     rows, total : the first offending source rows, and how many there are.
     """
 
-    error: type[GlmstatError] | type[Warning]
+    error: type[GlmstatError]
     rule: str
     text: str
     remedy: str
@@ -62,7 +62,7 @@ def offence(
     rule: str,
     text: str,
     remedy: str,
-    error: type[GlmstatError] | type[Warning] = DataError,
+    error: type[GlmstatError] = DataError,
 ) -> dict[str, Offence]:
     """Return the offence of the rows where `bad` (n,) is true; empty if there are none."""
     places = np.flatnonzero(bad)

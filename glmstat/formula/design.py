@@ -20,7 +20,7 @@ from glmstat.formula.saved import read_context, read_formula, read_offset, write
 from glmstat.formula.schema import FACTOR, Schema
 from glmstat.formula.terms import Formula
 from glmstat.formula.value import JSON, Array, Basis, Value, as_number
-from glmstat.matrix import DesignMatrix, IntArray
+from glmstat.matrix import Columns, DesignMatrix, IntArray
 
 __all__ = ["Design", "Predictor", "build_design"]
 
@@ -131,7 +131,7 @@ class Design:
                 found[text] = value if isinstance(value, Basis) else as_number(value, text, "A term")
         return found
 
-    def assemble(self, values: Mapping[str, Value], rows: int) -> tuple[DesignMatrix, ...]:
+    def assemble(self, values: Mapping[str, Value], rows: int) -> tuple[Columns, ...]:
         """Return the matrices (n, p_k) of K predictors from the coded values of the parts."""
         parts = self.schema.parts
         return tuple(columns_of(predictor.pieces, values, parts, rows) for predictor in self.predictors)
@@ -178,7 +178,7 @@ class Design:
         Raises
         ------
         ColumnError : a column that newdata lack.
-        DataError : a new level, a value that the formula makes NaN or infinite, an array that is needed again.
+        DataError : a new level, a value that the formula makes NaN or infinite, an array needed again.
         """
         return open_rows(self, newdata, {"offset": offset, "exposure": exposure}, new_levels)
 

@@ -209,6 +209,7 @@ def _refuse_infinite(source: MemorySource, kept: BoolArray | None, names: list[s
         frame = frame_of(source, kept, start, stop)
         for name in names:
             values, text = frame[name], name.rstrip("=")
+            assert isinstance(values, np.ndarray)
             bad = offence(np.isinf(values), values, frame, "Data must be finite", text, remedy)
             found = merge(found, bad)
     raise_first(found)

@@ -28,16 +28,36 @@ class Recipe(Protocol):
     """What new rows need of a design."""
 
     @property
-    def schema(self) -> Schema: ...
+    def schema(self) -> Schema:
+        """What the data of the fit taught."""
+        ...
+
     @property
-    def context(self) -> Mapping[str, Any]: ...
+    def context(self) -> Mapping[str, Any]:
+        """What the formula names beside columns."""
+        ...
+
     @property
-    def parts(self) -> dict[str, Expression]: ...
+    def parts(self) -> dict[str, Expression]:
+        """The parts of the terms by text."""
+        ...
+
     @property
-    def offsets(self) -> tuple[OffsetPart, ...]: ...
-    def environment(self, frame: Frame) -> Environment: ...
-    def values(self, environment: Environment) -> dict[str, Value]: ...
-    def assemble(self, values: Mapping[str, Value], rows: int) -> tuple[DesignMatrix, ...]: ...
+    def offsets(self) -> tuple[OffsetPart, ...]:
+        """What the fit added to the predictor."""
+        ...
+
+    def environment(self, frame: Frame) -> Environment:
+        """Return where expressions find their values."""
+        ...
+
+    def values(self, environment: Environment) -> dict[str, Value]:
+        """Return the value of each part; of a factor its codes."""
+        ...
+
+    def assemble(self, values: Mapping[str, Value], rows: int) -> tuple[DesignMatrix, ...]:
+        """Return the matrices of K predictors."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +162,8 @@ def _offsets(fitted: tuple[OffsetPart, ...], roles: Roles, rows: int) -> tuple[O
     for part in kept:
         if isinstance(part.role, Given):
             raise DataError(
-                f"predict needs {part.word}= again: that of the fit was an array. Give {rows:,} values, one per row."
+                f"predict needs {part.word}= again: that of the fit was an array. "
+                f"Give {rows:,} values, one per row."
             )
     return (*written, *kept, *new)
 

@@ -166,7 +166,7 @@ def _columns(part: Expression, encoding: Encoding, full: bool) -> tuple[Array | 
     if encoding.kind != FACTOR:
         return None, [part.label]
     if len(encoding.levels) < 2 and not full:
-        level = level_label(encoding.levels[0])
+        level = "".join(map(level_label, encoding.levels))
         raise DataError(
             f"Factor '{part.text}' has one level: {level} in every row. Leave it out, or use more rows."
         )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.data.source import Categorical, Frame, Level
-from glmstat.errors import ArgumentError, DataError, DomainError, FormulaError, ResponseWarning, one_of
+from glmstat.errors import ArgumentError, DataError, DomainError, FormulaError, one_of
 from glmstat.families import Family
 from glmstat.formula.check import Offences, finite, merge, offence
 from glmstat.formula.expression import Environment, evaluate
@@ -153,7 +153,7 @@ def _not_whole(
         if family.name != "negative_binomial"
         else "Check the data."
     )
-    return offence(bad, counts, frame, rule, shown, remedy, ResponseWarning)
+    return offence(bad, counts, frame, rule, shown, remedy)
 
 
 def _outside(y: Array, text: str, frame: Frame, family: Family) -> Offences:
@@ -161,7 +161,7 @@ def _outside(y: Array, text: str, frame: Frame, family: Family) -> Offences:
     if bad is None:
         return {}
     rule = f"{_title(family)} response must be {family.domain.text}"
-    return offence(bad, y, frame, rule, text, _remedy(family), DomainError)
+    return offence(np.asarray(bad, dtype=np.bool_), y, frame, rule, text, _remedy(family), DomainError)
 
 
 def _remedy(family: Family) -> str:

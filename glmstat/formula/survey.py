@@ -80,7 +80,7 @@ def _survey(part: Expression, value: Value, frame: Frame) -> tuple[Value, PartSu
         offences = {} if part.column is not None else finite(value, part.text, frame)
         return rows_checked(value, part.text, frame), PartSurvey(_NUMBER, offences=offences)
     if isinstance(value, np.ndarray) and value.dtype == np.bool_ and value.ndim == 1:
-        value = Categorical(rows_checked(value, part.text, frame).view(np.int8), (False, True))  # pyright: ignore[reportArgumentType]
+        value = Categorical(rows_checked(value, part.text, frame).view(np.int8), (False, True))
     if isinstance(value, Categorical):
         return rows_checked(value, part.text, frame), _survey_factor(value, part.text, frame)
     if isinstance(value, Basis):

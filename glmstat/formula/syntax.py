@@ -306,6 +306,11 @@ class _Reader:
         if not isinstance(node.func, ast.Name):
             raise refuse(_REFUSED.get(type(node.func), "Calling a value"), self.original(node))
         name = self.names.get(node.func.id, node.func.id)
+        if name in self.grammar.functions and (name in FUNCTIONS or name in SPECIAL):
+            raise FormulaError(
+                f"`{name}()` is a formula function and a function of the context: "
+                f"position {self.position(node)}. Give yours another name."
+            )
         if name in SPECIAL:
             raise FormulaError(
                 f"{SPECIAL[name]}: '{shorten(self.original(node))}' at position {self.position(node)}."

@@ -115,9 +115,11 @@ def std_errors(fit: Fit, covariance: Covariance | None = None, data: Any = None)
 
 
 def _root(fit: Fit, covariance: Covariance, data: Any) -> Array:
-    recipe = RECIPES[covariance.kind]
-    inverse = fit.estimate.information.inverse_root
-    finite = np.isfinite(fit.estimate.coef)
+    recipe, estimate = RECIPES[covariance.kind], fit.estimate
+    inverse = estimate.information.inverse_root
+    if estimate.convergence.status == "perfect fit" and estimate.dispersion.estimated:
+        return np.full_like(inverse, np.nan)
+    finite = np.isfinite(estimate.coef)
     inverse = np.where(finite[:, None], inverse, 0.0)
     if covariance.information == "observed":
         inverse = inverse @ _observed(fit, inverse, data)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glmstat.errors import ArgumentError, DataError, near, one_of, row_list
+from glmstat.errors import ArgumentError, DataError, ExtrapolationWarning, near, one_of, row_list
 from glmstat.inference.covariance import covariance_root
 from glmstat.inference.estimable import estimable
 from glmstat.inference.interval import check_level, quantile
@@ -49,6 +50,8 @@ def predict(
     rows = _moments(fit, newdata, new_levels, given, with_se=se_fit or interval is not None)
     eta, se = rows.values[:, 0], rows.values[:, 1]
     _refuse_non_estimable(rows.values[:, 2])
+    if type == "response":
+        _blank_outside(fit, eta)
     estimate = _mean(fit, eta) if type == "response" else eta
     if not se_fit and interval is None:
         return ByRow(estimate, rows.native).series(type)
@@ -87,16 +90,16 @@ def _check(type: str, interval: str | None, se_fit: bool) -> None:
 def _moments(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], *, with_se: bool) -> ByRow:
     """Linear predictor, its standard error, and whether it is estimable: (n, 3)."""
     design = fit.spec.design
-    root = np.nan_to_num(covariance_root(fit)) if with_se else None
-    broken = with_se and not np.isfinite(fit.dispersion)
-    infinite = np.flatnonzero(fit.estimate.infinite)
+    root = covariance_root(fit) if with_se else np.zeros((len(fit.columns), 0))
+    unknown = np.flatnonzero(np.isnan(root).any(axis=1) & ~np.isnan(fit.estimate.theta))
+    known = np.nan_to_num(root)[design.predictors[0].slots]
 
     def values(X: tuple[DesignMatrix, ...], offset: Array) -> Array:
         out = np.full((len(offset), 3), np.nan)
         out[:, 0] = linear_predictor(fit.estimate, X, offset, design)[:, 0]
-        if root is not None and not broken:
-            out[:, 1] = np.sqrt(X[0].row_norms(root[design.predictors[0].slots]))
-            out[_touched(X[0], infinite), 1] = np.nan
+        if with_se:
+            out[:, 1] = np.sqrt(X[0].row_norms(known))
+            out[_touched(X[0], unknown), 1] = np.nan
         good = estimable(fit, X)
         out[:, 2] = 1.0 if good is None else good
         return out
@@ -124,6 +127,21 @@ def _refuse_non_estimable(estimable: Array) -> None:
         )
 
 
+def _blank_outside(fit: Fit, eta: Array) -> None:
+    """Make NaN, with a warning, of predictors whose mean would lie outside the family's domain."""
+    low, high = fit.spec.likelihood.bounds
+    outside = np.flatnonzero((eta < low) | (eta > high))
+    if len(outside):
+        eta[outside] = np.nan
+        family = fit.spec.likelihood.family.name
+        warnings.warn(
+            f"Mean outside the domain of {family}: {row_list(outside, len(outside))}. "
+            'There the prediction is NaN; type="link" shows the linear predictor.',
+            ExtrapolationWarning,
+            stacklevel=4,
+        )
+
+
 def _mean(fit: Fit, eta: Array) -> Array:
     """Means (n,); at infinity the limit itself, not the nearest number inside the domain."""
     with np.errstate(all="ignore"):
@@ -142,9 +160,7 @@ def _slope(fit: Fit, eta: Array) -> Array:
 
 def _mean_ends(fit: Fit, low: Array, high: Array) -> tuple[Array, Array]:
     """Means at both ends of an interval of eta, in order; an end outside the domain goes to its edge."""
-    family = fit.spec.likelihood.family
-    edges = family.link.bounds(family.domain.low, family.domain.high)
-    ends = [_mean(fit, np.clip(end, *edges)) for end in (low, high)]
+    ends = [_mean(fit, np.clip(end, *fit.spec.likelihood.bounds)) for end in (low, high)]
     return np.minimum(*ends), np.maximum(*ends)
 
 

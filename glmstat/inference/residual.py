@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.likelihood.base import GLM
 
+# a predictor at which log and logit have reached their limit, short of overflow
+_FAR = 700.0
+
 __all__ = ["RESIDUALS", "residuals"]
 
 
@@ -60,9 +63,15 @@ def residuals(fit: Fit, type: str = "deviance", data: Any = None) -> Any:
 
 
 def _rows(fit: Fit, kind: Callable[[GLM, Array, Array, Array], Array], block: Block) -> Array:
+    """Residuals of a block; in rows that separation predicts perfectly, their limit."""
     eta = linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)
+    far = np.isinf(eta[:, 0])
+    eta[far] = np.copysign(_FAR, eta[far])
     with np.errstate(all="ignore"):
-        return kind(fit.spec.likelihood, block.y, eta, block.weights)
+        rows = kind(fit.spec.likelihood, block.y, eta, block.weights)
+    if kind is not _working:
+        rows[far] = 0.0
+    return rows
 
 
 def _partial(fit: Fit, data: Any) -> Any:

@@ -67,7 +67,7 @@ def check_unchanged(fit: Fit, frame: ModelFrame) -> None:
     def kernel(block: Block) -> float:
         eta = linear_predictor(fit.estimate, block.X, block.offset, design)
         rows = likelihood.deviance(block.y, eta, block.total)
-        return float(rows[block.total > 0].sum())
+        return float(rows[(block.total > 0) & np.isfinite(eta).all(axis=1)].sum())
 
     deviance = fit.deviance
     if abs(frame.reduce(kernel) - deviance) > _SAME * (abs(deviance) + fit.estimate.weight):

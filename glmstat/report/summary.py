@@ -177,7 +177,9 @@ def _likelihood(fit: Fit) -> str:
         return str(error).partition(": ")[0].replace("loglik is", "loglik, AIC and BIC are")
     if isnan(loglik):
         return "no likelihood: loglik, AIC and BIC are not defined"
-    counted = f"{fit.parameters} parameters" + (", dispersion counted" if _counts_dispersion(fit) else "")
+    counted = _count(fit.parameters, "parameter") + (
+        ", dispersion counted" if _counts_dispersion(fit) else ""
+    )
     return f"loglik {figure(loglik)} · AIC {figure(fit.aic)} ({counted}) · BIC {figure(fit.bic)}"
 
 

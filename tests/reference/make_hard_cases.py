@@ -164,15 +164,14 @@ def own() -> list[dict[str, Any]]:
         case("own-gaussian-inverse-two", "gaussian", "inverse", "1 / (3 + 1.5 * x - z) + .1 * (e - .5)", **both),
         case("own-gaussian-sqrt", "gaussian", "power(1/2)", "(1.5 + x) ** 2 + (e - .5)"),
         case("own-gaussian-log-far", "gaussian", "log", "exp(-20 + 9 * x) + 1e-6 * (e - .5)"),
-        case("own-nb-sqrt-dispersed", "negative_binomial(1/2)", "sqrt", "floor(3 * e * e * (2 + 1.8 * x) ** 2)"),
-        case("own-nb-identity", "negative_binomial(1)", "identity", "floor(2 * e * (3 + 2.5 * x))"),
+        case("own-nb-sqrt-dispersed", "negative_binomial(1/2)", "sqrt", "floor(3 * e * e * (2 + 1.2 * x) ** 2) + 1.0 * (i % 5 == 0)"),
+        case("own-nb-identity", "negative_binomial(1)", "identity", "floor(2 * e * (3 + 2 * x)) + 1.0 * (i % 6 == 0)"),
         case("own-nb-log-tiny-theta", "negative_binomial(1/20)", "log", "floor(exp(12 * e - 6 + 6 * x))"),
         case("own-cauchit-steep", "binomial", "cauchit", "1.0 * (e < .5 + atan(30 * x - 5) / pi)"),
         case("own-cauchit-two", "binomial", "cauchit", "1.0 * (e < .5 + atan(4 * x + 8 * z) / pi)", **both),
         case("own-log-binomial-grouped", "binomial", "log", "round(20 * exp(-.3 + .28 * x - .05 * e)) / 20", more={"w": "20"}, **weights),
         case("own-log-binomial-two", "binomial", "log", "1.0 * (e < exp(-1.5 + .6 * x + .6 * z))", **both),
         case("own-binomial-identity", "binomial", "identity", "round(40 * (.5 + .47 * x + .1 * (e - .5) * (1 - abs(x)))) / 40", more={"w": "40"}, **weights),
-        case("own-poisson-identity", "poisson", "identity", "floor(2 * e * (1.6 + 1.5 * x)) + (1 if i % 7 == 0 else 0)"),
         case("own-poisson-identity-two", "poisson", "identity", "floor(2 * e * (4.1 + 2 * x + 2 * z)) + (1 if x + z < -1.5 else 0)", **both),
         case("own-poisson-sqrt-two", "poisson", "sqrt", "floor(2 * e * (2.5 + x - z) ** 2)", **both),
         case("own-poisson-offset-300", "poisson", "log", "1 + floor(6 * e)", more={"o": "300 * (-1) ** i"}, start=[-300.0, 0.0], **offset),
@@ -183,6 +182,7 @@ def own() -> list[dict[str, Any]]:
         case("own-cloglog-offset", "binomial", "cloglog", "1.0 * (e < 1 - exp(-exp(o + 4 + x)))", more={"o": "12 * (u(7) - 1)"}, **offset),
         case("own-loglog", "binomial", "loglog", "1.0 * (e < exp(-exp(-(2 + 5 * x))))"),
         case("own-gamma-log-far", "gamma", "log", "exp(250 + 200 * x) * (e + .01)"),
+        touching("own-poisson-identity-touching", "floor(2 * e * (1.6 + 1.5 * x)) + (1 if i % 7 == 0 else 0)"),
         sure("own-log-binomial-sure-group", "binomial", "log", "1.0 if i <= 10 else 1.0 * (e < .4)", 0.0),
         sure("own-poisson-identity-empty-group", "poisson", "identity", "0.0 if i <= 10 else floor(5 * e)", 0.0),
     ]  # fmt: skip
@@ -196,6 +196,16 @@ def sure(name: str, family: str, link: str, y: str, edge: float) -> dict[str, An
     middle = sum(rest) / len(rest)
     inner = math.log(middle) if link == "log" else middle
     return {**entry, "given": {"Intercept": repr(inner), "g": repr(edge - inner)}}
+
+
+def touching(name: str, y: str) -> dict[str, Any]:
+    """Poisson, identity link, the line 0 at the least x: slope Σy / Σ(x − min x)."""
+    entry = case(name, "poisson", "identity", y, status="boundary", certify=False, tolerance=1e-8)
+    data = hard.columns(entry)
+    low = min(data["x"])
+    slope = math.fsum(data["y"]) / math.fsum(x - low for x in data["x"])
+    assert data["y"][data["x"].index(low)] == 0
+    return {**entry, "bound_rows": [data["x"].index(low)], "given": {"Intercept": repr(-low * slope), "x": repr(slope)}}
 
 
 @hard.precise

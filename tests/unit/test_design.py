@@ -24,12 +24,41 @@ TABLE = pd.DataFrame(
         "c": GENERATOR.choice(list("klm"), 60),
     }
 )
-FORMULAS = (
-    "1 | 0 | x | a | 0+a | -1+a | 0+a+b | a*b | a*b*c | a:b | 0+a:b | a/b | a/x | x:a | 0+x:a | x+x:a | a+x:a | 0+x+a"
-    " | x*z*a | a:b:x | a:b+a | b+a:b | 0+b+a:b | x:a+x:b | a*b-a | a*b*x-x | (a+b+c)**2 | a*b*c-a:b | 0+(a+b+c)**2"
-    " | C(a, contr.sum)*b | C(a, contr.helmert) + x | 0 + C(a, contr.sum) | C(a, contr.sum):x | bs(x, df=4)*b"
-    " | a:bs(x, df=4) | I(x**2) + x:z | a:b:c | 0+a:b:c | x:a:b + x | 0+a:x:b"
-).split(" | ")
+FORMULAS = [
+    *(
+        "1",
+        "0",
+        "x",
+        "a",
+        "0+a",
+        "-1+a",
+        "0+a+b",
+        "a*b",
+        "a*b*c",
+        "a:b",
+        "0+a:b",
+        "a/b",
+        "a/x",
+        "x:a",
+        "0+x:a",
+    ),
+    *(
+        "x+x:a",
+        "a+x:a",
+        "0+x+a",
+        "x*z*a",
+        "a:b:x",
+        "a:b+a",
+        "b+a:b",
+        "0+b+a:b",
+        "x:a+x:b",
+        "a*b-a",
+        "a*b*x-x",
+    ),
+    *("(a+b+c)**2", "a*b*c-a:b", "0+(a+b+c)**2", "a:b:c", "0+a:b:c", "x:a:b + x", "0+a:x:b", "I(x**2) + x:z"),
+    *("C(a, contr.sum)*b", "C(a, contr.helmert) + x", "0 + C(a, contr.sum)", "C(a, contr.sum):x"),
+    *("bs(x, df=4)*b", "a:bs(x, df=4)"),
+]
 
 
 def categorical(values, categories=None, *, ordered=False):

@@ -226,7 +226,9 @@ def test_aic_is_that_of_r(call, aic):
 
 def test_large_data_are_not_copied_and_not_pickled():
     rows = np.arange(700_000)
-    data = pd.DataFrame({"y": rows % 3 + (np.sin(rows) > 0), "x": np.sin(rows), "z": np.cos(rows), "t": 1.0 + rows % 5})
+    data = pd.DataFrame(
+        {"y": rows % 3 + (np.sin(rows) > 0), "x": np.sin(rows), "z": np.cos(rows), "t": 1.0 + rows % 5}
+    )
     fit = glm("y ~ x + z + offset(log(t))", data, "poisson")
     other = pickle.loads(pickle.dumps(fit))
     assert other == fit

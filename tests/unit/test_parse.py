@@ -473,3 +473,6 @@ def test_functions_of_the_context():
     assert formula.names == ("y", "x", "t")
     with pytest.raises(FormulaError, match="Did you mean clip"):
         parse("y ~ clp(x)", functions=("clip",))
+    with pytest.raises(FormulaError, match="Give yours another name"):
+        parse("y ~ log(x)", functions=("log",))
+    assert terms("y ~ s(x)", functions=("s",)) == ["1", "s(x)"]

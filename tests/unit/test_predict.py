@@ -170,3 +170,18 @@ def test_subset_and_missing_rows_have_their_places(data):
     fit = glm("y ~ x", holes, "poisson", **words)
     assert fit.fitted.index.equals(holes.index[holes.t > 0.7])
     assert fit.fitted.isna().sum() == 1
+
+
+def test_means_outside_the_domain_are_nan(data):
+    fit = glm("g ~ x", data, "gamma", link="identity")
+    new = pd.DataFrame({"x": [0.0, -100.0]})
+    with pytest.warns(glmstat.ExtrapolationWarning, match=r"outside the domain of gamma: row 1 \(1 row\)"):
+        predicted = fit.predict(new, interval="confidence")
+    assert predicted.isna().all(axis=1).tolist() == [False, True]
+    assert fit.predict(new, type="link")[1] < 0
+
+
+def test_a_bound_has_no_standard_error():
+    with pytest.warns(glmstat.BoundaryWarning):
+        fit = glm("y ~ x", {"y": [0, 0, 1, 3, 5, 6], "x": [0, 1, 2, 3, 4, 5]}, "poisson", link="identity")
+    assert fit.predict({"x": [0.0]}, se_fit=True).std_error.isna().all()

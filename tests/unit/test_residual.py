@@ -74,3 +74,18 @@ def test_numbers_are_those_of_r():
     expected = {"deviance": -0.583981, "pearson": -0.453558, "working": -0.556939, "response": -0.548536}
     for type, value in expected.items():
         assert fit.residuals(type)[0] == pytest.approx(value, abs=3e-6)
+
+
+def test_rows_that_separation_predicts_have_the_limit(data):
+    with pytest.warns(glmstat.SeparationWarning):
+        fit = glm("y ~ f", data.assign(y=np.where(data.f == "c", 0, data.y)), "poisson")
+    far = (data.f == "c").to_numpy()
+    for type, limit in {"deviance": 0.0, "pearson": 0.0, "response": 0.0, "working": -1.0}.items():
+        np.testing.assert_array_equal(fit.residuals(type)[far], limit)
+    assert np.sum(fit.residuals() ** 2) == pytest.approx(fit.deviance, rel=1e-12)
+
+
+def test_large_predictors_are_not_limits():
+    rows = {"y": [1e5, 2e5, 4e5], "x": [1.0, 2.0, 3.0]}
+    fit = glm("y ~ x", rows)
+    np.testing.assert_allclose(fit.residuals("response"), rows["y"] - fit.fitted, rtol=1e-9)

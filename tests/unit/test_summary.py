@@ -153,3 +153,11 @@ def test_no_value_prints_as_zero_unless_it_is():
     assert coefficient_texts((1.5e-12,), 1e-13) == ["1.5000e-12"]
     assert statistic_text(1e-5) == "1e-05"
     assert figure(0.0) == "0"
+
+
+def test_a_perfect_fit_has_no_standard_errors(data):
+    with pytest.warns(glmstat.PerfectFitWarning):
+        fit = glm("z ~ x", data.assign(z=3 + 2 * data.x))
+    shown = lines(fit)
+    assert shown[0].startswith("Perfect fit")
+    assert [line.split() for line in shown if line.startswith("x ")] == [["x", "2", "NaN"]]
