@@ -176,7 +176,7 @@ class Workspace:
         score = np.zeros(self.size)
         expected = np.zeros((self.size, self.size)) if need in ("expected", "both") else None
         observed = np.zeros((self.size, self.size)) if need in ("observed", "both") else None
-        step = 8192 if need == "none" else None
+        step = 4096 if need == "none" else None
         with np.errstate(all="ignore"):
             for run in self.runs(block, gamma, step):
                 rows = _without_empty(
@@ -226,7 +226,7 @@ class Workspace:
     def _extremes(self, block: Block, gamma: Array, delta: Array, need: Need) -> Extremes:
         found, signs = Extremes(), None if need == "none" else self._signs(block)
         with np.errstate(all="ignore"):
-            for run in self.runs(block, gamma, 8192 if need == "none" else None):
+            for run in self.runs(block, gamma, 4096 if need == "none" else None):
                 move = delta @ run.columns
                 at = _row_extremes(run, move, block, gamma if need == "none" else None)
                 edges = self.likelihood.slack(run.eta)
@@ -303,7 +303,7 @@ class Workspace:
         deviance = pearson = null_deviance = 0.0
         total = block.total
         with np.errstate(all="ignore"):
-            for run in self.runs(block, gamma, 8192):
+            for run in self.runs(block, gamma, 4096):
                 used = run.weights > 0
                 deviance += _sum(self.likelihood.deviance(run.y, run.eta, run.weights), used)
                 pearson += _sum(self.likelihood.pearson(run.y, run.eta, run.weights), used)

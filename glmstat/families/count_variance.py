@@ -141,8 +141,9 @@ class NegativeBinomialVariance:
         difference = y - mu
         shift = xp.log1p(difference / (mu + theta))
         ratio = difference / mu * (theta / (y + theta))
-        far = xp.log(xp.where(y > 0, y, 1.0)) - log_mu - shift
-        gap = xp.where(y > 0, xp.where(ratio > -0.9, xp.where(ratio < 1.0, xp.log1p(ratio), far), far), 0.0)
+        apart = xp.log(xp.where(y > 0, y, 1.0)) - log_mu - shift
+        close = (ratio > -0.9) & (ratio < 1.0)
+        gap = xp.where(close, xp.log1p(xp.where(close, ratio, 0.0)), apart)
         return xp.clip(2.0 * (y * gap - theta * shift), 0.0, None)
 
     def residual(self, y: Any, eta: Any, link: Link) -> Any:

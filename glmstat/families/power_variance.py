@@ -154,7 +154,9 @@ def _tweedie_divergence(y: Any, ratio: Any, log_mu: Any, power: float) -> Any:
     for term in range(3, 10):
         series = series + factor * ratio ** (term - 1)
         factor *= (a - (term - 1)) / term
-    log_ratio = xp.where(xp.abs(ratio) < 0.5, xp.log1p(ratio), xp.log(xp.where(y > 0, y, 1.0)) - log_mu)
+    close = xp.abs(ratio) < 0.5
+    apart = xp.log(xp.where(y > 0, y, 1.0)) - log_mu
+    log_ratio = xp.where(close, xp.log1p(xp.where(close, ratio, 0.0)), apart)
     if power < 1.5:  # p = 1 and p = 2 are limits; each form is sound near one of them
         far = ((1.0 + ratio) * xp.expm1(b * log_ratio) / b - ratio) / a
     else:

@@ -85,11 +85,10 @@ class Design:
         """Whether anything is added to a predictor."""
         return any(predictor.offsets for predictor in self.predictors)
 
-    @cached_property
+    @property
     def parts(self) -> dict[str, Expression]:
         """The parts of all terms by text."""
-        pieces = (piece for predictor in self.predictors for piece in predictor.pieces)
-        return {part.text: part for piece in pieces for part in piece.term.parts}
+        return {part.text: part for term in self.formula.linear for part in term.parts}
 
     @property
     def modelled(self) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmstat.data.reduce import run_blocks
-from glmstat.data.source import Frame, MemorySource
+from glmstat.data.source import Frame, Kind, MemorySource
 from glmstat.errors import ArgumentError, DataError, FormulaError, Note
 from glmstat.families import Family
 from glmstat.formula.check import Offences, merge, raise_first
@@ -132,7 +132,7 @@ def examine(
     if contrasts is not None:
         encodings = with_contrasts(encodings, question.parts, contrasts)
     coding = learn_response(question.response, seen.response, family, event)
-    kinds = {name: source.kind(name) for name in _right_names(question) if name in source}
+    kinds: dict[str, Kind] = {name: source.kind(name) for name in _right_names(question) if name in source}
     schema = Schema(kinds, encodings, calls, coding, selection.report)
     design = build_design(formula, schema, question.offsets, context)
     if whole is not None and whole.frame.rows * len(design.columns) > COPIED_CELLS:

@@ -111,4 +111,6 @@ def log_complement_exp(x: Any) -> Any:
     Source: Maechler (2012), Accurately computing log(1 - exp(-|a|)).
     """
     xp = namespace(x)
-    return xp.where(x > -0.6931471805599453, xp.log(-xp.expm1(x)), xp.log1p(-xp.exp(x)))
+    near_one = x > -0.6931471805599453
+    far = xp.where(near_one, -1.0, x)  # keeps the branch not taken, and its gradient, finite
+    return xp.where(near_one, xp.log(-xp.expm1(x)), xp.log1p(-xp.exp(far)))

@@ -41,7 +41,9 @@ NOT_COVERED = {
 @cache
 def data(name: str) -> pd.DataFrame:
     """The case's table."""
-    return reference.data(reference.case(name))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The 'float_precision' argument", DeprecationWarning)
+        return reference.data(reference.case(name))
 
 
 def spelled(what: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The shared namespace: Stirling's error, and torch tensors through the same families where torch is there."""
+"""The shared namespace: Stirling's error, and torch tensors through the same families."""
 
 from __future__ import annotations
 
