@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -255,8 +256,10 @@ def _convergence(maximum: Maximum, rank: Rank, perfect: bool, facts: Facts) -> C
         notes.append(
             f"the likelihood has several maxima: deviances differ by {high - low:.6g}; the better is reported"
         )
-    deviances = [step.deviance for step in ascent.trace[-1:]]
-    change = abs(deviances[0] - facts.deviance) / (0.1 + abs(facts.deviance)) if deviances else 0.0
+    level = facts.deviance + 2.0 * ascent.objective
+    trace = tuple(replace(step, deviance=step.deviance + level) for step in ascent.trace)
+    before = trace[-1].deviance if trace else facts.deviance
+    change = abs(before - facts.deviance) / (0.1 + abs(facts.deviance))
     verdict = "separated" if maximum.directions else "undecided" if maximum.undecided else ascent.certified
     return Convergence(
         status=status,
@@ -266,7 +269,7 @@ def _convergence(maximum: Maximum, rank: Rank, perfect: bool, facts: Facts) -> C
         iterations=ascent.iterations,
         halvings=ascent.halvings,
         r_criterion=change,
-        trace=ascent.trace,
+        trace=trace,
         notes=tuple(notes),
         bound_rows=maximum.interior.active
         if maximum.interior is not None and maximum.interior.active.count
@@ -291,8 +294,9 @@ def _status(maximum: Maximum, perfect: bool) -> tuple[Status, str]:
 
 def _why(maximum: Maximum) -> str:
     ascent = maximum.ascent
+    steps = "1 iteration" if ascent.iterations == 1 else f"{ascent.iterations} iterations"
     words = {
-        "iterations": f"{ascent.iterations} iterations",
+        "iterations": f"{steps} did not reach the maximum",
         "stuck": f"stuck: no step raises the likelihood, decrement {ascent.decrement:.1e}",
         "growing": f"the linear predictor of row {ascent.row} is still growing",
         "singular": "the information became singular",

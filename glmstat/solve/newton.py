@@ -90,9 +90,6 @@ class _Dispersion:
         deviance = self.deviance - 2.0 * (objective - self.objective)
         return max(deviance / self.df, 1e-300)
 
-    def deviance_at(self, objective: float) -> float:
-        return self.deviance - 2.0 * (objective - self.objective)
-
 
 def ascend(
     workspace: Workspace, start: Start, control: Control, counts: Counts, certified: Verdict = "undecided"
@@ -282,5 +279,4 @@ def _advance(
 
 
 def _record(climb: _Climb, step: float, halvings: int, name: str) -> Pass:
-    deviance = climb.dispersion.deviance_at(climb.sums.objective)
-    return Pass(deviance, climb.decrement, step, halvings, name)
+    return Pass(-2.0 * climb.sums.objective, climb.decrement, step, halvings, name)
