@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
-from glmstat.data.source import Frame, MemorySource
+from glmstat.data.source import BoolArray, Frame, MemorySource
 from glmstat.errors import Note, ResponseWarning
 from glmstat.formula.design import Design
 from glmstat.formula.learning import Whole, examine
@@ -80,12 +80,12 @@ class ModelFrame:
     @cached_property
     def rows_kept(self) -> IntArray | None:
         """Source rows that enter, or None for all."""
-        return None if self.selection.kept is None else np.flatnonzero(self.selection.kept)
+        return _places(self.selection.kept)
 
     @cached_property
     def rows_asked(self) -> IntArray | None:
         """Source rows that subset chose, those with missing values among them; None for all."""
-        return None if self.selection.chosen is None else np.flatnonzero(self.selection.chosen)
+        return _places(self.selection.chosen)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -219,7 +219,8 @@ def model_frame(
             workers=workers,
         )
         kept = None if seen.whole is None else _keep(seen.design, seen.whole)
-    for doubt in seen.doubts.values():
+    doubt = next(iter(seen.doubts.values()), None)
+    if doubt is not None:
         warnings.warn(doubt.message, ResponseWarning, stacklevel=5)
     return ModelFrame(
         source, seen.design, roles, seen.selection, seen.notes, na_action, workers, seen.source, kept
@@ -261,6 +262,15 @@ def _cut(whole: Block, number: int, size: int) -> Block:
         None if whole.rows is None else whole.rows[part],
         number * size,
     )
+
+
+def _places(mask: BoolArray | None) -> IntArray | None:
+    """Row numbers where a mask is true, read-only; None for all rows."""
+    if mask is None:
+        return None
+    places = np.flatnonzero(mask)
+    places.flags.writeable = False
+    return places
 
 
 def _freeze(block: Block) -> Block:

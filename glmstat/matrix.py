@@ -262,11 +262,7 @@ class Columns(DesignMatrix):
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Write each part in its place."""
-        place = 0
-        for part in self._merged:
-            width = part.width
-            part.fill(out[place : place + width], start, stop)
-            place += width
+        _write(self._merged, out, start, stop)
 
     @cached_property
     def _merged(self) -> tuple[Part, ...]:
@@ -274,7 +270,17 @@ class Columns(DesignMatrix):
 
     def dense(self) -> Dense:
         """Return the same matrix with its numbers written out."""
-        return Dense(np.ascontiguousarray(self.to_array().T))
+        values = np.empty((self.shape[1], self.rows))
+        _write(self.parts, values, 0, self.rows)
+        return Dense(values)
+
+
+def _write(parts: tuple[Part, ...], out: Array, start: int, stop: int) -> None:
+    place = 0
+    for part in parts:
+        width = part.width
+        part.fill(out[place : place + width], start, stop)
+        place += width
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,7 +139,9 @@ class NegativeBinomialVariance:
         xp = namespace(mu)
         theta = self.theta
         difference = y - mu
-        shift = xp.log1p(difference / (mu + theta))
+        step = difference / (mu + theta)
+        near = step > -0.5
+        shift = xp.where(near, xp.log1p(xp.where(near, step, 0.0)), xp.log((y + theta) / (mu + theta)))
         ratio = difference / mu * (theta / (y + theta))
         apart = xp.log(xp.where(y > 0, y, 1.0)) - log_mu - shift
         close = (ratio > -0.9) & (ratio < 1.0)

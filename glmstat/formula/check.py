@@ -78,9 +78,12 @@ def finite(values: NDArray[np.float64], text: str, frame: Frame) -> dict[str, Of
     """Return the offence of an expression that is NaN or infinite where its data are present."""
     if math.isfinite(np.add.reduce(values, axis=None)):
         return {}
-    rows = values if values.ndim == 1 else np.add.reduce(values, axis=0)
+    bad = ~np.isfinite(values)
     rule, remedy = "A formula must give finite numbers", "Correct the data, or drop these rows."
-    return offence(~np.isfinite(rows), rows, frame, rule, text, remedy)
+    if values.ndim == 1:
+        return offence(np.logical_not(np.isfinite(values)), values, frame, rule, text, remedy)
+    bad = np.logical_not(np.isfinite(values).all(axis=0))
+    return offence(bad, np.add.reduce(values, axis=0), frame, rule, text, remedy)
 
 
 def merge(left: Offences, right: Offences) -> Offences:

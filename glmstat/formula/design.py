@@ -12,6 +12,7 @@ import numpy as np
 from glmstat.data.source import Frame, Level
 from glmstat.errors import FileError
 from glmstat.formula.check import raise_first
+from glmstat.formula.context import Scope
 from glmstat.formula.expression import Environment, Expression, evaluate
 from glmstat.formula.newdata import NewRows, open_rows
 from glmstat.formula.offset import OffsetPart, sum_offsets
@@ -112,7 +113,7 @@ class Design:
 
     def environment(self, frame: Frame) -> Environment:
         """Return where expressions find their values in some rows."""
-        return Environment(frame, self.context, self.schema.calls)
+        return Scope(frame, self.context, self.schema.calls)
 
     def values(self, environment: Environment) -> dict[str, Value]:
         """Return the value of each part by its text; of a factor its codes, -2 where a level is new."""
@@ -245,5 +246,6 @@ def build_design(
     name : of the predictor.
     """
     pieces = build_pieces(formula.linear, schema.parts)
-    width = pieces[-1].slots.stop if pieces else 0
-    return Design(formula, schema, (Predictor(name, pieces, offsets, np.arange(width)),), context)
+    slots = np.arange(pieces[-1].slots.stop if pieces else 0)
+    slots.flags.writeable = False
+    return Design(formula, schema, (Predictor(name, pieces, offsets, slots),), context)

@@ -9,18 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from glmstat.data.reduce import run_blocks
-from glmstat.data.source import Frame, Kind, MemorySource
+from glmstat.data.source import BoolArray, Frame, Kind, MemorySource
 from glmstat.errors import ArgumentError, DataError, FormulaError, Note
 from glmstat.families import Family
 from glmstat.formula.check import Offences, merge, raise_first
+from glmstat.formula.context import Scope, split_context
 from glmstat.formula.design import Design, build_design
-from glmstat.formula.expression import Environment, Expression, columns_needed
-from glmstat.formula.missing import BLOCK_ROWS, Selection, frame_of, select
+from glmstat.formula.expression import Expression, columns_needed
+from glmstat.formula.missing import BLOCK_ROWS, Selection, choose, cuts, frame_of, select
 from glmstat.formula.offset import OffsetPart, offset_parts, sum_offsets
 from glmstat.formula.response import ResponseCoding, ResponseSurvey, learn_response, survey_response
-from glmstat.formula.roles import Given, Role, Roles, join
+from glmstat.formula.roles import Given, Role, Roles
 from glmstat.formula.schema import Schema
-from glmstat.formula.survey import PartSurvey, learn_calls, survey_parts, used_levels, with_contrasts
+from glmstat.formula.states import learn_calls
+from glmstat.formula.survey import PartSurvey, survey_parts, used_levels, with_contrasts
 from glmstat.formula.terms import Formula, Response
 from glmstat.formula.value import JSON, Array, Value
 from glmstat.formula.weights import Weights, read_weights
@@ -120,11 +122,11 @@ def examine(
 ) -> Examined:
     """Return the design that the data taught, and what was seen on the way; parameters as `model_frame`."""
     question = _question(formula, roles, family, event)
-    source, context = _with_context(source, question, context)
+    asked = question.read if roles.subset is None else [*question.read, roles.subset]
+    source, context = split_context(source, asked, context)
     names = _names(question.read, source, context)
-    if roles.subset is not None:
-        _names([roles.subset], source, context)
-    selection = select(source, names, roles.subset, context, na_action)
+    chosen = None if roles.subset is None else _chosen(roles.subset, source, context)
+    selection = select(source, names, chosen, na_action)
     calls = _calls(question, source, selection, context, workers)
     whole, seen = _look(question, source, selection, context, calls, workers)
     seen.check()
@@ -152,35 +154,6 @@ def _question(formula: Formula, roles: Roles, family: Family, event: Any) -> _Qu
     return _Question(formula, formula.response, parts, offset_parts(formula, roles), roles, family, event)
 
 
-def _with_context(
-    source: MemorySource, question: _Question, context: Mapping[str, Any]
-) -> tuple[MemorySource, dict[str, Any]]:
-    """Entries with one value per row become columns; of the others only those that are used stay."""
-    if not context:
-        return source, {}
-    asked = [*question.read, *([] if question.roles.subset is None else [question.roles.subset])]
-    used = {name for role in asked for name in (*role.names, *_functions(role))}
-    columns, kept = {}, {}
-    for name, value in context.items():
-        if name not in used or name in source:
-            continue
-        if _is_column(value, source.rows):
-            columns[name] = source.align_column(value, name)
-        else:
-            kept[name] = value
-    return join(source, columns), kept
-
-
-def _functions(role: Role) -> tuple[str, ...]:
-    return () if isinstance(role, Given) else role.functions
-
-
-def _is_column(value: Any, rows: int) -> bool:
-    if callable(value) or isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__len__"):
-        return False
-    return len(value) == rows and len(getattr(value, "shape", (rows,))) == 1
-
-
 def _names(asked: Iterable[Role], source: MemorySource, context: Mapping[str, Any]) -> list[str]:
     """Columns that are read, each once; a name that is nowhere is an error."""
     names: dict[str, None] = {}
@@ -190,6 +163,18 @@ def _names(asked: Iterable[Role], source: MemorySource, context: Mapping[str, An
         else:
             names[role.names[0]] = None
     return list(names)
+
+
+def _chosen(subset: Role, source: MemorySource, context: Mapping[str, Any]) -> BoolArray:
+    """Rows that subset chooses (n,); what it learns, it learns from all rows."""
+    _names([subset], source, context)
+    calls = {} if isinstance(subset, Given) else learn_calls([subset], source, None, context)
+    return np.concatenate(
+        [
+            choose(subset, Scope(source.frame(start, stop), context, calls))
+            for start, stop in cuts(source.rows)
+        ]
+    )
 
 
 def _right_names(question: _Question) -> list[str]:
@@ -218,18 +203,18 @@ def _look(
 ) -> tuple[Whole | None, _Seen]:
     """Look at all rows: in one piece, whose values are kept, or block by block."""
     if source.rows * max(1, len(question.parts)) <= COPIED_CELLS:
-        return _see(question, Environment(frame_of(source, selection.kept, 0, source.rows), context, calls))
+        return _see(question, Scope(frame_of(source, selection.kept, 0, source.rows), context, calls))
 
     def one(number: int) -> _Seen:
         stop = min((number + 1) * BLOCK_ROWS, source.rows)
         frame = frame_of(source, selection.kept, number * BLOCK_ROWS, stop)
         with np.errstate(all="ignore"):
-            return _see(question, Environment(frame, context, calls))[1]
+            return _see(question, Scope(frame, context, calls))[1]
 
     return None, run_blocks(one, -(-source.rows // BLOCK_ROWS), workers)
 
 
-def _see(question: _Question, environment: Environment) -> tuple[Whole, _Seen]:
+def _see(question: _Question, environment: Scope) -> tuple[Whole, _Seen]:
     values, parts = survey_parts(question.parts, environment)
     offset, offences = sum_offsets(question.offsets, environment)
     weights, wrong = read_weights(question.roles, environment)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from glmstat.formula.check import Offence, merge, offence, raise_first
 from glmstat.formula.expression import Environment
 from glmstat.formula.roles import Role, truth
 
-__all__ = ["BLOCK_ROWS", "MissingReport", "Selection", "cuts", "frame_of", "gap", "select"]
+__all__ = ["BLOCK_ROWS", "MissingReport", "Selection", "choose", "cuts", "frame_of", "gap", "select"]
 
 BLOCK_ROWS = 65_536  # house rule: a property of the data, never of the machine
 
@@ -65,7 +64,6 @@ class Selection:
 class _Part:
     """One block's share of a selection."""
 
-    chosen: BoolArray | None
     kept: BoolArray | None
     counts: Mapping[str, int]
     odd: frozenset[str]  # columns whose sum is not finite
@@ -94,12 +92,18 @@ def gap(frame: Frame, name: str) -> BoolArray | None:
     return frame.missing(name)
 
 
+def choose(subset: Role, environment: Environment) -> BoolArray:
+    """Return which rows of a block subset chooses; none where its own columns are missing."""
+    frame, chosen = environment.frame, truth(subset, environment)
+    for name in subset.names:
+        absent = gap(frame, name) if name in frame else None
+        if absent is not None:
+            chosen = chosen & ~absent
+    return chosen
+
+
 def select(
-    source: MemorySource,
-    names: Sequence[str],
-    subset: Role | None,
-    context: Mapping[str, Any],
-    na_action: str = "drop",
+    source: MemorySource, names: Sequence[str], chosen: BoolArray | None, na_action: str = "drop"
 ) -> Selection:
     """Return the rows that enter a fit.
 
@@ -107,8 +111,7 @@ def select(
     ----------
     source : the data, with arrays joined.
     names : the columns whose values must be present.
-    subset : chooses rows where it is true; a row where its own columns are missing is not chosen.
-    context : what `subset` may name beside columns.
+    chosen : the rows (n,) that subset chose, or None for all.
     na_action : "drop" and "exclude" leave out rows with missing values, "raise" refuses them.
 
     Raises
@@ -118,8 +121,8 @@ def select(
     """
     if na_action not in ("drop", "exclude", "raise"):
         raise ArgumentError(f"Unknown na_action: {na_action!r}. Known: drop, exclude, raise.")
-    parts = [_select(source.frame(start, stop), names, subset, context) for start, stop in cuts(source.rows)]
-    chosen = _joined([part.chosen for part in parts], source.rows)
+    chosen = None if chosen is None or chosen.all() else chosen
+    parts = [_select(source.frame(start, stop), names, chosen) for start, stop in cuts(source.rows)]
     kept = _joined([part.kept for part in parts], source.rows)
     report = _report(source, names, parts, chosen, kept)
     if na_action == "raise" and report.dropped:
@@ -132,8 +135,8 @@ def select(
     return Selection(chosen, kept, report)
 
 
-def _select(frame: Frame, names: Iterable[str], subset: Role | None, context: Mapping[str, Any]) -> _Part:
-    chosen = None if subset is None else _chosen(frame, subset, context)
+def _select(frame: Frame, names: Iterable[str], whole: BoolArray | None) -> _Part:
+    chosen = None if whole is None else whole[frame.start : frame.stop]
     kept, counts, odd = chosen, {}, []
     for name in names:
         values = frame[name]
@@ -146,16 +149,7 @@ def _select(frame: Frame, names: Iterable[str], subset: Role | None, context: Ma
             lost = absent if chosen is None else absent & chosen
             counts[name] = int(np.count_nonzero(lost))
             kept = ~absent if kept is None else kept & ~absent
-    return _Part(chosen, kept, counts, frozenset(odd))
-
-
-def _chosen(frame: Frame, subset: Role, context: Mapping[str, Any]) -> BoolArray:
-    chosen = truth(subset, Environment(frame, context, {}))
-    for name in subset.names:
-        absent = gap(frame, name) if name in frame else None
-        if absent is not None:
-            chosen = chosen & ~absent
-    return chosen
+    return _Part(kept, counts, frozenset(odd))
 
 
 def _joined(masks: list[BoolArray | None], rows: int) -> BoolArray | None:

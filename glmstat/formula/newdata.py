@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,9 +13,9 @@ from glmstat.data.source import BoolArray, Frame, Kind, MemorySource, open_sourc
 from glmstat.errors import ArgumentError, ColumnError, DataError, near, one_of
 from glmstat.formula.check import Offences, finite, merge, raise_first
 from glmstat.formula.expression import Environment, Expression, evaluate
-from glmstat.formula.missing import BLOCK_ROWS, cuts, frame_of, gap
+from glmstat.formula.missing import cuts, frame_of, gap
 from glmstat.formula.offset import OffsetPart, sum_offsets
-from glmstat.formula.piece import NEW
+from glmstat.formula.piece import MISSING, NEW
 from glmstat.formula.roles import Given, Roles, read_roles
 from glmstat.formula.schema import FACTOR, Encoding, Schema
 from glmstat.formula.value import Array, Basis, Value, level_label
@@ -60,6 +61,10 @@ class Recipe(Protocol):
         ...
 
 
+Rows = tuple[tuple[DesignMatrix, ...], Array]
+"""Matrices (m, p_k) and offset (m, K) of complete rows."""
+
+
 @dataclass(frozen=True, eq=False)
 class NewRows:
     """Rows of other data, as a design sees them.
@@ -71,6 +76,7 @@ class NewRows:
     offsets : what is added to the predictor.
     mask : the rows in which nothing is missing (n,).
     native : library and labels of the data.
+    ready : the complete rows, where they fit in one block.
     """
 
     recipe: Recipe
@@ -78,6 +84,7 @@ class NewRows:
     offsets: tuple[OffsetPart, ...]
     mask: BoolArray
     native: Native
+    ready: Rows | None = None
 
     @property
     def rows(self) -> int:
@@ -96,22 +103,19 @@ class NewRows:
         (n,) or (n, q), in the order of the data.
         """
         out: Array | None = None
-        for start, stop in cuts(self.rows, BLOCK_ROWS):
+        for start, stop in cuts(self.rows):
             chosen = self.mask[start:stop]
-            if chosen.any() or (out is None and stop == self.rows):
-                made = function(*self._block(start, stop))
-                if out is None:
-                    out = np.full((self.rows, *made.shape[1:]), np.nan)
-                out[start:stop][chosen] = made
-        return np.empty(0) if out is None else out
+            made = function(*(self.ready or self._block(start, stop)))
+            if out is None:
+                out = np.full((self.rows, *made.shape[1:]), np.nan)
+            out[start:stop][chosen] = made
+        assert out is not None
+        return out
 
-    def _block(self, start: int, stop: int) -> tuple[tuple[DesignMatrix, ...], Array]:
+    def _block(self, start: int, stop: int) -> Rows:
         environment = self.recipe.environment(frame_of(self.source, self.mask, start, stop))
-        values = _with_references(self.recipe.values(environment), self.recipe.schema.parts)
-        X = self.recipe.assemble(values, environment.frame.rows)
-        offset = np.zeros((environment.frame.rows, len(X)), order="F")
-        offset[:, 0] = sum_offsets(self.offsets, environment)[0]
-        return X, offset
+        offset = sum_offsets(self.offsets, environment)[0]
+        return _assembled(self.recipe, self.recipe.values(environment), offset)
 
 
 def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: str) -> NewRows:
@@ -127,13 +131,13 @@ def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: st
             _look(recipe, joined.frame(start, stop), names, offsets, policy)
             for start, stop in cuts(joined.rows)
         ]
-    total = looks[0]
-    for look in looks[1:]:
-        total = total + look
+    total = sum(looks[1:], start=looks[0])
     raise_first(total.offences)
     if policy == "raise":
         _refuse_new_levels(total.new, recipe.schema.parts)
-    return NewRows(recipe, joined, offsets, np.concatenate(total.masks), source.native)
+    mask = np.concatenate(total.masks)
+    ready = None if total.seen is None else _assembled(recipe, *total.seen)
+    return NewRows(recipe, joined, offsets, mask, source.native, ready)
 
 
 def _without(source: MemorySource, context: Mapping[str, Any]) -> MemorySource:
@@ -190,19 +194,26 @@ def _require(names: tuple[str, ...], kinds: Mapping[str, Kind], source: MemorySo
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What blocks of new data tell: complete rows, rows per new level by part, rows that break a rule."""
+    """What blocks of new data tell.
+
+    Parameters
+    ----------
+    masks : complete rows, block by block.
+    new : rows per new level, by part.
+    offences : rows that break a rule.
+    seen : of one block, the values of the parts and the offset of its complete rows.
+    """
 
     masks: tuple[BoolArray, ...]
     new: Mapping[str, Mapping[Any, int]]
     offences: Offences
+    seen: tuple[Mapping[str, Value], Array] | None
 
     def __add__(self, other: _Look) -> _Look:
-        new = {text: dict(counts) for text, counts in self.new.items()}
+        new = {text: Counter(self.new.get(text, {})) for text in {**self.new, **other.new}}
         for text, counts in other.new.items():
-            held = new.setdefault(text, {})
-            for level, count in counts.items():
-                held[level] = held.get(level, 0) + count
-        return _Look(self.masks + other.masks, new, merge(self.offences, other.offences))
+            new[text].update(counts)
+        return _Look(self.masks + other.masks, new, merge(self.offences, other.offences), None)
 
 
 def _look(
@@ -215,20 +226,34 @@ def _look(
             complete &= ~absent
     present = frame if complete.all() else frame.take(complete)
     environment = recipe.environment(present)
-    offences: Offences = {}
-    new: dict[str, dict[Any, int]] = {}
+    values = recipe.values(environment)
+    offset, offences = sum_offsets(offsets, environment)
+    new: dict[str, Mapping[Any, int]] = {}
     coded = np.ones(present.rows, dtype=bool)
-    for text, value in recipe.values(environment).items():
+    for text, value in values.items():
         if recipe.schema.parts[text].kind != FACTOR:
             offences = merge(offences, _finite(value, text, present))
             continue
-        unseen = value == NEW
-        if unseen.any():
-            new[text] = _levels_of(recipe, text, environment, unseen)
-        coded &= value >= 0 if policy == "na" else value != -1
-    offences = merge(offences, sum_offsets(offsets, environment)[1])
-    complete[complete] = coded
-    return _Look((complete,), new, offences)
+        if (value == NEW).any():
+            new[text] = _levels_of(evaluate(recipe.parts[text], environment), value == NEW)
+        coded &= value >= 0 if policy == "na" else value != MISSING
+    if not coded.all():
+        complete[complete] = coded
+        values, offset = {text: _taken(value, coded) for text, value in values.items()}, offset[coded]
+    return _Look((complete,), new, offences, (values, offset))
+
+
+def _taken(value: Value, rows: BoolArray) -> Value:
+    if isinstance(value, Basis):
+        return Basis(value.columns[:, rows], value.labels)
+    return value[rows] if isinstance(value, np.ndarray) else value
+
+
+def _assembled(recipe: Recipe, values: Mapping[str, Value], added: Array) -> Rows:
+    X = recipe.assemble(_with_references(values, recipe.schema.parts), len(added))
+    offset = np.zeros((len(added), len(X)), order="F")
+    offset[:, 0] = added
+    return X, offset
 
 
 def _finite(value: Value, text: str, frame: Frame) -> Offences:
@@ -238,12 +263,11 @@ def _finite(value: Value, text: str, frame: Frame) -> Offences:
     )
 
 
-def _levels_of(recipe: Recipe, text: str, environment: Environment, unseen: BoolArray) -> dict[Any, int]:
-    value = evaluate(recipe.parts[text], environment)
+def _levels_of(value: Value, rows: BoolArray) -> dict[Any, int]:
+    """How many of the rows take each level."""
     if isinstance(value, np.ndarray):
-        levels, counts = np.unique(value[unseen], return_counts=True)
-        return dict(zip(levels.tolist(), counts.tolist(), strict=True))
-    counts = np.bincount(value.codes[unseen], minlength=len(value.levels)).tolist()
+        return dict(Counter(value[rows].tolist()))
+    counts = np.bincount(value.codes[rows], minlength=len(value.levels)).tolist()
     return {level: count for level, count in zip(value.levels, counts, strict=True) if count}
 
 

@@ -70,7 +70,7 @@ class ResponseSurvey:
     ----------
     kind : "number", "boolean", "factor" or "counts".
     counts : rows by level, of a factor or of true and false.
-    events : rows in which the named event happens.
+    events : rows in which the named event happens, or that have trials.
     offences : rows outside the family's domain.
     doubts : rows that the family takes but does not expect.
     """
@@ -182,8 +182,10 @@ def _survey_counts(
             f"event= names a level: {response.text} has none. Put the successes first in cbind()."
         )
     frame, offences, doubts = environment.frame, {}, {}
+    trials = np.zeros(frame.rows)
     for part in response.expressions:
         counts = number(part, environment, "cbind()")
+        trials += counts
         remedy = "Write cbind(successes, failures)."
         bad = finite(counts, part.text, frame) or offence(
             counts < 0, counts, frame, "Counts must be >= 0", part.text, remedy, DomainError
@@ -191,7 +193,7 @@ def _survey_counts(
         offences = merge(offences, bad)
         if not bad and family.name == "binomial":
             doubts = merge(doubts, _not_whole(counts, part.text, frame, family, _WHOLE_SUCCESSES, "counts"))
-    return ResponseSurvey("counts", offences=offences, doubts=doubts)
+    return ResponseSurvey("counts", {}, int(np.count_nonzero(trials)), offences, doubts)
 
 
 def learn_response(
@@ -210,6 +212,8 @@ def learn_response(
     if event is not None and not family.binary:
         raise ArgumentError(f"event= needs a binomial family: family is {family.name}. Leave event= out.")
     if survey.kind == "counts":
+        if not survey.events:
+            raise DataError(f"No row has a trial: {text} is 0 in every row. Give counts > 0.")
         return ResponseCoding("counts", text, modelled=f"share of {response.expressions[0].text} in {text}")
     if survey.kind == "number":
         if event is None:

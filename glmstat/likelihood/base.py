@@ -170,7 +170,7 @@ class GLM:
     def _limits(self) -> tuple[float, float]:
         """Sign of the infinite predictor at mean 0 and at mean 1, 0 where there is none."""
         ends = self.family.link.eta(np.array([0.0, 1.0]))
-        signs = np.where(np.isinf(ends), np.sign(ends), 0.0)
+        signs = np.where(np.abs(ends) > 1e15, np.sign(ends), 0.0)  # cauchit's infinity is tan(pi / 2), 1.6e16
         low, high = (
             sign if end in self.family.attainable else 0.0
             for sign, end in zip(signs, (0.0, 1.0), strict=True)

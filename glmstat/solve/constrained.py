@@ -148,11 +148,11 @@ class _Active(NamedTuple):
 
 
 def _active(workspace: Workspace, gamma: Array, tau: float) -> _Active:
-    """Rows whose slack is small beside its multiplier tau / slack."""
+    """Rows whose slack is small beside its multiplier tau / slack, or beside the predictors."""
 
     def at_bound(run: Run) -> NDArray[np.bool]:
         slack = np.minimum(*_slacks(workspace, run))
-        return np.square(slack) < 1e-4 * tau
+        return (np.square(slack) < 1e-4 * tau) | (slack < 1e-6 * np.abs(run.eta).max(initial=0.0))
 
     def kernel(block: Block) -> _Active:
         found = _Active((), 0, np.zeros((0, workspace.size)))

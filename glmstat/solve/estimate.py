@@ -16,6 +16,7 @@ from glmstat.frame import ModelFrame
 from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
+from glmstat.solve.constrained import Interior
 from glmstat.solve.dispersion import choose_dispersion, log_likelihood
 from glmstat.solve.linear import factor
 from glmstat.solve.maximum import Maximum, maximise
@@ -281,15 +282,20 @@ def _convergence(maximum: Maximum, rank: Rank, perfect: bool, facts: Facts) -> C
 def _status(maximum: Maximum, perfect: bool) -> tuple[Status, str]:
     ascent, interior = maximum.ascent, maximum.interior
     if maximum.directions:
-        done = ascent.ending == "converged" or ascent.workspace.size == 0
+        done = ascent.ending == "converged" or ascent.workspace.size == 0 or _settled(interior)
         return ("separated", "") if done else ("not converged", _why(maximum))
     if interior is not None:
-        if interior.settled and interior.active.count:
+        if _settled(interior):
             return "boundary", ""
         return "not converged", "the interior point method did not close its gap"
     if perfect:
         return "perfect fit", ""
     return ("converged", "") if ascent.ending == "converged" else ("not converged", _why(maximum))
+
+
+def _settled(interior: Interior | None) -> bool:
+    """Whether the maximum lies on the edge of the domain and was reached."""
+    return interior is not None and interior.settled and interior.active.count > 0
 
 
 def _why(maximum: Maximum) -> str:

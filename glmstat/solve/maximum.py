@@ -14,7 +14,7 @@ from glmstat.solve.constrained import Interior, climb_inside
 from glmstat.solve.newton import Ascent, Verdict, ascend
 from glmstat.solve.rank import settle_rank
 from glmstat.solve.separation import Undecided, separating_direction
-from glmstat.solve.start import Start, inside, start_at, weighted_start
+from glmstat.solve.start import Start, inside, start_at, starting_points, weighted_start
 from glmstat.workspace import Workspace, moved
 
 __all__ = ["Maximum", "maximise"]
@@ -126,12 +126,8 @@ def _resume(workspace: Workspace, ascent: Ascent, current: Workspace, separated:
     """Where the ascent goes on: where it stood, or afresh on the rows that are left."""
     if not separated:
         return start_at(current, current.to_gamma(ascent.workspace.transform @ ascent.gamma))
-    zero = start_at(current, np.zeros(current.size))
-    if current.size == 0:
-        return zero
-    weighted = weighted_start(current.start_pass())
-    first = zero if weighted is None else start_at(current, weighted)
-    return first if first.objective >= zero.objective else zero
+    first = weighted_start(current.start_pass()) if current.size else None
+    return starting_points(current, first, None)[0]
 
 
 def _still_estimable(workspace: Workspace) -> IntArray:

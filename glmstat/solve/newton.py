@@ -68,7 +68,7 @@ class _Climb:
     decrement: float = np.inf
     previous: float = np.inf
     jams: int = 0
-    stalls: int = 0
+    rises: int = 0
     far: int = 0
     halvings: int = 0
     trace: list[Pass] = field(default_factory=list)
@@ -203,8 +203,8 @@ def _qr_direction(climb: _Climb, need: Need) -> tuple[Array, str] | None:
 
 def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | None:
     """A pass for the extremes of the step, where a decision needs them."""
-    climb.stalls = climb.stalls + 1 if climb.decrement > 0.5 * climb.previous else 0
-    near = exempt or climb.stalls > 0 or climb.decrement <= max(1e-6, climb.control.tolerance)
+    climb.rises += climb.decrement >= climb.previous
+    near = exempt or climb.decrement > 0.5 * climb.previous or climb.decrement <= max(1e-6, climb.control.tolerance)
     if not (near or climb.certified == "undecided" or climb.workspace.likelihood.bounded):
         return None
     certificate: Need = "none"
@@ -230,7 +230,7 @@ def _ending(
     undecided = climb.certified == "undecided"
     if climb.decrement <= climb.control.tolerance and extremes.step < 0.5:
         return "ask" if undecided else "converged"
-    still = extremes.step <= 4 * EPS * extremes.terms or (climb.stalls >= 3 and climb.decrement <= 1e-3)
+    still = extremes.step <= 4 * EPS * extremes.terms or (climb.rises >= 2 and climb.decrement <= 1e-3)
     worn = (exempt and climb.decrement > 0.5 * climb.previous) or gain <= climb.dispersion.perfect
     if still or worn:
         return "ask" if undecided else _worn_ending(climb)

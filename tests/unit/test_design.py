@@ -9,7 +9,7 @@ import pytest
 from formulaic import model_matrix
 
 from glmstat.data.source import open_source
-from glmstat.errors import ArgumentError, ColumnError, DataError, FormulaError
+from glmstat.errors import ArgumentError, ColumnError, DataError, ExtrapolationWarning, FormulaError
 from glmstat.formula.design import Design
 from tests.unit.framed import COUNTS, X, changed, framed, predicted
 
@@ -308,6 +308,16 @@ class TestNewRows:
     def test_names_of_the_context_stay_those_of_the_context(self):
         design = framed("y ~ I(x > cut)", context={"cut": 0.2}).design
         np.testing.assert_array_equal(predicted(design, {"x": [1.0], "cut": [9.0]}), [2.0])
+
+    def test_array_of_the_context_is_not_cut_to_as_many_rows(self):
+        design = framed("y ~ I(z in keep)", context={"keep": np.array([2.0, 3.0, 5.0])}).design
+        np.testing.assert_array_equal(predicted(design, {"z": [np.nan, 5.0, 1.0]}), [np.nan, 2.0, 1.0])
+
+    def test_extrapolation_is_told_once(self):
+        design = framed("y ~ bs(x, df=4)").design
+        with pytest.warns(ExtrapolationWarning) as caught:
+            predicted(design, {"x": [9.0, 1.0]})
+        assert len(caught) == 1
 
     def test_more_rows_than_a_block(self):
         design, rows = framed("y ~ x + f").design, 150_000

@@ -426,3 +426,13 @@ def test_titles():
         "Quasi-binomial regression",
         "Quasi-Poisson regression",
     ]
+
+
+@pytest.mark.parametrize("eta", [20.0, 30.0, 36.0])
+def test_negative_binomial_deviance_far_above_a_small_count(eta):
+    theta, y = mpmath.mpf(2), mpmath.mpf(1)
+    with mpmath.workdps(50):
+        mu = mpmath.exp(eta)
+        exact = 2 * (y * mpmath.log(y / mu) - (y + theta) * mpmath.log((y + theta) / (mu + theta)))
+    found = as_family("negative_binomial(2)", None).deviance(np.array([1.0]), np.array([eta]))[0]
+    assert found == pytest.approx(float(exact), rel=1e-14)

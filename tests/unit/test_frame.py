@@ -48,6 +48,11 @@ class TestRows:
         frame = framed("y ~ z", changed(keep=np.array(COUNTS["x"]) > 0), subset=subset)
         assert frame.rows_asked.tolist() == [0, 2, 4, 6, 7] == frame.rows_kept.tolist()
 
+    def test_subset_learns_from_all_rows(self):
+        frame = framed("y ~ z", changed(x=[NAN, *COUNTS["x"][1:]]), subset="scale(x) > 0")
+        above = [row for row in range(1, 8) if COUNTS["x"][row] > np.mean(COUNTS["x"][1:])]
+        assert frame.rows_kept.tolist() == above
+
     def test_nothing_lost(self):
         frame = framed("y ~ x", subset=np.ones(8, dtype=bool))
         assert (

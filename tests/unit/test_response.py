@@ -101,6 +101,13 @@ def test_coding_survives_json():
         (
             "cbind(s, n)",
             "binomial",
+            {"subset": "n == 0"},
+            DataError,
+            "No row has a trial: cbind(s, n) is 0 in",
+        ),
+        (
+            "cbind(s, n)",
+            "binomial",
             {"event": 1},
             ArgumentError,
             "event= names a level: cbind(s, n) has none.",

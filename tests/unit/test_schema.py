@@ -8,7 +8,7 @@ import pytest
 
 from glmstat.errors import DataError
 from glmstat.formula.schema import Encoding, Schema
-from tests.unit.framed import COUNTS, changed, framed
+from tests.unit.framed import COUNTS, X, changed, framed
 
 SCHEMA = framed("y ~ scale(log(t)) + f * b + factor(z)", offset="x").design.schema
 
@@ -94,6 +94,17 @@ def test_text_of_every_kind_means_the_same():
         name: framed("y ~ f", changed(f=pd.Series(values))).design.columns for name, values in dtypes.items()
     }
     assert set(seen.values()) == {("Intercept", "f[T.b]", "f[T.c]")}
+
+
+def test_tables_of_other_libraries_mean_the_same():
+    polars = pytest.importorskip("polars")
+    table = polars.DataFrame(COUNTS)
+    enum = table.with_columns(polars.col("f").cast(polars.Enum(["a", "b", "c", "d"])))
+    expected = framed("y ~ x * f + b")
+    for other in (table, table.lazy(), enum, table.to_arrow()):
+        frame = framed("y ~ x * f + b", other)
+        assert frame.design.columns == expected.design.columns and frame.fingerprint == expected.fingerprint
+        assert X(frame).tobytes() == X(expected).tobytes()
 
 
 def test_cut_that_leaves_rows_out_is_refused():
