@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,8 @@ from glmstat.workspace import Run, Workspace
 
 __all__ = ["Interior", "climb_inside"]
 
-STEPS = 400
+STEPS = 200
+SHRINK = (100.0, 10.0, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +55,24 @@ class _Barrier(NamedTuple):
 def climb_inside(workspace: Workspace, gamma: Array) -> Interior:
     """Return the maximum over the closed domain, reached from gamma well inside it.
 
-    Maximises objective + tau Σ log(slack) for tau = 0.1, 0.001, … until tau times the number of edges
-    is below 1e-13 of the deviance: a bound on what is left.
+    Maximises objective + tau Σ log(slack) for ever smaller tau until tau times the number of edges is
+    below 1e-13 of the deviance: a bound on what is left. The path is walked in smaller strides where
+    the wide ones lose it.
 
     Source: Nocedal & Wright (2006), chapter 19.
     """
+    found = _walk(workspace, gamma, SHRINK[0])
+    for shrink in SHRINK[1:]:
+        if found.settled:
+            break
+        again = _walk(workspace, gamma, shrink)
+        found = replace(again, iterations=found.iterations + again.iterations)
+    return found
+
+
+def _walk(workspace: Workspace, gamma: Array, shrink: float) -> Interior:
     tau, steps, settled = 0.1, 0, False
+    reach = workspace.extremes(gamma, np.zeros_like(gamma), "none").eta
     sums, barrier = _sums(workspace, gamma), _barrier(workspace, gamma)
     while steps < STEPS:
         gamma, sums, barrier, used = _centre(workspace, gamma, sums, barrier, tau, STEPS - steps)
@@ -67,8 +80,8 @@ def climb_inside(workspace: Workspace, gamma: Array) -> Interior:
         if tau * max(barrier.edges, 1) < 1e-13 * (1.0 + abs(sums.objective)):
             settled = True
             break
-        tau /= 100.0
-    active = _active(workspace, gamma, tau)
+        tau /= shrink
+    active = _active(workspace, gamma, tau, reach)
     return Interior(gamma, Separated(active.rows, active.total), active.held, settled, steps)
 
 
@@ -82,7 +95,7 @@ def _centre(
     """Newton steps at one tau."""
     for used in range(limit):
         score = sums.score + tau * barrier.score
-        delta = _step(sums, tau * barrier.information, score)
+        delta = _step(workspace, sums, tau * barrier.information, score)
         gain = float(score @ delta)
         if not gain > max(1e-3 * tau, 1e-15 * sums.magnitude):
             return gamma, sums, barrier, used
@@ -101,13 +114,14 @@ def _centre(
     return gamma, sums, barrier, limit
 
 
-def _step(sums: Sums, information: Array, score: Array) -> Array:
+def _step(workspace: Workspace, sums: Sums, information: Array, score: Array) -> Array:
     assert sums.expected is not None and sums.observed is not None
+    if workspace.likelihood.concave:
+        newton = factor(sums.observed + information)
+        if newton is not None:
+            return newton.solve(score)
     found = positive_direction(sums.expected + information, sums.observed + information, score)
-    if found is not None:
-        return found[0]
-    alone = factor(sums.expected + information)
-    return np.zeros_like(score) if alone is None else alone.solve(score)
+    return np.zeros_like(score) if found is None else found[0]
 
 
 def _slacks(workspace: Workspace, run: Run) -> tuple[Array, Array]:
@@ -147,12 +161,12 @@ class _Active(NamedTuple):
         )
 
 
-def _active(workspace: Workspace, gamma: Array, tau: float) -> _Active:
-    """Rows whose slack is small beside its multiplier tau / slack, or beside the predictors."""
+def _active(workspace: Workspace, gamma: Array, tau: float, reach: float) -> _Active:
+    """Rows whose slack is small beside its multiplier tau / slack, or beside the predictors at the start."""
 
     def at_bound(run: Run) -> NDArray[np.bool]:
         slack = np.minimum(*_slacks(workspace, run))
-        return (np.square(slack) < 1e-4 * tau) | (slack < 1e-6 * np.abs(run.eta).max(initial=0.0))
+        return (np.square(slack) < 1e-4 * tau) | (slack < 1e-6 * reach)
 
     def kernel(block: Block) -> _Active:
         found = _Active((), 0, np.zeros((0, workspace.size)))

@@ -184,7 +184,7 @@ def _estimate(
         aliased={
             frame.design.columns[int(workspace_place)]: why for workspace_place, why in rank.reasons.items()
         },
-        convergence=_convergence(maximum, rank, perfect, facts),
+        convergence=_convergence(maximum, rank, perfect, facts, df_residual),
         df_residual=df_residual,
     )
 
@@ -246,11 +246,11 @@ def _null_space(held: Array) -> Array:
     return vectors[rank:].T
 
 
-def _convergence(maximum: Maximum, rank: Rank, perfect: bool, facts: Facts) -> Convergence:
+def _convergence(maximum: Maximum, rank: Rank, perfect: bool, facts: Facts, df_residual: int) -> Convergence:
     ascent = maximum.ascent
     status, reason = _status(maximum, perfect)
     notes = list(rank.notes)
-    if status == "converged" and ascent.floor:
+    if status == "converged" and ascent.floor and df_residual:
         notes.append(f"coefficients accurate to {ascent.decrement:.0e} standard errors (rounding)")
     if maximum.several is not None:
         low, high = sorted(-2.0 * value for value in maximum.several)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from glmstat.errors import DomainError
+from glmstat.errors import DomainError, row_list
 from glmstat.matrix import Array, Block
 from glmstat.solve.sample import Chosen, choose_rows, scatter
 from glmstat.workspace import Workspace
@@ -34,9 +36,15 @@ def widest_interior(workspace: Workspace) -> Array:
         rows = np.vstack([rows, *(found.rows for found in worst)])
         sides = np.concatenate([sides, *(found.sides for found in worst)])
     raise DomainError(
-        "No coefficients give every mean a value inside its domain with this link. "
-        "Add an intercept, or use a link that accepts every linear predictor."
+        f"No coefficients give every mean a value inside its domain: {_culprits(workspace, point)}. "
+        "Use a link that accepts every linear predictor, or change the offset."
     )
+
+
+def _culprits(workspace: Workspace, point: Array) -> str:
+    """The rows that are left outside at the best point."""
+    outside = [_nearest(workspace, point, side, 1000).numbers for side in (1.0, -1.0)]
+    return row_list(np.unique(np.concatenate(outside)).tolist())
 
 
 def _nearest(workspace: Workspace, point: Array | None, side: float, limit: int) -> Chosen:
@@ -57,7 +65,7 @@ def _nearest(workspace: Workspace, point: Array | None, side: float, limit: int)
 def _with_sides(workspace: Workspace, found: Chosen, side: float) -> Chosen:
     edges = workspace.likelihood.slack(found.sides[:, None])
     assert edges is not None
-    return Chosen(found.rows, found.scores, np.ravel(edges[0 if side > 0 else 1]), found.limit, found.count)
+    return replace(found, sides=np.ravel(edges[0 if side > 0 else 1]))
 
 
 def _room(workspace: Workspace, block: Block, side: float) -> Array:

@@ -125,7 +125,9 @@ def _after_verdict(
 def _resume(workspace: Workspace, ascent: Ascent, current: Workspace, separated: bool) -> Start:
     """Where the ascent goes on: where it stood, or afresh on the rows that are left."""
     if not separated:
-        return start_at(current, current.to_gamma(ascent.workspace.transform @ ascent.gamma))
+        again = start_at(current, current.to_gamma(ascent.workspace.transform @ ascent.gamma))
+        if again.sums is not None:
+            return again
     first = weighted_start(current.start_pass()) if current.size else None
     return starting_points(current, first, None)[0]
 
@@ -181,7 +183,9 @@ def _at_edge(
 ) -> Maximum:
     """Where a bounded link jammed the ascent, go on along the inside of the domain."""
     places = np.arange(workspace.size)
-    if not workspace.likelihood.bounded or (ascent.ending == "converged" and not _close_to_edge(ascent)):
+    if not workspace.likelihood.bounded or (
+        ascent.ending == "converged" and not _close_to_edge(ascent, counts)
+    ):
         return Maximum(ascent, places)
     plain = ascent.workspace
     start = _inner_point(plain, workspace, null)
@@ -199,10 +203,13 @@ def _at_edge(
     return Maximum(end, places, interior=interior)
 
 
-def _close_to_edge(ascent: Ascent) -> bool:
-    zero = np.zeros_like(ascent.gamma)
-    extremes = ascent.workspace.extremes(ascent.gamma, zero, "none")
-    return extremes.slack < 1e-6 * max(extremes.eta, 1e-300)
+def _close_to_edge(ascent: Ascent, counts: Counts) -> bool:
+    """Whether the least slack is rounding beside the predictors, of the estimate or of the response."""
+    extremes = ascent.workspace.extremes(ascent.gamma, np.zeros_like(ascent.gamma), "none")
+    with np.errstate(all="ignore"):
+        largest = np.array([max(abs(counts.low), abs(counts.high))])
+        natural = float(np.abs(ascent.workspace.likelihood.family.link.eta(largest))[0])
+    return extremes.slack < 1e-6 * max(extremes.eta, natural if np.isfinite(natural) else 0.0, 1e-300)
 
 
 def _inner_point(plain: Workspace, workspace: Workspace, null: Array | None) -> Array:

@@ -24,7 +24,8 @@ __all__ = ["Ascent", "Verdict", "ascend", "perfect_deviance"]
 
 ARMIJO = 1e-4  # Nocedal & Wright (2006), section 3.1
 ILL = 1e-5  # reciprocal condition of the scaled information below which rows are reduced by QR
-ROUNDING = 1e-14
+ROUNDING = 1e-14  # share of the objective below which a gain cannot be seen in it
+NOISE = 1e-9  # share below which a decrement that rises again is rounding of the predictors
 EPS = float(np.finfo(np.float64).eps)
 Verdict = Literal["finite", "undecided", "not needed"]
 Ending = Literal["converged", "ask", "edge", "stuck", "iterations", "growing", "singular"]
@@ -108,6 +109,9 @@ def ascend(
     df = max(counts.rows - workspace.size, 1)
     dispersion = _Dispersion(fixed, deviance, sums.objective, df, perfect_deviance(workspace, counts))
     climb = _Climb(workspace, gamma, sums, control, dispersion, certified=certified)
+    if not workspace.size:
+        climb.decrement = 0.0
+        return _end(climb, "converged")
     for _ in range(control.max_iterations):
         ending = _step(climb, need)
         if ending is not None:
@@ -192,29 +196,48 @@ def _to_qr(climb: _Climb, need: Need) -> tuple[Array, str] | None:
 
 
 def _qr_direction(climb: _Climb, need: Need) -> tuple[Array, str] | None:
+    step = _qr_step(climb, need)
+    return None if step is None else (step, "QR")
+
+
+def _qr_step(climb: _Climb, need: Need) -> Array | None:
     triangle = climb.workspace.triangle(climb.gamma, need)
     size = climb.workspace.size
     diagonal = np.abs(np.diag(triangle)[:size])
     norms = np.linalg.norm(triangle[:, :size], axis=0)
     if not np.isfinite(triangle).all() or (diagonal <= 1e-15 * norms).any():
         return None
-    return triangular_solve(triangle[:size, :size], triangle[:size, size]), "QR"
+    return triangular_solve(triangle[:size, :size], triangle[:size, size])
 
 
 def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | None:
     """A pass for the extremes of the step, where a decision needs them."""
-    climb.rises += climb.decrement >= climb.previous
-    near = exempt or climb.decrement > 0.5 * climb.previous or climb.decrement <= max(1e-6, climb.control.tolerance)
-    if not (near or climb.certified == "undecided" or climb.workspace.likelihood.bounded):
-        return None
-    certificate: Need = "none"
+    climb.rises += 1e-3 >= climb.decrement >= climb.previous
+    near = exempt or climb.decrement > 0.5 * climb.previous
+    near = near or climb.decrement <= max(1e-6, climb.control.tolerance)
+    extremes = None
     if climb.certified == "undecided":
-        certificate = "observed" if need == "observed" else "expected"
-    extremes = climb.workspace.extremes(climb.gamma, delta, certificate)
-    if climb.certified == "undecided" and _proves_finite(extremes):
-        climb.certified = "finite"
-    climb.far = climb.far + 1 if extremes.step >= 0.5 else 0
+        extremes = _certificate(climb, delta, need)
+        if extremes is not None:
+            climb.certified = "finite" if _proves_finite(extremes) else "undecided"
+            climb.far = climb.far + 1 if extremes.step >= 0.5 else 0
+    if extremes is None or need == "both":
+        if near or climb.workspace.likelihood.bounded:
+            extremes = climb.workspace.extremes(climb.gamma, delta, "none")
     return extremes
+
+
+def _certificate(climb: _Climb, delta: Array, need: Need) -> Extremes | None:
+    """Extremes of the step that one information gives, with the multipliers it leaves."""
+    workspace = climb.workspace
+    if need == "observed":
+        return workspace.extremes(climb.gamma, delta, "observed")
+    if climb.qr:
+        found = _qr_step(climb, "expected")
+    else:
+        fisher = None if climb.sums.expected is None else factor(climb.sums.expected)
+        found = None if fisher is None else fisher.solve(climb.sums.score)
+    return None if found is None else workspace.extremes(climb.gamma, found, "expected")
 
 
 def _proves_finite(extremes: Extremes) -> bool:
@@ -228,11 +251,12 @@ def _ending(
     if extremes is None:
         return None
     undecided = climb.certified == "undecided"
-    if climb.decrement <= climb.control.tolerance and extremes.step < 0.5:
+    if climb.decrement <= climb.control.tolerance and extremes.step < 0.5 and _seen_by_fisher(climb):
         return "ask" if undecided else "converged"
-    still = extremes.step <= 4 * EPS * extremes.terms or (climb.rises >= 2 and climb.decrement <= 1e-3)
+    noise = climb.rises >= 2 and gain <= NOISE * climb.sums.magnitude
+    still = noise or extremes.step <= 4 * EPS * extremes.terms
     worn = (exempt and climb.decrement > 0.5 * climb.previous) or gain <= climb.dispersion.perfect
-    if still or worn:
+    if (still or worn) and _seen_by_fisher(climb):
         return "ask" if undecided else _worn_ending(climb)
     if undecided and (len(climb.trace) >= 12 or (climb.far >= 3 and len(climb.trace) >= 6)):
         return "ask"
@@ -244,6 +268,18 @@ def _ending(
     ):
         return "growing", extremes.row
     return None
+
+
+def _seen_by_fisher(climb: _Climb) -> bool:
+    """Whether the expected information, which gives the standard errors, calls the score small too."""
+    expected, score = climb.sums.expected, climb.sums.score
+    if expected is None or climb.qr:
+        return True
+    fisher = factor(expected)
+    if fisher is None:
+        return False
+    gain = float(score @ fisher.solve(score))
+    return gain <= max(1e-6 * climb.dispersion.at(climb.sums.objective), climb.dispersion.perfect)
 
 
 def _worn_ending(climb: _Climb) -> Ending:

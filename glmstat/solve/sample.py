@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glmstat.matrix import Array, Block
+from glmstat.matrix import Array, Block, IntArray
 from glmstat.workspace import Workspace
 
 __all__ = ["Chosen", "choose_rows", "scatter"]
@@ -18,19 +18,20 @@ Rule = Callable[[Block, slice, Array, Array], tuple[Array, Array]]
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """The rows with the lowest scores: constraint rows (m, q), their scores (m,) and right sides (m,)."""
+    """Rows with the lowest scores: constraints (m, q), scores (m,), offsets (m,), source rows (m,)."""
 
     rows: Array
     scores: Array
     sides: Array
+    numbers: IntArray
     limit: int
-    count: int
 
     def __add__(self, other: Chosen) -> Chosen:
         rows, scores = np.vstack([self.rows, other.rows]), np.concatenate([self.scores, other.scores])
         sides = np.concatenate([self.sides, other.sides])
         best = np.argsort(scores, kind="stable")[: self.limit]
-        return Chosen(rows[best], scores[best], sides[best], self.limit, self.count + other.count)
+        numbers = np.concatenate([self.numbers, other.numbers])
+        return Chosen(rows[best], scores[best], sides[best], numbers[best], self.limit)
 
 
 def choose_rows(workspace: Workspace, rule: Rule, limit: int) -> Chosen:
@@ -43,13 +44,15 @@ def choose_rows(workspace: Workspace, rule: Rule, limit: int) -> Chosen:
     """
 
     def kernel(block: Block) -> Chosen:
-        found = Chosen(np.zeros((0, workspace.size)), np.zeros(0), np.zeros(0), limit, 0)
+        nothing = np.zeros(0)
+        found = Chosen(np.zeros((0, workspace.size)), nothing, nothing, nothing.astype(np.intp), limit)
         for run in workspace.runs(block, np.zeros(workspace.size)):
             signs, scores = rule(block, run.rows, run.columns, run.weights)
             places = np.flatnonzero(signs)
             best = places[np.argsort(scores[places], kind="stable")[:limit]]
             rows = run.columns[:, best].T * signs[best, None]
-            found = found + Chosen(rows, scores[best], block.offset[run.rows, 0][best], limit, len(places))
+            numbers = block.source_rows(run.rows.start + best)
+            found = found + Chosen(rows, scores[best], block.offset[run.rows, 0][best], numbers, limit)
         return found
 
     return workspace.frame.reduce(kernel)

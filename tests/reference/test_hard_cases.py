@@ -151,7 +151,9 @@ def test_separated_fit_has_no_standard_error_and_predicts_the_limit(case: dict[s
     assert np.isfinite(np.asarray(fit.stderror())[~infinite]).all()
     data = hard.columns(case)
     limit = np.array(data["g"] if "g" in data else [1.0] * case["n"]) == 1
-    np.testing.assert_array_equal(np.asarray(fit.predict(data))[limit], 1.0 if case["family"] == "binomial" else 0.0)
+    np.testing.assert_array_equal(
+        np.asarray(fit.predict(data))[limit], 1.0 if case["family"] == "binomial" else 0.0
+    )
     assert np.isfinite(fit.deviance)
     assert fit.nobs == case["n"]
 
@@ -172,6 +174,58 @@ def test_a_step_in_eta_is_what_a_far_start_costs() -> None:
     far = glm("y ~ x", data, "poisson", start=[50.0, 0.0])
     np.testing.assert_allclose(np.asarray(far.coef), np.asarray(near.coef), rtol=1e-12)
     assert far.status == "converged"
+
+
+@pytest.mark.parametrize(
+    ("formula", "data", "family", "errors"),
+    [
+        ("y ~ x", {"y": [1.0, 2.0], "x": [0.0, 1.0]}, "poisson", [1.0, math.sqrt(1.5)]),
+        (
+            "y ~ f",
+            {"y": [1.0, 2.0, 4.0], "f": ["a", "b", "c"]},
+            "poisson",
+            [1.0, math.sqrt(1.5), math.sqrt(1.25)],
+        ),
+        ("y ~ 1", {"y": [1.0, 1.0, 1.0]}, "poisson", [math.sqrt(1 / 3)]),
+        ("y ~ 1", {"y": [3.0]}, "poisson", [math.sqrt(1 / 3)]),
+    ],
+    ids=["two rows", "a level a row", "constant", "one row"],
+)
+def test_a_saturated_fit_with_known_dispersion_has_standard_errors(
+    formula: str, data: dict[str, Any], family: str, errors: list[float]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit = glm(formula, data, family)
+    assert fit.status == "converged"
+    assert fit.deviance == pytest.approx(0.0, abs=1e-12)
+    np.testing.assert_allclose(np.asarray(fit.stderror()), errors, rtol=1e-10)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "gamma"])
+def test_a_constant_response_is_a_perfect_fit_in_one_step(family: str) -> None:
+    with pytest.warns(PerfectFitWarning):
+        fit = glm("y ~ x", {"y": [2.0] * 5, "x": [0.0, 1.0, 3.0, 4.0, 7.0]}, family, link="identity")
+    assert fit.estimate.convergence.iterations <= 1
+    np.testing.assert_allclose(np.asarray(fit.coef), [2.0, 0.0], atol=1e-15)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_constant_binary_response_is_separated(value: float) -> None:
+    with pytest.warns(SeparationWarning, match="Intercept"):
+        fit = glm("y ~ x", {"y": [value] * 6, "x": [0.0, 1.0, 3.0, 4.0, 7.0, 8.0]}, "binomial")
+    np.testing.assert_array_equal(fit.fitted, value)
+    assert fit.deviance == 0
+
+
+def test_fewer_rows_than_columns_alias_the_later_ones() -> None:
+    with pytest.warns(PerfectFitWarning):
+        fit = glm(
+            "y ~ a + b + c", {"y": [1.0, 2.0, 4.0], "a": [0.0, 1, 2], "b": [1.0, 0, 3], "c": [2.0, 5, 1]}
+        )
+    assert list(fit.estimate.aliased) == ["c"]
+    assert fit.df_residual == 0
+    assert math.isnan(fit.dispersion)
 
 
 def rare(level: bool) -> tuple[dict[str, np.ndarray], str]:
@@ -220,7 +274,11 @@ def test_zero_weights_at_the_head_equal_the_fit_of_the_rest() -> None:  # case 3
     formula = "y ~ x0 + x1 + x2 + x3"
     weighted = glm(formula, data, "poisson", weights="w")
     rest = glm(formula, {name: values[data["w"] > 0] for name, values in data.items()}, "poisson")
-    assert (weighted.nobs, weighted.df_residual, weighted.df_null) == (rest.nobs, rest.df_residual, rest.df_null)
+    assert (weighted.nobs, weighted.df_residual, weighted.df_null) == (
+        rest.nobs,
+        rest.df_residual,
+        rest.df_null,
+    )
     np.testing.assert_allclose(np.asarray(weighted.coef), np.asarray(rest.coef), rtol=1e-11)
     np.testing.assert_allclose(np.asarray(weighted.stderror()), np.asarray(rest.stderror()), rtol=1e-11)
     assert weighted.deviance == pytest.approx(rest.deviance, rel=1e-12)

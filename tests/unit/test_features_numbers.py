@@ -40,7 +40,6 @@ def values(table: Any) -> list[float]:
     return np.asarray(table, dtype=float).ravel().tolist()
 
 
-
 # ---------------------------------------------------------------- names, data, missing values
 
 
@@ -185,7 +184,11 @@ def test_three_levels_need_an_event():
 
 def test_two_column_response_is_a_share_with_trials():
     fit = glm("cbind(s, 10 - s) ~ x", D, "binomial")
-    assert (fit.deviance, fit.aic, fit.df_residual) == (near(47.648468), near(157.637184), 38)  # wrong: 380.78
+    assert (fit.deviance, fit.aic, fit.df_residual) == (
+        near(47.648468),
+        near(157.637184),
+        38,
+    )  # wrong: 380.78
     assert fit.fitted.iloc[0] == near(0.463403216)
     assert fit.residuals("response").iloc[0] == near(0.0365967841)  # wrong: 0.366
     assert fit.predict(D.head(1)).iloc[0] == near(0.463403216)
@@ -196,7 +199,9 @@ def test_rows_without_trials_have_no_weight():
     data.loc[:1, ["s", "n"]] = 0.0
     fit = glm("cbind(s, n - s) ~ x", data, "binomial")
     assert fit.nobs == N - 2
-    assert values(fit.coef) == pytest.approx(values(glm("cbind(s, n - s) ~ x", data[2:], "binomial").coef), rel=1e-12)
+    assert values(fit.coef) == pytest.approx(
+        values(glm("cbind(s, n - s) ~ x", data[2:], "binomial").coef), rel=1e-12
+    )
 
 
 def test_counts_that_are_not_whole_warn_but_not_for_quasi():
@@ -259,7 +264,10 @@ def test_prior_and_frequency_weights_differ_in_counts_where_the_dispersion_is_kn
 def test_sandwich_knows_the_kind_of_weight():
     assert values(glm("y ~ x", D, "poisson").stderror("HC0")) == [near(0.159678), near(0.191214)]
     assert values(glm("y ~ x", D, "poisson", weights=TWO).stderror("HC0")) == [near(0.159678), near(0.191214)]
-    assert values(glm("y ~ x", D, "poisson", freq_weights=TWO).stderror("HC0")) == [near(0.112909), near(0.135209)]
+    assert values(glm("y ~ x", D, "poisson", freq_weights=TWO).stderror("HC0")) == [
+        near(0.112909),
+        near(0.135209),
+    ]
 
 
 def test_zero_weights_stay_in_the_results_but_not_in_the_counts():
@@ -350,7 +358,9 @@ def test_given_theta_is_not_counted():
 
 
 def test_the_estimates_of_the_dispersion():
-    gamma = {word: glm("g ~ x", D, "gamma", link="log", dispersion=word) for word in ("pearson", "deviance", "ml")}
+    gamma = {
+        word: glm("g ~ x", D, "gamma", link="log", dispersion=word) for word in ("pearson", "deviance", "ml")
+    }
     assert gamma["pearson"].dispersion == near(0.340386)
     assert gamma["deviance"].dispersion == near(0.464808)
     assert gamma["ml"].dispersion == near(0.413521)
@@ -366,7 +376,9 @@ def test_tests_are_t_where_the_dispersion_is_estimated():
     table = glm("g ~ x", D, "gamma", link="log").summary().to_frame()
     assert table.loc["x", "statistic"] == near(4.43774901)
     assert table.loc["x", "p_value"] == pytest.approx(7.55244838e-05, rel=1e-4)
-    assert glm("y ~ x + f", D, "poisson").summary().to_frame().loc["f[T.b]", "p_value"] == pytest.approx(0.00820726981, rel=1e-4)
+    assert glm("y ~ x + f", D, "poisson").summary().to_frame().loc["f[T.b]", "p_value"] == pytest.approx(
+        0.00820726981, rel=1e-4
+    )
 
 
 def test_intervals_are_t_and_with_compat_r_normal():
@@ -374,7 +386,10 @@ def test_intervals_are_t_and_with_compat_r_normal():
     assert interval == [near(0.2610698), near(0.6740899)]
     wider = values(glm("g ~ x", D, "gamma", link="log").confint())[2:]
     quantile = 2.024394163911969  # qt(.975, 38)
-    assert wider == [near(0.4675798438 - quantile * 0.1053641931), near(0.4675798438 + quantile * 0.1053641931)]
+    assert wider == [
+        near(0.4675798438 - quantile * 0.1053641931),
+        near(0.4675798438 + quantile * 0.1053641931),
+    ]
 
 
 def test_poisson_errors_are_not_scaled():
@@ -382,7 +397,11 @@ def test_poisson_errors_are_not_scaled():
     reference = glm("y ~ x + f", D, "poisson")
     assert fit.dispersion == 1
     assert values(reference.stderror())[0] == near(0.168212420)  # wrong: .19503, .1727
-    assert math.isclose(glm("y ~ x", D, "quasipoisson").stderror().iloc[0], fit.stderror().iloc[0] * fit_scale(), rel_tol=1e-12)
+    assert math.isclose(
+        glm("y ~ x", D, "quasipoisson").stderror().iloc[0],
+        fit.stderror().iloc[0] * fit_scale(),
+        rel_tol=1e-12,
+    )
 
 
 def fit_scale() -> float:
@@ -391,7 +410,9 @@ def fit_scale() -> float:
 
 def test_a_given_dispersion_where_the_family_has_its_own_leaves_no_likelihood():
     fit = glm("y ~ x", D, "poisson", dispersion=2.0)
-    assert values(fit.stderror()) == pytest.approx([math.sqrt(2) * v for v in values(glm("y ~ x", D, "poisson").stderror())])
+    assert values(fit.stderror()) == pytest.approx(
+        [math.sqrt(2) * v for v in values(glm("y ~ x", D, "poisson").stderror())]
+    )
     with pytest.raises(ComparisonError, match="dispersion"):
         _ = fit.loglik
     with pytest.raises(ComparisonError, match="dispersion"):
@@ -422,7 +443,9 @@ def test_offset_is_in_the_predictions():
 
 
 @pytest.mark.parametrize(
-    "words", [{"offset": "log(t)"}, {"exposure": "t"}, {"offset": np.log(D["t"])}, {"exposure": D["t"]}], ids=str
+    "words",
+    [{"offset": "log(t)"}, {"exposure": "t"}, {"offset": np.log(D["t"])}, {"exposure": D["t"]}],
+    ids=str,
 )
 def test_every_spelling_of_the_offset_is_the_same_fit(words):
     fit, formula = glm("y ~ x", D, "poisson", **words), glm(RATE, D, "poisson")

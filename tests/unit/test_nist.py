@@ -47,7 +47,9 @@ def test_coefficients(name):
 
 @pytest.mark.parametrize("name", [name for name, digits in DIGITS.items() if digits[1] is not None])
 def test_standard_errors(name):
-    assert worst(fit(name)[0].stderror().to_dict(), datasets.describe(name).certified["se"]) >= DIGITS[name][1]
+    assert (
+        worst(fit(name)[0].stderror().to_dict(), datasets.describe(name).certified["se"]) >= DIGITS[name][1]
+    )
 
 
 @pytest.mark.parametrize("name", DIGITS)
