@@ -106,8 +106,8 @@ class Note:
 
 def row_list(rows: Iterable[int], total: int | None = None, *, limit: int = 5) -> str:
     """'row 17 (1 row)' or 'rows 3, 8, 21 (3 rows)'; rows count from 0 in the data as given."""
-    shown = [int(row) for _, row in zip(range(limit), rows, strict=False)]
-    total = len(shown) if total is None else total
+    listed = list(rows)
+    shown, total = [int(row) for row in listed[:limit]], len(listed) if total is None else total
     dots = ", …" if total > len(shown) else ""
     word = "row" if total == 1 else "rows"
     return f"{word} {', '.join(map(str, shown))}{dots} ({total:,} {word})"

@@ -221,9 +221,8 @@ def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | N
         if extremes is not None:
             climb.certified = "finite" if _proves_finite(extremes) else "undecided"
             climb.far = climb.far + 1 if extremes.step >= 0.5 else 0
-    if extremes is None or need == "both":
-        if near or climb.workspace.likelihood.bounded:
-            extremes = climb.workspace.extremes(climb.gamma, delta, "none")
+    if (extremes is None or need == "both") and (near or climb.workspace.likelihood.bounded):
+        extremes = climb.workspace.extremes(climb.gamma, delta, "none")
     return extremes
 
 
