@@ -111,7 +111,9 @@ def covariance_root(fit: Fit, covariance: Covariance | None = None, data: Any = 
 def std_errors(fit: Fit, covariance: Covariance | None = None, data: Any = None) -> Array:
     """Return the standard errors (p,)."""
     root = covariance_root(fit, covariance, data)
-    return np.sqrt(np.einsum("ij,ij->i", root, root))
+    size = np.abs(root).max(axis=1, initial=0.0)
+    scaled = root / np.where(size > 0, size, 1.0)[:, None]  # squares of 1e200 would overflow
+    return size * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
 
 
 def _root(fit: Fit, covariance: Covariance, data: Any) -> Array:

@@ -166,7 +166,7 @@ def _estimate(
     theta = np.full(workspace.width, np.nan)
     theta[workspace.columns] = 0.0
     theta[slots] = beta
-    perfect = facts.pearson <= perfect_deviance(final, counts)
+    perfect = final.likelihood.family.dispersion is None and facts.pearson <= perfect_deviance(final, counts)
     chosen = choose_dispersion(final, gamma, facts, counts, df_residual, dispersion)
     theta.flags.writeable = False
     return Estimate(

@@ -11,7 +11,7 @@ from glmstat.control import Control
 from glmstat.estimate import Separated
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.constrained import Interior, climb_inside
-from glmstat.solve.newton import Ascent, Verdict, ascend
+from glmstat.solve.newton import Ascent, Verdict, ascend, perfect_deviance
 from glmstat.solve.rank import settle_rank
 from glmstat.solve.separation import Undecided, separating_direction
 from glmstat.solve.start import Start, inside, start_at, starting_points, weighted_start
@@ -51,16 +51,15 @@ def maximise(
     if len(points) == 1 or found.directions:
         return found
     other = _from(workspace, points[1], null, control, counts)
-    return _better(found, other)
+    return _better(found, other, perfect_deviance(workspace, counts))
 
 
-def _better(found: Maximum, other: Maximum) -> Maximum:
+def _better(found: Maximum, other: Maximum, rounding: float) -> Maximum:
+    """The higher of two maxima; the first where they differ by rounding."""
     gap = other.ascent.objective - found.ascent.objective
-    best = (
-        other
-        if (gap > 0 and _rank_of(other) >= _rank_of(found)) or _rank_of(other) > _rank_of(found)
-        else found
-    )
+    higher = gap > max(1e-9 * abs(found.ascent.objective), rounding)
+    rise = _rank_of(other) - _rank_of(found)
+    best = other if rise > 0 or (rise == 0 and higher) else found
     both = found.ascent.ending == other.ascent.ending == "converged"
     if both and abs(gap) > 1e-6 * (1.0 + abs(found.ascent.objective)):
         return replace(best, several=(found.ascent.objective, other.ascent.objective))

@@ -144,9 +144,7 @@ def test_verdict_rows_and_limit(number: int) -> None:
     separated = oracle.separated.any()
     assert (fit.status == "separated") == separated, fit.estimate.convergence
     assert len(words) == separated
-    assert fit.estimate.convergence.separation == (
-        "separated" if separated else fit.estimate.convergence.separation
-    )
+    assert (fit.estimate.convergence.separation == "separated") == separated
     if not separated:
         assert fit.status == "converged"
         assert np.isfinite(fit.estimate.coef[fit.estimate.free]).all()
