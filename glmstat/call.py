@@ -148,6 +148,7 @@ class Spec:
 
 def frame_for(call: Call, likelihood: GLM) -> ModelFrame:
     """Return the model frame that a call asks for."""
+    _check_kinds(call)
     source = open_source(call["data"])
     formula = parse(
         call["formula"], source.names, allow_python=call["allow_python"], functions=functions(call["context"])
@@ -165,6 +166,17 @@ def frame_for(call: Call, likelihood: GLM) -> ModelFrame:
         allow_python=call["allow_python"],
         workers=call["control"].workers,
     )
+
+
+def _check_kinds(call: Call) -> None:
+    context, control = call["context"], call["control"]
+    if context is not None and not isinstance(context, Mapping):
+        found = type(context).__name__
+        raise ArgumentError(
+            f"context must be a mapping from names to values: got {found}. Write context={{'c': 18}}."
+        )
+    if not isinstance(control, Control):
+        raise ArgumentError(f"control must be a Control: got {type(control).__name__}. Write Control(...).")
 
 
 def functions(context: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from glmstat.fit import Fit
 from glmstat.formula.design import Design
 from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
+from glmstat.links import Link
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:
@@ -149,11 +150,27 @@ _SCALARS = ("rows", "weight", "fingerprint", "loglik", "deviance", "pearson", "d
 
 def _likelihood(family: Family, named: tuple[str, ...]) -> dict[str, Any]:
     """What `_family` reads back; refuses by name what is the user's own and not named."""
-    own = [part.name for part in (family.link, family) if part.user_defined]
-    if family.user_defined and not family.link.user_defined:
-        own = [family.name]
+    own = [_named(family.link)] if _is_foreign(family.link) else []
+    if _is_foreign(family) or (family.user_defined and not family.link.user_defined):
+        own.append(_named(family))
     _refuse(own, named, "family or link")
-    return {"family": family.text, "link": family.link.text, "own": own}
+    return {
+        "family": _named(family) if _named(family) in own else family.text,
+        "link": _named(family.link) if _named(family.link) in own else family.link.text,
+        "own": own,
+    }
+
+
+def _is_foreign(part: Family | Link) -> bool:
+    """Whether a family or link comes from the user's own class or functions."""
+    return type(part).__module__.partition(".")[0] != "glmstat" or (
+        isinstance(part, Link) and part.user_defined
+    )
+
+
+def _named(part: Family | Link) -> str:
+    """The class of the user's own, else the name that its maker was given."""
+    return part.name if part.user_defined else type(part).__name__
 
 
 def _family(written: Mapping[str, Any], context: Mapping[str, Any]) -> Family:

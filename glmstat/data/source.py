@@ -246,13 +246,14 @@ def _same_labels(wanted: Any, given: Any, what: str) -> Any:
     return wanted
 
 
-def open_source(data: Any) -> MemorySource:
+def open_source(data: Any, what: str = "data") -> MemorySource:
     """Return the data as a source of rows, without copying them.
 
     Parameters
     ----------
     data : pandas or Polars DataFrame, Polars LazyFrame (collected), pyarrow Table, DuckDB relation, or a
         mapping from names to arrays, series or lists of one length.
+    what : what messages call it.
 
     Returns
     -------
@@ -273,7 +274,7 @@ def open_source(data: Any) -> MemorySource:
         return _open_pandas(data)
     if isinstance(data, Mapping):
         return _open_mapping(data)
-    return _open_foreign(data)
+    return _open_foreign(data, what)
 
 
 # Readers are classes, not closures, so that a fit that keeps its data can be pickled.
@@ -327,14 +328,14 @@ def _open_mapping(data: Mapping[Any, Any]) -> MemorySource:
     return MemorySource(names, rows, _MappingReader(columns, index), Native("pandas", index))
 
 
-def _open_foreign(data: Any) -> MemorySource:
+def _open_foreign(data: Any, what: str) -> MemorySource:
     import narwhals.stable.v2 as nw
 
     opened: Any = nw.from_native(data, pass_through=True)
     if not isinstance(opened, (nw.DataFrame, nw.LazyFrame)):
         found = f"got {type(data).__name__}"
         raise DataError(
-            f"data must be a data frame or a mapping of arrays: {found}. Convert or read it first."
+            f"{what} must be a data frame or a mapping of arrays: {found}. Convert or read it first."
         )
     schema = opened.collect_schema()
     table = opened.collect() if isinstance(opened, nw.LazyFrame) else opened

@@ -78,7 +78,6 @@ def finite(values: NDArray[np.float64], text: str, frame: Frame) -> dict[str, Of
     """Return the offence of an expression that is NaN or infinite where its data are present."""
     if math.isfinite(np.add.reduce(values, axis=None)):
         return {}
-    bad = ~np.isfinite(values)
     rule, remedy = "A formula must give finite numbers", "Correct the data, or drop these rows."
     if values.ndim == 1:
         return offence(np.logical_not(np.isfinite(values)), values, frame, rule, text, remedy)

@@ -122,7 +122,7 @@ def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: st
     """Return new rows, checked; parameters and errors as `Design.new_rows`."""
     if policy not in ("raise", "na", "reference"):
         raise ArgumentError(f"Unknown new_levels: {policy!r}. Known: raise, na, reference.")
-    source = _without(open_source(newdata), recipe.context)
+    source = _without(open_source(newdata, "newdata"), recipe.context)
     roles, joined = read_roles(source, given)
     offsets = _offsets(recipe.offsets, roles, source.rows)
     names = _names(recipe, joined, offsets)

@@ -85,7 +85,8 @@ def _survey(part: Expression, value: Value, frame: Frame) -> tuple[Value, PartSu
             Encoding(BASIS, value.labels), offences=finite(value.columns, part.text, frame)
         )
     constant = as_number(value, part.text, "A term")
-    return np.full(frame.rows, constant), PartSurvey(_NUMBER)
+    constants = np.full(frame.rows, constant)
+    return constants, PartSurvey(_NUMBER, offences=finite(constants, part.text, frame))
 
 
 def _survey_factor(value: Categorical, text: str, frame: Frame) -> PartSurvey:
@@ -126,6 +127,11 @@ def with_contrasts(
     ------
     ArgumentError : a name that is no factor of the formula.
     """
+    if contrasts is not None and not isinstance(contrasts, (str, Mapping)):
+        found = f"got {type(contrasts).__name__}"
+        raise ArgumentError(
+            f"contrasts must be a word or a mapping by column: {found}. Write contrasts={{'f': 'sum'}}."
+        )
     changed = dict(encodings)
     factors = {text: parts[text] for text, encoding in encodings.items() if encoding.kind == FACTOR}
     wanted = contrasts if isinstance(contrasts, Mapping) else {text: contrasts for text in factors}
