@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -65,7 +66,7 @@ NUMPY = Namespace(
 
 @lru_cache(maxsize=1)
 def _torch_namespace() -> Namespace:
-    import torch  # pyright: ignore[reportMissingImports]
+    torch: Any = import_module("torch")
 
     return Namespace(
         abs=torch.abs,

@@ -18,8 +18,8 @@ class Control:
     tolerance : largest Newton decrement, in standard errors, at which a fit counts as converged.
         The default 1e-8 leaves 13 or more correct digits after the last step.
     max_iterations : passes after which the solver gives up with status "not converged".
-    workers : threads that share the blocks of a large fit; None uses every core. The result has
-        the same bits for any number.
+    workers : threads that share the blocks of a large fit; None uses every core where the design is
+        wide enough to gain by it. The result has the same bits for any number.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ __all__ = ["ModelFrame", "model_frame"]
 
 S = TypeVar("S", bound=Addable)
 THREADED_CELLS = 1_000_000  # from here on several threads gain more than they cost
+THREADED_COLUMNS = 64  # runs of fewer columns are so short that threads mostly hand over Python's lock
 _BLAS_CELLS = 8_000  # below, BLAS uses one thread by itself
 
 
@@ -120,8 +122,12 @@ class ModelFrame:
             return tree_sum(kernel(block) for block in self.kept)
         cells = self.rows * len(self.design.columns)
         with single_blas_thread():
-            workers = self.workers if cells > THREADED_CELLS else 1
-            return run_blocks(lambda number: kernel(self.block(number)), self.count, workers)
+            return run_blocks(lambda number: kernel(self.block(number)), self.count, self._threads(cells))
+
+    def _threads(self, cells: int) -> int:
+        if cells <= THREADED_CELLS or (self.workers is None and len(self.design.columns) < THREADED_COLUMNS):
+            return 1
+        return self.workers or os.cpu_count() or 1
 
     @cached_property
     def _numbers(self) -> list[int]:

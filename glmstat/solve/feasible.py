@@ -26,6 +26,7 @@ def widest_interior(workspace: Workspace) -> Array:
     limit = max(4000, 20 * workspace.size)
     lows, highs = _nearest(workspace, None, 1.0, limit), _nearest(workspace, None, -1.0, limit)
     rows, sides = np.vstack([lows.rows, highs.rows]), np.concatenate([lows.sides, highs.sides])
+    point = np.zeros(workspace.size)
     for _ in range(ROUNDS):
         point, distance = _programme(rows, sides)
         if distance <= 0:

@@ -26,6 +26,7 @@ ARMIJO = 1e-4  # Nocedal & Wright (2006), section 3.1
 ILL = 1e-5  # reciprocal condition of the scaled information below which rows are reduced by QR
 ROUNDING = 1e-14  # share of the objective below which a gain cannot be seen in it
 NOISE = 1e-9  # share below which a decrement that rises again is rounding of the predictors
+PATIENCE = 6  # steps before an ascent over rows read anew is asked whether its maximum is finite
 EPS = float(np.finfo(np.float64).eps)
 Verdict = Literal["finite", "undecided", "not needed"]
 Ending = Literal["converged", "ask", "edge", "stuck", "iterations", "growing", "singular"]
@@ -69,6 +70,7 @@ class _Climb:
     decrement: float = np.inf
     previous: float = np.inf
     jams: int = 0
+    worn: bool = False
     rises: int = 0
     far: int = 0
     halvings: int = 0
@@ -142,7 +144,7 @@ def _end(climb: _Climb, ending: Ending | tuple[Ending, int]) -> Ascent:
         tuple(climb.trace),
         len(climb.trace),
         climb.halvings,
-        floor=climb.decrement > climb.control.tolerance,
+        floor=climb.worn,
         qr=climb.qr,
         row=row,
         information=climb.sums.observed if climb.workspace.likelihood.canonical else climb.sums.expected,
@@ -214,9 +216,11 @@ def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | N
     """A pass for the extremes of the step, where a decision needs them."""
     climb.rises += 1e-3 >= climb.decrement >= climb.previous
     near = exempt or climb.decrement > 0.5 * climb.previous
-    near = near or climb.decrement <= max(1e-6, climb.control.tolerance)
+    soon = 1e-6 if climb.workspace.frame.small else 1e-4
+    near = near or climb.decrement <= max(soon, climb.control.tolerance)
     extremes = None
-    if climb.certified == "undecided":
+    early = climb.workspace.frame.small or near or len(climb.trace) >= PATIENCE
+    if climb.certified == "undecided" and early:
         extremes = _certificate(climb, delta, need)
         if extremes is not None:
             climb.certified = "finite" if _proves_finite(extremes) else "undecided"
@@ -250,12 +254,13 @@ def _ending(
     if extremes is None:
         return None
     undecided = climb.certified == "undecided"
-    if climb.decrement <= climb.control.tolerance and extremes.step < 0.5 and _seen_by_fisher(climb):
+    if _close_enough(climb, extremes) and _seen_by_fisher(climb):
         return "ask" if undecided else "converged"
     noise = climb.rises >= 2 and gain <= NOISE * climb.sums.magnitude
     still = noise or extremes.step <= 4 * EPS * extremes.terms
     worn = (exempt and climb.decrement > 0.5 * climb.previous) or gain <= climb.dispersion.perfect
     if (still or worn) and _seen_by_fisher(climb):
+        climb.worn = True
         return "ask" if undecided else _worn_ending(climb)
     if undecided and (len(climb.trace) >= 12 or (climb.far >= 3 and len(climb.trace) >= 6)):
         return "ask"
@@ -267,6 +272,18 @@ def _ending(
     ):
         return "growing", extremes.row
     return None
+
+
+def _close_enough(climb: _Climb, extremes: Extremes) -> bool:
+    """Whether no coefficient can move by the tolerance any more, the last step taken.
+
+    Rows that are read anew for each pass are spared the pass that only confirms quadratic convergence.
+    """
+    tolerance = climb.control.tolerance
+    if climb.decrement <= tolerance:
+        return extremes.step < 0.5
+    large = not climb.workspace.frame.small and not climb.qr
+    return large and climb.decrement <= 1e-4 and climb.decrement * extremes.step <= 1e-2 * tolerance
 
 
 def _seen_by_fisher(climb: _Climb) -> bool:

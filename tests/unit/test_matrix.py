@@ -44,7 +44,9 @@ def test_products(matrix):
     np.testing.assert_allclose(matrix.transpose_dot(v), EXPECTED.T @ v, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(matrix.sandwich(w), EXPECTED.T * w @ EXPECTED, rtol=1e-11, atol=1e-12)
     other = Dense(np.vstack([v, w]))
-    np.testing.assert_allclose(matrix.sandwich(w, other), EXPECTED.T * w @ np.column_stack([v, w]), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        matrix.sandwich(w, other), EXPECTED.T * w @ np.column_stack([v, w]), rtol=1e-11, atol=1e-12
+    )
 
 
 def test_several_right_sides(matrix):

@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+import scipy.linalg
 from threadpoolctl import threadpool_info
 
 from glmstat.data.reduce import run_blocks, single_blas_thread, tree_sum
@@ -34,6 +35,9 @@ def test_an_error_in_a_block_reaches_the_caller():
 
     with pytest.raises(ValueError, match="block 3"):
         run_blocks(fail, 50, 4)
+
+
+scipy.linalg.lapack.dpotrf(np.eye(2))  # so that its BLAS is loaded before threads are counted
 
 
 def blas_threads():

@@ -143,7 +143,9 @@ def test_no_interior_is_an_error():
 
 def test_dispersion_by_every_estimator():
     frame, model = Rows(X, RESPONSES["gamma"]), likelihood("gamma", "log")
-    found = {word: fit_estimate(frame, model, dispersion=word).dispersion for word in ("pearson", "deviance", "ml")}
+    found = {
+        word: fit_estimate(frame, model, dispersion=word).dispersion for word in ("pearson", "deviance", "ml")
+    }
     estimate = fit_estimate(frame, model)
     assert estimate.dispersion == found["pearson"]
     assert found["pearson"].value == estimate.pearson / estimate.df_residual

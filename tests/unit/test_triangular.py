@@ -54,4 +54,6 @@ def test_information_maps_back_to_the_columns():
     inverse = information.inverse()
     np.testing.assert_allclose(inverse[np.ix_([0, 2], [0, 2])], expected, rtol=1e-12)
     assert np.isnan(inverse[1]).all() and np.isnan(inverse[:, 1]).all()
-    np.testing.assert_allclose(information.matrix()[np.ix_([0, 2], [0, 2])], np.linalg.inv(expected), rtol=1e-12)
+    np.testing.assert_allclose(
+        information.matrix()[np.ix_([0, 2], [0, 2])], np.linalg.inv(expected), rtol=1e-12
+    )
