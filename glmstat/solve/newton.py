@@ -25,7 +25,7 @@ __all__ = ["Ascent", "Verdict", "ascend", "perfect_deviance"]
 ARMIJO = 1e-4  # Nocedal & Wright (2006), section 3.1
 ILL = 1e-5  # reciprocal condition of the scaled information below which rows are reduced by QR
 ROUNDING = 1e-14  # share of the objective below which a gain cannot be seen in it
-NOISE = 1e-9  # share below which a decrement that rises again is rounding of the predictors
+NOISE = 1e-11  # share below which a decrement that rises again is rounding of the predictors
 PATIENCE = 6  # steps before an ascent over rows read anew is asked whether its maximum is finite
 EPS = float(np.finfo(np.float64).eps)
 Verdict = Literal["finite", "undecided", "not needed"]
@@ -325,6 +325,7 @@ def _advance(
             climb.halvings += halvings
             return "edge" if climb.workspace.likelihood.bounded else "stuck"
     climb.halvings += halvings
+    climb.rises = 0 if halvings else climb.rises
     climb.trace.append(_record(climb, step, halvings, name))
     climb.gamma, climb.sums = climb.gamma + step * delta, sums
     return "edge" if climb.jams >= 3 else None

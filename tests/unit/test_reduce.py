@@ -55,7 +55,7 @@ def test_blas_threads_are_left_as_found_when_uses_overlap():
             inside.set()
             leave.wait()
 
-    other = threading.Thread(target=hold)
+    other = threading.Thread(target=hold, daemon=True)
     other.start()
     inside.wait()
     with single_blas_thread():
