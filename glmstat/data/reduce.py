@@ -80,15 +80,26 @@ class _Pin:
     def enter(self) -> None:
         with self.lock:
             if self.users == 0:
+                self._disown()
                 self.limiter = self._controller().limit(limits=1, user_api="blas")
+                self._disown()
             self.users += 1
 
     def leave(self) -> None:
         with self.lock:
             self.users -= 1
             if self.users == 0:
+                self._disown()
                 self.limiter.restore_original_limits()
                 self.limiter = None
+                self._disown()
+
+    def _disown(self) -> None:
+        """Let any thread set the number: the one that restores it need not be the one that pinned it."""
+        for library in self._controller().lib_controllers:
+            clear = getattr(library, "clear_controlling_thread", None)  # threadpoolctl 3.8 and later
+            if clear is not None:
+                clear(force=True)
 
     def _controller(self) -> Any:
         if self.controller is None:
