@@ -62,10 +62,16 @@ class Summary:
 
     def _repr_html_(self) -> str:
         cells = _cells(self.fit, self.table)
-        header = "".join(f"<th>{name}</th>" for name in ("", *COLUMNS))
-        rows = "".join(f"<tr><th>{escape(row[0])}</th>{_html_cells(row[1:])}</tr>" for row in cells)
+        header = "".join(
+            f'<th style="{_RIGHT};border-bottom:1px solid">{name}</th>' for name in ("", *COLUMNS)
+        )
+        rows = "".join(
+            f'<tr><th style="text-align:left;{_PAD}">{escape(row[0])}</th>{_html_cells(row[1:])}</tr>'
+            for row in cells
+        )
         head, foot = (_html_lines(lines) for lines in (self.head, self.foot))
-        return f"<div>{head}<table><thead><tr>{header}</tr></thead><tbody>{rows}</tbody></table>{foot}</div>"
+        table = f"<thead><tr>{header}</tr></thead><tbody>{rows}</tbody>"
+        return f'<div>{head}<table style="border-collapse:collapse;margin:.6em 0">{table}</table>{foot}</div>'
 
     def to_frame(self) -> Any:
         """Return the table of coefficients in the caller's library.
@@ -273,11 +279,16 @@ def _json(value: Any) -> Any:
     return value
 
 
+_PAD = "padding:.1em .6em"
+_RIGHT = f"text-align:right;{_PAD}"
+
+
 def _html_cells(texts: tuple[str, ...]) -> str:
     if len(texts) == len(COLUMNS):
-        return "".join(f"<td>{escape(text)}</td>" for text in texts)
-    return f'<td>{escape(texts[0])}</td><td colspan="{len(COLUMNS) - 1}">{escape(texts[1])}</td>'
+        return "".join(f'<td style="{_RIGHT}">{escape(text)}</td>' for text in texts)
+    word, reason = map(escape, texts)
+    return f'<td style="{_RIGHT}">{word}</td><td style="{_PAD}" colspan="{len(COLUMNS) - 1}">{reason}</td>'
 
 
 def _html_lines(lines: tuple[str, ...]) -> str:
-    return "".join(f"<div>{escape(line)}</div>" for line in lines)
+    return "".join(f'<div style="white-space:pre-wrap">{escape(line)}</div>' for line in lines)

@@ -72,7 +72,16 @@ def _reason(
 ) -> str:
     if norms[place] == 0:
         return _empty(names[place])
-    return f"= {_combination(triangle, norms, kept, place, names, scale)}"
+    words = _combination(triangle, norms, kept, place, names, scale)
+    return f"constant, {words} in every row" if _is_number(words) else f"= {words}"
+
+
+def _is_number(words: str) -> bool:
+    try:
+        float(words)
+    except ValueError:
+        return False
+    return True
 
 
 def _empty(name: str) -> str:
