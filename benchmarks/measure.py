@@ -9,8 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import glmstat
+
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("glmstat", "numpy", "scipy", "pandas", "formulaic", "statsmodels")
+PACKAGES = ("numpy", "scipy", "pandas", "formulaic", "statsmodels")
 
 
 def machine() -> dict[str, Any]:
@@ -30,7 +32,7 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str | None]:
-    return {name: installed(name) for name in PACKAGES}
+    return {"glmstat": glmstat.__version__} | {name: installed(name) for name in PACKAGES}
 
 
 def installed(name: str) -> str | None:

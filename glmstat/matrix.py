@@ -35,8 +35,6 @@ IntArray = NDArray[np.intp]
 
 def run_length(width: int) -> int:
     """Rows of a run: what keeps a run of `width` columns inside the cache."""
-    if width < 32:
-        return 2048
     return 4096 if width < 300 else 1024
 
 

@@ -84,10 +84,10 @@ def _begin(
     everything = Rank(np.arange(whole.size))
     sampled = subsample_start(whole, frame, control) if start is None else None
     if sampled is not None:
-        points = starting_points(whole, sampled, _usable_null(whole, intercept))
-        information = None if points[0].sums is None else points[0].sums.information
+        point = start_at(whole, sampled)
+        information = None if point.sums is None else point.sums.information
         if information is not None and full_rank(information):
-            return whole, everything, points
+            return whole, everything, [point]
     first = whole.start_pass()
     workspace, rank = whole, everything
     assert first.expected is not None

@@ -71,12 +71,15 @@ def _ratio_of(block: Block, power: float) -> _LogRatio:
     if not (weights > 0).any():
         return _LogRatio(0.0, -np.inf, 0.0, -np.inf)
     return _LogRatio(
-        *_shifted(weights * block.y, (1.0 - power) * offset), *_shifted(weights, (2.0 - power) * offset)
+        *_shifted(weights * block.y, 1.0 - power, offset), *_shifted(weights, 2.0 - power, offset)
     )
 
 
-def _shifted(factor: Array, exponent: Array) -> tuple[float, float]:
-    used = factor != 0
+def _shifted(factor: Array, multiple: float, offset: Array) -> tuple[float, float]:
+    """Sum of factor * exp(multiple * offset), and the exponent taken out of it."""
+    if multiple == 0.0:
+        return float(factor.sum()), 0.0
+    used, exponent = factor != 0, multiple * offset
     shift = float(exponent[used].max(initial=-np.inf))
     if not np.isfinite(shift):
         return 0.0, -np.inf

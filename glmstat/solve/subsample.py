@@ -20,8 +20,8 @@ from glmstat.workspace import Workspace
 __all__ = ["subsample_start"]
 
 S = TypeVar("S", bound=Addable)
-RUN = 4096
-ROWS = 65536
+RUN = 2048
+ROWS = 32768
 
 
 @dataclass(frozen=True, eq=False)
