@@ -227,7 +227,7 @@ def _information(final: Workspace, gamma: Array, maximum: Maximum, width: int) -
 
 def _last_information(ascent: Ascent) -> Array | None:
     """The information of the last pass, where another would cost more than the digits it adds."""
-    done = ascent.ending == "converged" and not ascent.floor
+    done = ascent.ending == "converged" and not ascent.floor and ascent.moved <= 1e-8
     return ascent.information if done and not ascent.workspace.frame.small else None
 
 

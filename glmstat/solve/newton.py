@@ -37,7 +37,8 @@ class Ascent:
     """Where an ascent ended, and why.
 
     `floor` says that rounding, not the tolerance, ended it. `certified` is the verdict on separation.
-    `information` is the expected information one step before the end, where a pass has summed it.
+    `information` is the expected information one step before the end, where a pass has summed it;
+    `moved` how far that step moved the linear predictor of any row.
     """
 
     workspace: Workspace
@@ -54,6 +55,7 @@ class Ascent:
     qr: bool = False
     row: int = -1
     information: Array | None = None
+    moved: float = np.inf
 
 
 @dataclass(eq=False)
@@ -71,6 +73,7 @@ class _Climb:
     previous: float = np.inf
     jams: int = 0
     worn: bool = False
+    moved: float = np.inf
     rises: int = 0
     far: int = 0
     halvings: int = 0
@@ -147,6 +150,7 @@ def _end(climb: _Climb, ending: Ending | tuple[Ending, int]) -> Ascent:
         floor=climb.worn,
         qr=climb.qr,
         row=row,
+        moved=climb.moved,
         information=climb.sums.observed if climb.workspace.likelihood.canonical else climb.sums.expected,
     )
 
@@ -166,8 +170,8 @@ def _step(climb: _Climb, need: Need) -> Ending | tuple[Ending, int] | None:
     extremes = _look(climb, delta, need, exempt)
     ending = _ending(climb, extremes, exempt, gain)
     if ending is not None:
-        if ending == "converged":
-            climb.gamma = climb.gamma + delta
+        if ending == "converged" and extremes is not None:
+            climb.gamma, climb.moved = climb.gamma + delta, extremes.step
             climb.trace.append(_record(climb, 1.0, 0, name))
         return ending
     return _advance(climb, delta, gain, exempt, extremes, need, name)
