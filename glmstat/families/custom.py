@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from glmstat.array import EPSILON, Array, namespace, quiet
+from glmstat.errors import ArgumentError
 from glmstat.families.base import Family, Interval
 from glmstat.families.variance import Information, Slopes
 from glmstat.links import Link, as_link
@@ -158,6 +159,38 @@ def mapped(link: Link) -> Interval:
     return Interval(low, high, isfinite(low), isfinite(high))
 
 
+def _check_positive(name: str, variance: Function, domain: Interval) -> None:
+    """Refuse a variance that is not positive at means inside the domain."""
+    means = nudged(np.array([0.01, 0.1, 0.5, 1.0, 2.0, 10.0]), domain)
+    values = np.asarray(variance(means), dtype=np.float64)
+    bad = np.flatnonzero(~(values > 0))
+    if len(bad):
+        raise ArgumentError(
+            f"The variance of family '{name}' must be > 0: it is {values[bad[0]]:.6g} at mean "
+            f"{means[bad[0]]:.6g}. Correct the function, or give its domain=."
+        )
+
+
+def _attainable(variance: Function, domain: Interval) -> tuple[float, ...]:
+    """Ends 0 and 1 of the domain that a mean can approach while the deviance of y there stays finite.
+
+    So where the variance vanishes at the end like a power p of the distance, 1 <= p < 2: then the
+    deviance of every other response grows without bound.
+    """
+    found = []
+    for end, inside, inclusive in (
+        (domain.low, 1.0, domain.low_inclusive),
+        (domain.high, -1.0, domain.high_inclusive),
+    ):
+        if not inclusive or end not in (0.0, 1.0):
+            continue
+        near, nearer = variance(end + inside * np.array([1e-6, 1e-8]))
+        power = np.log(near / nearer) / np.log(1e2) if nearer > 0 else 0.0
+        if 0.99 <= power < 1.99:
+            found.append(end)
+    return tuple(found)
+
+
 def nudged(y: Any, domain: Interval) -> Any:
     """Return the responses moved off the ends of their domain."""
     xp = namespace(y)
@@ -189,7 +222,7 @@ class Custom(Family):
 
     Raises
     ------
-    ArgumentError : the variance function is not vectorised.
+    ArgumentError : the variance function is not vectorised, or not positive inside the domain.
 
     >>> square = Custom("square", lambda mu: mu**2, "log", domain=Interval(0.0))
     >>> square.unit_deviance(np.array([2.0]), np.array([1.0])).round(6)
@@ -215,6 +248,7 @@ class Custom(Family):
     ) -> None:
         call_vectorised(variance, TRIAL, f"the variance of family '{name}'")
         natural = mapped(as_link(link)) if domain is None else domain
+        _check_positive(name, variance, natural)
         fields = {
             "name": name,
             "law": variance,
@@ -223,6 +257,7 @@ class Custom(Family):
             "density": density,
             "domain": natural,
             "dispersion": dispersion,
+            "attainable": _attainable(variance, natural),
         }
         for word, value in fields.items():
             object.__setattr__(self, word, value)

@@ -35,6 +35,11 @@ def choose_dispersion(
     if not isinstance(asked, str):
         return Dispersion(_positive(asked), "given")
     if asked == "ml":
+        if fixed is not None:
+            raise ArgumentError(
+                f"dispersion='ml' has nothing to maximise: the {workspace.likelihood.family.name} likelihood "
+                "has dispersion 1. Use 'pearson' or 'deviance'."
+            )
         return Dispersion(_most_likely(workspace, facts, counts), "ml")
     if asked not in ("pearson", "deviance"):
         raise ArgumentError(f"Unknown dispersion: {asked!r}. Known: pearson, deviance, ml, or a number > 0.")

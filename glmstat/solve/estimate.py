@@ -18,6 +18,7 @@ from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
 from glmstat.solve.constrained import Interior
 from glmstat.solve.dispersion import choose_dispersion, log_likelihood
+from glmstat.solve.growing import growing_row
 from glmstat.solve.linear import factor
 from glmstat.solve.maximum import Maximum, maximise
 from glmstat.solve.newton import Ascent, perfect_deviance
@@ -169,13 +170,18 @@ def _estimate(
     perfect = final.likelihood.family.dispersion is None and facts.pearson <= perfect_deviance(final, counts)
     chosen = choose_dispersion(final, gamma, facts, counts, df_residual, dispersion)
     theta.flags.writeable = False
+    rank = replace(rank, notes=(*rank.notes, *_left_open(frame, workspace, maximum)))
+    information = _information(final, gamma, maximum, workspace.width)
+    growing = None
+    if not maximum.directions and maximum.ascent.certified == "not needed":
+        growing = growing_row(final, gamma, information, chosen.value, _natural(final, counts))
     return Estimate(
         theta=theta,
         directions=maximum.directions,
         rows=counts.rows,
         weight=counts.weight,
         fingerprint=frame.fingerprint,
-        information=_information(final, gamma, maximum, workspace.width),
+        information=information,
         loglik=log_likelihood(final, gamma, facts, counts),
         deviance=facts.deviance,
         null=null,
@@ -184,9 +190,29 @@ def _estimate(
         aliased={
             frame.design.columns[int(workspace_place)]: why for workspace_place, why in rank.reasons.items()
         },
-        convergence=_convergence(maximum, rank, perfect, facts, df_residual),
+        convergence=_convergence(maximum, rank, perfect, facts, df_residual, growing),
         df_residual=df_residual,
     )
+
+
+def _left_open(frame: ModelFrame, workspace: Workspace, maximum: Maximum) -> tuple[str, ...]:
+    """Remark on the finite coefficients that no row is left to determine, once separated rows are out."""
+    if not maximum.directions:
+        return ()
+    moving = np.any([direction != 0 for direction in maximum.directions], axis=0)
+    out = np.setdiff1d(workspace.columns, maximum.ascent.workspace.columns)
+    names = [frame.design.columns[slot] for slot in out if not moving[slot]]
+    if not names:
+        return ()
+    return (f"the rows that are not separated do not determine {', '.join(names)}: shown as 0",)
+
+
+def _natural(workspace: Workspace, counts: Counts) -> float:
+    """The size of the predictor at the mean response; 1 where that says nothing."""
+    with np.errstate(all="ignore"):
+        mean = np.array([counts.response / counts.weight if counts.weight else np.nan])
+        size = float(np.abs(workspace.likelihood.family.link.eta(mean))[0])
+    return size if np.isfinite(size) and size > 0 else 1.0
 
 
 def _linear(workspace: Workspace) -> bool:
@@ -246,9 +272,13 @@ def _null_space(held: Array) -> Array:
     return vectors[rank:].T
 
 
-def _convergence(maximum: Maximum, rank: Rank, perfect: bool, facts: Facts, df_residual: int) -> Convergence:
+def _convergence(
+    maximum: Maximum, rank: Rank, perfect: bool, facts: Facts, df_residual: int, growing: int | None
+) -> Convergence:
     ascent = maximum.ascent
     status, reason = _status(maximum, perfect)
+    if growing is not None and status in ("converged", "perfect fit"):
+        status, reason = "not converged", f"the linear predictor of row {growing} is still growing"
     notes = list(rank.notes)
     if status == "converged" and ascent.floor and df_residual:
         notes.append(f"coefficients accurate to {ascent.decrement:.0e} standard errors (rounding)")

@@ -130,8 +130,8 @@ def perfect_deviance(workspace: Workspace, counts: Counts) -> float:
     if family.dispersion is not None or not counts.rows:
         return 0.0
     size = max(abs(counts.low), abs(counts.high))
-    scale = size ** (2.0 - family.power) if family.power is not None and size > 0 else 1.0
-    return (16 * EPS) ** 2 * counts.weight * max(scale, 1e-300)
+    scale = size ** (2.0 - family.power) if family.power is not None and size > 0 else float(size > 0)
+    return (16 * EPS) ** 2 * counts.weight * scale
 
 
 def _end(climb: _Climb, ending: Ending | tuple[Ending, int]) -> Ascent:

@@ -9,6 +9,7 @@ from scipy.linalg import qr
 
 from glmstat.matrix import Array, Block
 from glmstat.solve.sample import choose_rows, scatter
+from glmstat.solve.simplest import simplest_direction
 from glmstat.workspace import Workspace
 
 __all__ = ["Undecided", "separating_direction"]
@@ -26,8 +27,7 @@ def separating_direction(workspace: Workspace) -> Array | None:
     """Return a recession direction d (q,) of the columns as given, or None where the maximum is finite.
 
     Along d the likelihood never falls and somewhere rises for ever: bound rows need a'd >= 0, free rows
-    x'd = 0; the estimate is infinite if and only if some d does
-    that and moves a row.
+    x'd = 0; the estimate is infinite if and only if some d does that and moves a row.
 
     Raises
     ------
@@ -48,11 +48,17 @@ def separating_direction(workspace: Workspace) -> Array | None:
         else:
             more = _violated(plain, direction)
             if more is None:
-                return _clean(direction) * plain.scale
+                return _clean(_simpler(plain, rows, basis, direction)) * plain.scale
         if more is None:
             return None
         rows = np.vstack([rows, more])
     raise Undecided
+
+
+def _simpler(workspace: Workspace, rows: Array, basis: Array, direction: Array) -> Array:
+    """The direction with fewer columns, if it holds for all rows."""
+    simple = simplest_direction(rows, basis, direction, workspace.intercept)
+    return direction if simple is None or _violated(workspace, simple) is not None else simple
 
 
 def _null_space(triangle: Array) -> Array:

@@ -436,3 +436,15 @@ def test_negative_binomial_deviance_far_above_a_small_count(eta):
         exact = 2 * (y * mpmath.log(y / mu) - (y + theta) * mpmath.log((y + theta) / (mu + theta)))
     found = as_family("negative_binomial(2)", None).deviance(np.array([1.0]), np.array([eta]))[0]
     assert found == pytest.approx(float(exact), rel=1e-14)
+
+
+def test_a_variance_that_is_not_positive_is_refused():
+    with pytest.raises(ArgumentError, match=r"variance of family 'neg' must be > 0: it is -0\.01"):
+        Custom("neg", lambda mu: -mu, "log")
+
+
+def test_ends_that_a_mean_of_ones_own_variance_can_approach():
+    assert Custom("a", lambda mu: mu**1.3, "log", domain=Interval(0.0, np.inf, True)).attainable == (0.0,)
+    assert Custom("b", lambda mu: mu**2, "log", domain=Interval(0.0, np.inf, True)).attainable == ()
+    bernoulli = Custom("c", lambda mu: mu * (1 - mu), "logit", domain=Interval(0.0, 1.0, True, True))
+    assert bernoulli.attainable == (0.0, 1.0)

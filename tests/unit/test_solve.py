@@ -183,3 +183,45 @@ def test_directions_of_different_speed():
     assert estimate.convergence.separated_rows.count == 40
     alone = fit_estimate(Rows(design[:20][:, [0, 3]], y[:20]), likelihood("binomial"))
     np.testing.assert_allclose(estimate.coef[[0, 3]], alone.coef, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("family", "y", "sign"), [("poisson", 0.0, -np.inf), ("binomial", 1.0, np.inf)])
+def test_a_constant_response_is_separated_by_its_intercept_alone(family, y, sign):
+    estimate = fit_estimate(Rows(X, np.full(N, y)), likelihood(family))
+    assert estimate.coef[0] == sign and np.isfinite(estimate.coef[1:]).all()
+    assert "do not determine x1, x2" in estimate.convergence.notes[0]
+
+
+def test_a_direction_names_no_column_that_it_does_not_need():
+    step = np.arange(N, dtype=float)
+    estimate = fit_estimate(
+        Rows(np.column_stack([np.ones(N), step, X[:, 1]]), step > 20), likelihood("binomial")
+    )
+    assert np.isinf(estimate.coef[:2]).all() and np.isfinite(estimate.coef[2])
+
+
+@pytest.mark.parametrize("link", ["log", "inverse"])
+@pytest.mark.parametrize("start", [None, np.zeros(2)])
+def test_a_mean_that_runs_to_the_end_of_its_range_has_not_converged(link, start):
+    group = np.repeat([0.0, 1.0], [4, 36])
+    y = np.where(group == 0, 0.0, 1.0 + np.abs(X[:40, 1]))
+    start = None if start is None else start + (link == "inverse")
+    estimate = fit_estimate(
+        Rows(np.column_stack([np.ones(40), group]), y), likelihood("gaussian", link), start=start
+    )
+    assert estimate.convergence.status == "not converged"
+
+
+def test_a_variance_that_vanishes_at_zero_lets_separation_be_seen():
+    from glmstat.families import Custom, Interval
+    from glmstat.likelihood.base import GLM
+
+    own = GLM(Custom("own", lambda mu: mu, "log", domain=Interval(0.0, np.inf, True)))
+    y = np.where(np.arange(N) < 4, 0.0, RESPONSES["poisson"] + 1.0)
+    estimate = fit_estimate(Rows(np.column_stack([np.ones(N), np.arange(N) < 4]), y), own)
+    assert estimate.convergence.status == "separated" and estimate.coef[1] == -np.inf
+
+
+def test_a_dispersion_of_one_has_no_maximum_to_look_for():
+    with pytest.raises(ArgumentError, match="dispersion='ml' has nothing to maximise: the poisson"):
+        fit_estimate(Rows(X, RESPONSES["poisson"]), likelihood("poisson"), dispersion="ml")
