@@ -348,12 +348,16 @@ def _without_empty(rows: Rows, run: Run) -> Rows:
 
 
 def _positive_weight(values: Rows) -> Array:
-    weight = values.observed if values.observed is not None else values.expected
-    assert weight is not None
-    flat = weight[:, 0, 0]
-    if (flat < 0).any() and values.expected is not None:
-        return values.expected[:, 0, 0]
-    return np.maximum(flat, 0.0)
+    """Weights of a QR step: the observed information, nowhere less than a twentieth of the expected.
+
+    A row without weight would lose its score; any positive weights give an ascent.
+    """
+    expected, observed = values.expected, values.observed
+    if expected is None or observed is None or expected is observed:
+        weight = observed if expected is None else expected
+        assert weight is not None
+        return np.maximum(weight[:, 0, 0], 0.0)
+    return np.maximum(observed[:, 0, 0], 0.05 * expected[:, 0, 0])
 
 
 def _row_extremes(run: Run, move: Array, block: Block, gamma: Array | None) -> Extremes:

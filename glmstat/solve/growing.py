@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glmstat.array import quiet
 from glmstat.information import DenseInformation
 from glmstat.matrix import Array, Block
 from glmstat.triangular import triangular_inverse
@@ -44,6 +45,7 @@ def growing_row(
         return None
     scale = np.sqrt(dispersion) if np.isfinite(dispersion) else 1.0
 
+    @quiet
     def kernel(block: Block) -> _Widest:
         found = _Widest()
         for run in workspace.runs(block, gamma):

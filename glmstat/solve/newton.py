@@ -202,7 +202,7 @@ def _to_qr(climb: _Climb, need: Need) -> tuple[Array, str] | None:
 
 
 def _qr_direction(climb: _Climb, need: Need) -> tuple[Array, str] | None:
-    step = _qr_step(climb, need)
+    step = _qr_step(climb, "observed" if climb.workspace.likelihood.canonical else "both")
     return None if step is None else (step, "QR")
 
 
@@ -237,7 +237,7 @@ def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | N
 def _certificate(climb: _Climb, delta: Array, need: Need) -> Extremes | None:
     """Extremes of the step that one information gives, with the multipliers it leaves."""
     workspace = climb.workspace
-    if need == "observed":
+    if need == "observed" and (workspace.likelihood.canonical or not climb.qr):
         return workspace.extremes(climb.gamma, delta, "observed")
     if climb.qr:
         found = _qr_step(climb, "expected")

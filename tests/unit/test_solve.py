@@ -225,3 +225,19 @@ def test_a_variance_that_vanishes_at_zero_lets_separation_be_seen():
 def test_a_dispersion_of_one_has_no_maximum_to_look_for():
     with pytest.raises(ArgumentError, match="dispersion='ml' has nothing to maximise: the poisson"):
         fit_estimate(Rows(X, RESPONSES["poisson"]), likelihood("poisson"), dispersion="ml")
+
+
+def test_rows_without_curvature_keep_their_score_in_a_qr_step():
+    rng = np.random.default_rng(4)
+    sound = np.column_stack([np.ones(40), rng.normal(size=(40, 2))])
+    design = np.column_stack(
+        [sound[:, :2], 1e4 + sound @ [0.0, 1.0, 1e-4]]
+    )  # so ill conditioned that QR is used
+    y = (rng.random(40) < 0.3).astype(float)
+    model = likelihood("binomial", "log_complement")  # log(1 - mu) is linear: no curvature where y = 0
+    estimate = fit_estimate(Rows(design, y), model)
+    assert estimate.convergence.status == "converged"
+    assert estimate.convergence.trace[-1].direction == "QR"
+    rows = model.rows(y, (design @ estimate.coef)[:, None], np.ones(40), information="expected")
+    information, score = (sound * rows.expected[:, 0]).T @ sound, sound.T @ rows.gradient[:, 0]
+    assert score @ np.linalg.solve(information, score) < 1e-10
