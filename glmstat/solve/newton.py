@@ -71,6 +71,7 @@ class _Climb:
     certified: Verdict = "undecided"
     decrement: float = np.inf
     previous: float = np.inf
+    gain: float = 0.0
     jams: int = 0
     worn: bool = False
     moved: float = np.inf
@@ -161,7 +162,7 @@ def _step(climb: _Climb, need: Need) -> Ending | tuple[Ending, int] | None:
     if found is None:
         return "edge" if climb.workspace.likelihood.bounded else "singular"
     delta, name = found
-    gain = float(climb.sums.score @ delta)
+    gain = climb.gain if climb.qr else float(climb.sums.score @ delta)
     climb.previous, climb.decrement = (
         climb.decrement,
         float(np.sqrt(max(gain, 0.0) / climb.dispersion.at(climb.sums.objective))),
@@ -203,17 +204,22 @@ def _to_qr(climb: _Climb, need: Need) -> tuple[Array, str] | None:
 
 def _qr_direction(climb: _Climb, need: Need) -> tuple[Array, str] | None:
     step = _qr_step(climb, "observed" if climb.workspace.likelihood.canonical else "both")
-    return None if step is None else (step, "QR")
+    if step is None:
+        return None
+    delta, climb.gain = step
+    return delta, "QR"
 
 
-def _qr_step(climb: _Climb, need: Need) -> Array | None:
+def _qr_step(climb: _Climb, need: Need) -> tuple[Array, float] | None:
+    """The step, and U'delta as the squared length of Q'z, whose sign rounding cannot turn."""
     triangle = climb.workspace.triangle(climb.gamma, need)
     size = climb.workspace.size
     diagonal = np.abs(np.diag(triangle)[:size])
     norms = np.linalg.norm(triangle[:, :size], axis=0)
     if not np.isfinite(triangle).all() or (diagonal <= 1e-15 * norms).any():
         return None
-    return triangular_solve(triangle[:size, :size], triangle[:size, size])
+    right = triangle[:size, size]
+    return triangular_solve(triangle[:size, :size], right), float(right @ right)
 
 
 def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | None:
@@ -240,7 +246,8 @@ def _certificate(climb: _Climb, delta: Array, need: Need) -> Extremes | None:
     if need == "observed" and (workspace.likelihood.canonical or not climb.qr):
         return workspace.extremes(climb.gamma, delta, "observed")
     if climb.qr:
-        found = _qr_step(climb, "expected")
+        step = _qr_step(climb, "expected")
+        found = None if step is None else step[0]
     else:
         fisher = None if climb.sums.expected is None else factor(climb.sums.expected)
         found = None if fisher is None else fisher.solve(climb.sums.score)
