@@ -144,7 +144,7 @@ class Fit:
 
     @property
     def parameters(self) -> int:
-        """Parameters that AIC and BIC count: coefficients, and the dispersion where it is estimated (R)."""
+        """Parameters that AIC and BIC count: coefficients, and the dispersion of families that have one."""
         return self.estimate.rank + self.spec.likelihood.family.counts_dispersion
 
     @property
@@ -301,16 +301,34 @@ class Fit:
         covariance_root(self, covariance, data)
         return replace(self, covariance=covariance)
 
-    def with_data(self, data: Any) -> Fit:
+    def with_data(
+        self,
+        data: Any,
+        *,
+        offset: Any = KEEP,
+        exposure: Any = KEEP,
+        weights: Any = KEEP,
+        freq_weights: Any = KEEP,
+        sampling_weights: Any = KEEP,
+        subset: Any = KEEP,
+    ) -> Fit:
         """Return the same fit holding its rows again, after loading or copying it without.
+
+        Parameters
+        ----------
+        data : the data of the fit.
+        offset, exposure, weights, freq_weights, sampling_weights, subset : as in the call, where they were
+            arrays: these are not kept. What is left out stays.
 
         Raises
         ------
-        DataError : `data` are not the data of the fit.
+        ArgumentError : an array of the call is not given again.
+        DataError : `data` or the arrays are not those of the fit.
         """
+        words = {name: value for name, value in locals().items() if name != "self"}
         from glmstat.inference.again import with_data
 
-        return with_data(self, data)
+        return with_data(self, words)
 
     def refit(self, data: Any = KEEP, *, weights: Any = KEEP, offset: Any = KEEP, subset: Any = KEEP) -> Fit:
         """Return the same model fitted to other data, or with other weights, offset or subset.
@@ -367,7 +385,7 @@ class Fit:
 
         Raises
         ------
-        FileError : something user-defined that `context` does not name.
+        FileError : no path, something user-defined that `context` does not name, or Python in the formula.
         """
         from glmstat.persist import save
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -21,6 +23,7 @@ from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Sepa
 from glmstat.families import Family, as_family
 from glmstat.fit import Fit
 from glmstat.formula.design import Design
+from glmstat.formula.expression import Expression
 from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.links import Link
@@ -45,15 +48,16 @@ def save(fit: Fit, path: str | PathLike[str], context: tuple[str, ...] = ()) -> 
 
     Raises
     ------
-    FileError : something user-defined that `context` does not name.
+    FileError : no path, something user-defined that `context` does not name, or Python in the formula.
     """
     from safetensors.numpy import save as serialise
 
+    target = _file(path)
     spec = _spec(fit, context)
     text = json.dumps({"checksum": _BLANK, "schema": SCHEMA, "spec": _finite(spec)}, allow_nan=False)
     raw = serialise(_tensors(fit), metadata={KEY: text})
     digest = hashlib.sha256(raw).hexdigest()
-    _replace(Path(path), raw.replace(_BLANK.encode(), digest.encode(), 1))
+    _replace(target, raw.replace(_BLANK.encode(), digest.encode(), 1))
 
 
 def load(path: str | PathLike[str], *, context: Mapping[str, Any] | None = None) -> Fit:
@@ -68,9 +72,10 @@ def load(path: str | PathLike[str], *, context: Mapping[str, Any] | None = None)
 
     Raises
     ------
-    FileError : a file that is damaged, foreign, or written by a newer version, or a name not in `context`.
+    FileError : a file that is damaged, foreign, or written by a newer version; a name not in `context`, or
+        one that stands for something else than when the fit was saved.
     """
-    raw = Path(path).read_bytes()
+    raw = _file(path).read_bytes()
     text = _header(raw, path)
     try:
         written = json.loads(text)
@@ -111,8 +116,20 @@ def _header(raw: bytes, path: object) -> str:
         raise foreign from error
 
 
+def _file(path: str | PathLike[str]) -> Path:
+    """The path, if it can be that of a file."""
+    if not os.fspath(path):
+        raise FileError('path is empty: "". Give the name of a file.')
+    found = Path(path)
+    if found.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "A folder, not a file", str(found))
+    return found
+
+
 def _replace(path: Path, raw: bytes) -> None:
     """Write beside the target, flush to disk, and put it in the target's place: all or nothing."""
+    if not path.parent.exists():
+        raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         with beside.open("xb") as file:
@@ -120,18 +137,29 @@ def _replace(path: Path, raw: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        if error.filename is not None:  # the file asked for, not the hidden one
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.parent.is_dir():
+            beside.unlink(missing_ok=True)
 
 
 def _spec(fit: Fit, named: tuple[str, ...]) -> dict[str, Any]:
     estimate, spec = fit.estimate, fit.spec
+    _check_python(fit)
     _check_context(spec.call["context"], named)
+    likelihood = _likelihood(spec.likelihood.family, named)
     return {
         "model": spec.call.model,
         "arguments": {word: value for word, value in spec.call.json.items() if word != "context"},
         "design": spec.design.to_json(),
-        "likelihood": _likelihood(spec.likelihood.family, named),
+        "likelihood": likelihood,
+        "probes": {
+            "family": _family_probe(spec.likelihood.family) if likelihood["own"] else {},
+            "functions": _function_probes(spec.design.context),
+        },
         "library": spec.library,
         "covariance": asdict(fit.covariance),
         "notes": [[note.kind, note.text] for note in fit.notes],
@@ -197,6 +225,26 @@ def _check_context(context: Mapping[str, Any] | None, named: tuple[str, ...]) ->
             _refuse([name], named, "context entry")
 
 
+def _check_python(fit: Fit) -> None:
+    """Refuse code that only `allow_python=True` may run: a file never hands it on."""
+    for expression in _expressions(fit):
+        if expression.python:
+            raise FileError(
+                f"A file cannot hold Python of a formula: '{expression.text}'. Compute the column first and "
+                "name it in the formula."
+            )
+
+
+def _expressions(fit: Fit) -> Iterator[Expression]:
+    design, response = fit.spec.design, fit.spec.design.formula.response
+    roles = [part.role for part in design.offsets]
+    if fit.frame is not None:
+        roles += [*fit.frame.roles.used, fit.frame.roles.subset]
+    for found in (*design.parts.values(), *(response.expressions if response else ()), *roles):
+        if isinstance(found, Expression):
+            yield found
+
+
 def _refuse(names: list[str], named: tuple[str, ...], what: str) -> None:
     for name in names:
         if name not in named:
@@ -231,6 +279,7 @@ def _tensors(fit: Fit) -> dict[str, Any]:
 def _fit(written: Mapping[str, Any], tensors: Tensors, given: dict[str, Any]) -> Fit:
     arguments = {word: _argument(value) for word, value in written["arguments"].items()}
     family, design = _family(written["likelihood"], given), _design(written["design"], given)
+    _check_probes(written.get("probes", {}), written["likelihood"]["own"], family, design)
     arguments |= {
         "context": dict(design.context) or None,
         "family": family,
@@ -259,6 +308,88 @@ def _design(written: Mapping[str, Any], given: Mapping[str, Any]) -> Design:
         return Design.from_json(written, context=given)
     except ArgumentError as error:
         raise FileError(f"The file cannot be read without its functions: {error}") from error
+
+
+_PLACES = np.array([0.0625, 0.25, 0.5, 0.6875, 0.875])  # inside (0, 1), and exact in binary
+_LARGEST_PROBE = 64  # numbers that a function may return to be compared
+_SAME = 1e-9  # libraries of mathematics differ by less
+
+
+def _check_probes(written: Mapping[str, Any], own: list[str], family: Family, design: Design) -> None:
+    """Refuse what bears the name of something of the user's but does not act like it."""
+    known = written.get("family")
+    found = _family_probe(family) if known else {}
+    for word, value in (known or {}).items():
+        if not _alike(value, found.get(word)):
+            values = isinstance(value, list)
+            told = "has other values" if values else f"is {found.get(word)}, was {value}"
+            raise _other(own[-1], f"{word} {told}")
+    found = _function_probes(design.context)
+    for name, value in written.get("functions", {}).items():
+        if not _alike(value, found.get(name)):
+            raise _other(name, "the function returns other numbers")
+
+
+def _other(name: str, difference: str) -> FileError:
+    return FileError(
+        f"'{name}' is not what it was when the fit was saved: {difference}. "
+        f"Give load(path, context={{'{name}': ...}}) that of the fit."
+    )
+
+
+def _family_probe(family: Family) -> dict[str, Any]:
+    """Type, words and values at a few means, by which a family and its link are known again."""
+    link, mu = family.link, _means(family)
+    ones = np.ones(len(mu))
+    eta = _tried(link.eta, mu)
+    probe = {
+        "type": type(family).__name__,
+        "name": family.name,
+        "type of the link": type(link).__name__,
+        "link": link.text,
+        "domain": family.domain.text,
+        "known dispersion": family.dispersion,
+        "variance": _tried(family.variance, mu),
+        "deviance": _tried(lambda mu: family.unit_deviance(mu[::-1].copy(), mu), mu),
+        "density": _tried(lambda mu: family.saturated(mu, ones, 1.0), mu),
+        "eta of the link": eta,
+    }
+    for word in ("mean", "derivative") if eta else ():
+        probe[f"{word} of the link"] = _tried(getattr(link, word), np.array(eta))
+    return probe
+
+
+def _means(family: Family) -> Array:
+    """A few means that family and link allow."""
+    low = max(family.domain.low, family.link.means[0])
+    high = min(family.domain.high, family.link.means[1])
+    if isfinite(low) and isfinite(high):
+        return low + _PLACES * (high - low)
+    if isfinite(low):
+        return low + 4.0 * _PLACES
+    return high - 4.0 * _PLACES if isfinite(high) else 4.0 * _PLACES - 2.0
+
+
+def _function_probes(context: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _tried(value, 4.0 * _PLACES) for name, value in context.items() if callable(value)}
+
+
+def _tried(function: Callable[[Array], Any], x: Array) -> list[float] | None:
+    """What a function returns, twice the same, as numbers; None where it does not work like that."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            first, again = (np.asarray(function(x.copy()), dtype=np.float64).ravel() for _ in range(2))
+        except Exception:  # the user's code: whatever it raises means that it cannot be compared
+            return None
+    repeats = first.size <= _LARGEST_PROBE and np.array_equal(first, again, equal_nan=True)
+    return first.tolist() if repeats else None
+
+
+def _alike(written: Any, found: Any) -> bool:
+    if not (isinstance(written, list) and isinstance(found, list)):
+        return written == found or (written is None and isinstance(found, list))
+    return len(written) == len(found) and np.allclose(written, found, rtol=_SAME, atol=0.0, equal_nan=True)
 
 
 def _argument(value: Any) -> Any:

@@ -138,8 +138,6 @@ class MemorySource:
     def __init__(
         self, names: tuple[str, ...], rows: int, read: Callable[[str], Column], native: Native
     ) -> None:
-        if rows == 0:
-            raise DataError("data has no rows. Check how it was filtered.")
         self.names = names
         self.rows = rows
         self.native = native
@@ -246,7 +244,7 @@ def _same_labels(wanted: Any, given: Any, what: str) -> Any:
     return wanted
 
 
-def open_source(data: Any, what: str = "data") -> MemorySource:
+def open_source(data: Any, what: str = "data", *, least: int = 1) -> MemorySource:
     """Return the data as a source of rows, without copying them.
 
     Parameters
@@ -254,6 +252,7 @@ def open_source(data: Any, what: str = "data") -> MemorySource:
     data : pandas or Polars DataFrame, Polars LazyFrame (collected), pyarrow Table, DuckDB relation, or a
         mapping from names to arrays, series or lists of one length.
     what : what messages call it.
+    least : fewest rows that it may have; new data may have none.
 
     Returns
     -------
@@ -261,14 +260,19 @@ def open_source(data: Any, what: str = "data") -> MemorySource:
 
     Raises
     ------
-    DataError : anything else, no rows, names that repeat, columns of different lengths.
+    DataError : anything else, too few rows, names that repeat, columns of different lengths.
 
     >>> source = open_source({"y": [0, 2], "f": ["b", "a"]})
     >>> source.names, source.kind("f"), source.levels("f")
     (('y', 'f'), 'categorical', ('a', 'b'))
     """
-    if isinstance(data, MemorySource):
-        return data
+    source = data if isinstance(data, MemorySource) else _open(data, what)
+    if source.rows < least:
+        raise DataError(f"{what} has no rows. Check how it was filtered.")
+    return source
+
+
+def _open(data: Any, what: str) -> MemorySource:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(data, pandas.DataFrame):
         return _open_pandas(data)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from glmstat.data.source import MemorySource
+from glmstat.formula.contrast import is_table
 from glmstat.formula.expression import Environment
 from glmstat.formula.roles import Given, Role, join
 from glmstat.formula.value import Value
@@ -64,10 +65,11 @@ def _is_row_wise(value: Any, rows: int) -> bool:
 
 
 def _constant(value: Any) -> Any:
-    """Return an array-like entry as an array; lists, texts, numbers, mappings and functions as they are."""
+    """Return an array-like entry as an array; tables keep their labels, the rest is as it is."""
     if (
         callable(value)
         or isinstance(value, (str, bytes, Mapping, list, tuple))
+        or is_table(value)
         or not hasattr(value, "__len__")
     ):
         return value

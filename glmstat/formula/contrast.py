@@ -2,7 +2,8 @@
 
 `coding` gives the matrix of a factor and the labels of its columns; a column is named ``part[label]``.
 A `Contrast` is what `C(x, ...)` or ``contrasts={"f": ...}`` asked for; as JSON it is
-``{"kind": word}`` with, where given, "base": level, "matrix": rows, "scores": [...], "labels": [...].
+``{"kind": word}`` with, where given, "base": level, "matrix": rows, "scores": [...],
+"labels": [...], "levels": [...].
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from glmstat.errors import DataError, FormulaError, near, one_of
 from glmstat.formula.call import Function, Signature
 from glmstat.formula.value import JSON, Value, as_numbers, level_label, match_level
 
-__all__ = ["CONTRASTS", "WORDS", "Contrast", "as_contrast", "coding"]
+__all__ = ["CONTRASTS", "WORDS", "Contrast", "as_contrast", "coding", "is_table"]
 
 WORDS = ("treatment", "sum", "helmert", "poly", "sdif")
 SYNONYMS = {"diff": "sdif", "simple": "treatment", "deviation": "sum"}
@@ -37,6 +38,7 @@ class Contrast:
     matrix : rows of a custom matrix, one per level.
     scores : distances between levels, for poly; None is 1, 2, …, L.
     labels : names of the columns of a custom matrix; None numbers them.
+    levels : the level that each row of a custom matrix is of; None is their order.
     """
 
     kind: str
@@ -44,10 +46,11 @@ class Contrast:
     matrix: tuple[tuple[float, ...], ...] | None = None
     scores: tuple[float, ...] | None = None
     labels: tuple[str, ...] | None = None
+    levels: tuple[Level, ...] | None = None
 
     def to_json(self) -> JSON:
         """Return the contrast as plain JSON."""
-        fields = {"base": self.base, "scores": self.scores, "labels": self.labels}
+        fields = {word: getattr(self, word) for word in ("base", "scores", "labels", "levels")}
         plain = {name: list(v) if isinstance(v, tuple) else v for name, v in fields.items() if v is not None}
         if self.matrix is not None:
             plain["matrix"] = [list(row) for row in self.matrix]
@@ -60,13 +63,12 @@ class Contrast:
         >>> Contrast.from_json(Contrast("treatment", base="b").to_json()).base
         'b'
         """
-        matrix, scores, labels = (plain.get(name) for name in ("matrix", "scores", "labels"))
+        matrix, *rest = (plain.get(name) for name in ("matrix", "scores", "labels", "levels"))
         return cls(
             plain["kind"],
             plain.get("base"),
             None if matrix is None else _rows(matrix),
-            None if scores is None else tuple(scores),
-            None if labels is None else tuple(labels),
+            *(None if value is None else tuple(value) for value in rest),
         )
 
 
@@ -80,7 +82,8 @@ def as_contrast(value: Any, text: str = "C()") -> Contrast | None:
     Parameters
     ----------
     value : word of `WORDS` (also "R", and with "contr." before it), Contrast, (L, k) numbers
-        (array, data frame, nested lists), or {label: column of L numbers}.
+        (array, nested lists), a data frame of them (its index names the levels, its columns the
+        coefficients), or {label: column of L numbers}.
     text : where it was asked for, for messages.
 
     Raises
@@ -108,9 +111,9 @@ def _named(word: str, text: str) -> Contrast:
 
 
 def _custom(value: Any, text: str) -> Contrast:
-    labels = tuple(map(str, value)) if isinstance(value, Mapping) else None
+    labels = _column_labels(value, text)
     try:
-        matrix = np.asarray(value if labels is None else list(value.values()), dtype=np.float64)
+        matrix = np.asarray(_plain(value), dtype=np.float64)
     except (TypeError, ValueError):
         matrix = np.empty(0)
     if matrix.ndim != 2 or not matrix.size or not np.isfinite(matrix).all():
@@ -118,7 +121,41 @@ def _custom(value: Any, text: str) -> Contrast:
             f"A contrast is a word or a matrix of numbers: {text}. Use one of {one_of(WORDS)}, "
             "or one row of numbers per level."
         )
-    return Contrast("custom", matrix=_rows((matrix if labels is None else matrix.T).tolist()), labels=labels)
+    return Contrast("custom", matrix=_rows(matrix.tolist()), labels=labels, levels=_row_levels(value, text))
+
+
+def is_table(value: Any) -> bool:
+    """Return whether a value is a data frame, of any library."""
+    return hasattr(value, "columns") and hasattr(value, "shape")
+
+
+def _plain(value: Any) -> Any:
+    """Return the rows of a matrix, however it is given."""
+    return np.array(list(value.values())).T if isinstance(value, Mapping) else value
+
+
+def _column_labels(value: Any, text: str) -> tuple[str, ...] | None:
+    if isinstance(value, Mapping):
+        return tuple(map(str, value))
+    if not is_table(value) or list(value.columns) == list(range(len(value.columns))):
+        return None
+    labels = tuple(map(str, value.columns))
+    if len(set(labels)) < len(labels):
+        raise FormulaError(
+            f"A contrast matrix has two columns of one name: {text} has {one_of(labels)}. Rename one."
+        )
+    return labels
+
+
+def _row_levels(value: Any, text: str) -> tuple[Level, ...] | None:
+    """Return the index of a pandas frame, or the one that all columns of a mapping share."""
+    labelled = list(value.values()) if isinstance(value, Mapping) else [value] if is_table(value) else []
+    found = {tuple(one.index.tolist()) for one in labelled if hasattr(getattr(one, "index", None), "tolist")}
+    if len(found) > 1:
+        raise FormulaError(
+            f"The columns of a contrast matrix have different indexes: {text}. Give them in one data frame."
+        )
+    return found.pop() if found else None
 
 
 def coding(
@@ -146,7 +183,8 @@ def coding(
 
     Raises
     ------
-    DataError : a reference that is no level, a matrix or scores of another length than the levels.
+    DataError : a reference that is no level, a matrix or scores of another length than the levels,
+        a matrix whose rows are named after something else.
 
     >>> coding(("a", "b", "c"), None, False)[1]
     ('T.b', 'T.c')
@@ -246,7 +284,24 @@ def _custom_coding(levels: tuple[Level, ...], contrast: Contrast, text: str) -> 
             f"({one_of([level_label(level) for level in levels])}). Give one row per level."
         )
     labels = contrast.labels or tuple(str(k + 1) for k in range(matrix.shape[1]))
-    return matrix, labels
+    return matrix[_order(levels, contrast.levels, text)], labels
+
+
+def _order(levels: tuple[Level, ...], given: tuple[Level, ...] | None, text: str) -> list[int]:
+    """Return the row of the matrix that each level has."""
+    by_position = list(range(len(levels)))
+    if given is None:
+        return by_position
+    place = {match_level(label, levels): row for row, label in enumerate(given)}
+    if None not in place and len(place) == len(levels):
+        return [place[level] for level in levels]
+    if list(given) == by_position and all(isinstance(level, str) for level in levels):
+        return by_position  # an index that pandas made
+    raise DataError(
+        f"The rows of the contrast matrix are not the levels: {text} has levels "
+        f"{one_of([level_label(level) for level in levels])}, the matrix {one_of(list(map(str, given)))}. "
+        "Name each level once in its index."
+    )
 
 
 def _treatment_value(text: str, base: Value = None, reference: Value = None) -> Contrast:

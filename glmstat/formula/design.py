@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from glmstat.data.source import Frame, Level
-from glmstat.errors import FileError
+from glmstat.errors import FileError, FormulaError
 from glmstat.formula.check import raise_first
 from glmstat.formula.context import Scope
 from glmstat.formula.expression import Environment, Expression, evaluate
@@ -244,8 +244,27 @@ def build_design(
     offsets : all that is added to the predictor.
     context : what the formula names beside columns.
     name : of the predictor.
+
+    Raises
+    ------
+    FormulaError : two coefficients of one name.
     """
     pieces = build_pieces(formula.linear, schema.parts)
+    _refuse_same_names(pieces)
     slots = np.arange(pieces[-1].slots.stop if pieces else 0)
     slots.flags.writeable = False
     return Design(formula, schema, (Predictor(name, pieces, offsets, slots),), context)
+
+
+def _refuse_same_names(pieces: tuple[Piece, ...]) -> None:
+    """Refuse coefficients that a reader could not tell apart."""
+    terms: dict[str, str] = {}
+    for piece in pieces:
+        term = str(piece.term) if piece.term.parts else "the intercept"
+        for name in piece.columns:
+            if name in terms:
+                whose = f"that of {terms[name]} and that of {term}"
+                raise FormulaError(
+                    f"Two coefficients would be called '{name}': {whose}. Rename the column or the level."
+                )
+            terms[name] = term

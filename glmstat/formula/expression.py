@@ -29,7 +29,7 @@ from glmstat.formula.node import (
     Word,
     unknown_name,
 )
-from glmstat.formula.syntax import Grammar, read
+from glmstat.formula.syntax import Grammar, make_grammar, read
 from glmstat.formula.tokens import DEFAULT_LIMITS, Limits, scan
 from glmstat.formula.value import Value
 
@@ -58,20 +58,22 @@ def parse_expression(
     Parameters
     ----------
     text : one expression, such as ``"log(t)"``; `+` and `*` are arithmetic here.
-    allow_python : keep what the allow-list refuses as Python code, for texts that you wrote.
+    allow_python : run what the allow-list refuses as Python code, for texts that you wrote; the rest stays
+        with the formula language.
     functions : names of functions that the context has.
     limits : caps on the text.
 
     Raises
     ------
     FormulaError : what a formula may not say, with its position and what to do.
+    ArgumentError : `allow_python` that is neither True nor False.
 
     >>> parse_expression("log(t)^2 + 1").text
     'log(t) ** 2 + 1'
     """
     if not isinstance(text, str):
         raise FormulaError(f"An expression must be a text: it is {type(text).__name__}. Write it in quotes.")
-    return _parsed(text, Grammar(functions, allow_python, limits))
+    return _parsed(text, make_grammar(functions, allow_python, limits))
 
 
 @lru_cache(maxsize=512)
@@ -196,12 +198,7 @@ def _call(tree: Call, environment: Environment) -> Value:
 
 
 def _python(tree: Python, environment: Environment) -> Value:
-    scope: dict[str, Any] = {"np": np}
-    for alias, name in tree.names:
-        if name in environment.frame:
-            scope[alias] = as_array(environment.frame[name])
-        elif name in environment.context:
-            scope[alias] = environment.context[name]
+    scope = _python_scope(tree, environment)
     try:
         result = eval(tree.code, scope)  # only an expression read with allow_python=True has such a tree
     except Exception as error:
@@ -209,6 +206,20 @@ def _python(tree: Python, environment: Environment) -> Value:
             f"Python code failed: '{tree.code}' gave {type(error).__name__}: {error}."
         ) from error
     return as_value(result, tree.code)
+
+
+def _python_scope(tree: Python, environment: Environment) -> dict[str, Any]:
+    """What the names of trusted code stand for: columns, entries of the context, formula functions."""
+    scope: dict[str, Any] = {"np": np}
+    for alias, name in tree.names:
+        if name in environment.frame:
+            scope[alias] = as_array(environment.frame[name])
+        elif name in environment.context:
+            scope[alias] = environment.context[name]
+        elif name in FUNCTIONS and not _is_python(name):
+            scope[alias] = FUNCTIONS[name].apply
+    scope.update((alias, as_array(_value(call, environment))) for alias, call in tree.calls)
+    return scope
 
 
 _VALUES: Mapping[type, Callable[[Any, Environment], Value]] = {
@@ -309,9 +320,13 @@ def columns_needed(
     for name in expression.names:
         if name in columns:
             needed.append(name)
-        elif not (name in context or name in CONSTANTS or (expression.python and _is_python(name))):
+        elif not (name in context or name in CONSTANTS or (expression.python and _is_known(name))):
             raise unknown_name(name, columns, context)
     return tuple(needed)
+
+
+def _is_known(name: str) -> bool:
+    return _is_python(name) or name in FUNCTIONS
 
 
 def _is_python(name: str) -> bool:

@@ -9,16 +9,21 @@ import numpy as np
 
 from glmstat.data.source import Categorical
 from glmstat.errors import FormulaError
-from glmstat.formula.value import Value
+from glmstat.formula.contrast import Contrast, is_table
+from glmstat.formula.value import Basis, Value
 
 __all__ = ["as_array", "as_value"]
 
 
 def as_array(value: Value) -> Any:
-    """What a user's function sees: a factor arrives as its levels, row by row (missing is None)."""
+    """What a user's function sees: of a factor its levels, row by row (missing is None); arrays of tables."""
     if isinstance(value, Categorical):
         return np.array([*value.levels, None], dtype=object)[value.codes]
-    return value
+    if isinstance(value, Basis):
+        return value.columns.T
+    if isinstance(value, Contrast) and value.matrix is not None:
+        return np.array(value.matrix)
+    return np.asarray(value) if is_table(value) else value
 
 
 def as_value(result: Any, text: str) -> Value:

@@ -15,12 +15,13 @@ from glmstat.families import Family
 from glmstat.formula.check import Offences, merge, raise_first
 from glmstat.formula.context import Scope, split_context
 from glmstat.formula.design import Design, build_design
-from glmstat.formula.expression import Expression, columns_needed
+from glmstat.formula.expression import Expression, columns_needed, evaluate
 from glmstat.formula.missing import BLOCK_ROWS, Selection, choose, cuts, frame_of, select
 from glmstat.formula.offset import OffsetPart, offset_parts, sum_offsets
+from glmstat.formula.piece import recode
 from glmstat.formula.response import ResponseCoding, ResponseSurvey, learn_response, survey_response
 from glmstat.formula.roles import Given, Role, Roles
-from glmstat.formula.schema import Schema
+from glmstat.formula.schema import FACTOR, Encoding, Schema
 from glmstat.formula.states import learn_calls
 from glmstat.formula.survey import PartSurvey, survey_parts, used_levels, with_contrasts
 from glmstat.formula.terms import Formula, Response
@@ -125,12 +126,15 @@ def examine(
     asked = question.read if roles.subset is None else [*question.read, roles.subset]
     source, context = split_context(source, asked, context)
     names = _names(question.read, source, context)
-    chosen = None if roles.subset is None else _chosen(roles.subset, source, context)
+    chosen = None if roles.subset is None else _chosen(roles, source, context)
     selection = select(source, names, chosen, na_action)
     calls = _calls(question, source, selection, context, workers)
     whole, seen = _look(question, source, selection, context, calls, workers)
     seen.check()
     encodings, dropped = used_levels(seen.parts)
+    entered, selection = selection, _without_idle(question, source, selection, context, calls, encodings)
+    if selection is not entered:
+        whole, _ = _look(question, source, selection, context, calls, workers)
     if contrasts is not None:
         encodings = with_contrasts(encodings, question.parts, contrasts)
     coding = learn_response(question.response, seen.response, family, event)
@@ -139,7 +143,7 @@ def examine(
     design = build_design(formula, schema, question.offsets, context)
     if whole is not None and whole.frame.rows * len(design.columns) > COPIED_CELLS:
         whole = None
-    notes = _notes(source, selection, dropped, coding)
+    notes = (*_notes(source, entered, dropped, coding), *_idle_notes(entered, selection))
     return Examined(source, design, selection, notes, seen.response.doubts, whole)
 
 
@@ -165,10 +169,13 @@ def _names(asked: Iterable[Role], source: MemorySource, context: Mapping[str, An
     return list(names)
 
 
-def _chosen(subset: Role, source: MemorySource, context: Mapping[str, Any]) -> BoolArray:
+def _chosen(roles: Roles, source: MemorySource, context: Mapping[str, Any]) -> BoolArray:
     """Rows that subset chooses (n,); what it learns, it learns from all rows."""
+    subset = roles.subset
+    assert subset is not None
     _names([subset], source, context)
-    calls = {} if isinstance(subset, Given) else learn_calls([subset], source, None, context)
+    expressions = [] if isinstance(subset, Given) else [subset]
+    calls = learn_calls(expressions, source, None, context, frequency=roles.freq_weights)
     return np.concatenate(
         [
             choose(subset, Scope(source.frame(start, stop), context, calls))
@@ -190,7 +197,7 @@ def _calls(
     workers: int | None,
 ) -> dict[str, JSON]:
     expressions = [role for role in question.read if isinstance(role, Expression) and role.column is None]
-    return learn_calls(expressions, source, selection.chosen, context, workers)
+    return learn_calls(expressions, source, selection.chosen, context, workers, question.roles.freq_weights)
 
 
 def _look(
@@ -215,12 +222,44 @@ def _look(
 
 
 def _see(question: _Question, environment: Scope) -> tuple[Whole, _Seen]:
-    values, parts = survey_parts(question.parts, environment)
-    offset, offences = sum_offsets(question.offsets, environment)
     weights, wrong = read_weights(question.roles, environment)
+    values, parts = survey_parts(question.parts, environment, weights.counted)
+    offset, offences = sum_offsets(question.offsets, environment)
     response = survey_response(question.response, environment, question.family, question.event, weights.prior)
     whole = Whole(environment.frame, values, offset[:, None], weights)
     return whole, _Seen(parts, response, merge(offences, wrong), weights.positive(environment.frame.rows))
+
+
+def _without_idle(
+    question: _Question,
+    source: MemorySource,
+    selection: Selection,
+    context: Mapping[str, Any],
+    calls: Mapping[str, JSON],
+    encodings: Mapping[str, Encoding],
+) -> Selection:
+    """Leave out rows of frequency 0 for which a factor has no level: they have no place in the design."""
+    factors = {text: part for text, part in question.parts.items() if encodings[text].kind == FACTOR}
+    if question.roles.freq_weights is None or not factors:
+        return selection
+    lost = np.zeros(source.rows, dtype=bool)
+    for start, stop in cuts(source.rows):
+        environment = Scope(frame_of(source, selection.kept, start, stop), context, calls)
+        counted = read_weights(question.roles, environment)[0].counted
+        if counted is not None:
+            codes = [
+                recode(evaluate(part, environment), encodings[text].levels, text)
+                for text, part in factors.items()
+            ]
+            unknown = np.logical_or.reduce([code < 0 for code in codes])
+            lost[environment.frame.numbers[unknown & ~counted]] = True
+    return selection.without(lost) if lost.any() else selection
+
+
+def _idle_notes(before: Selection, after: Selection) -> list[Note]:
+    lost = before.report.rows - after.report.rows
+    text = f"left out {lost:,} row{'s' * (lost != 1)} of frequency 0: a factor has no level there"
+    return [Note("subset", text)] if lost else []
 
 
 def _notes(

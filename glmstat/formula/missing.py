@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -58,6 +58,13 @@ class Selection:
     chosen: BoolArray | None
     kept: BoolArray | None
     report: MissingReport
+
+    def without(self, rows: BoolArray) -> Selection:
+        """Return the selection less some complete rows, as if subset had not chosen them; mask (n,)."""
+        chosen = ~rows if self.chosen is None else self.chosen & ~rows
+        kept = ~rows if self.kept is None else self.kept & ~rows
+        report = replace(self.report, rows=self.report.rows - int(np.count_nonzero(rows)))
+        return Selection(chosen, kept, report)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from glmstat.formula.offset import OffsetPart, sum_offsets
 from glmstat.formula.piece import MISSING, NEW
 from glmstat.formula.roles import Given, Roles, read_roles
 from glmstat.formula.schema import FACTOR, Encoding, Schema
+from glmstat.formula.survey import without_level
 from glmstat.formula.value import Array, Basis, Value, level_label
 from glmstat.matrix import DesignMatrix
 from glmstat.table import Native
@@ -103,7 +104,7 @@ class NewRows:
         (n,) or (n, q), in the order of the data.
         """
         out: Array | None = None
-        for start, stop in cuts(self.rows):
+        for start, stop in _runs(self.rows):
             chosen = self.mask[start:stop]
             made = function(*(self.ready or self._block(start, stop)))
             if out is None:
@@ -122,14 +123,14 @@ def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: st
     """Return new rows, checked; parameters and errors as `Design.new_rows`."""
     if policy not in ("raise", "na", "reference"):
         raise ArgumentError(f"Unknown new_levels: {policy!r}. Known: raise, na, reference.")
-    source = _without(open_source(newdata, "newdata"), recipe.context)
+    source = _without(open_source(newdata, "newdata", least=0), recipe.context)
     roles, joined = read_roles(source, given)
     offsets = _offsets(recipe.offsets, roles, source.rows)
     names = _names(recipe, joined, offsets)
     with np.errstate(all="ignore"):
         looks = [
             _look(recipe, joined.frame(start, stop), names, offsets, policy)
-            for start, stop in cuts(joined.rows)
+            for start, stop in _runs(joined.rows)
         ]
     total = sum(looks[1:], start=looks[0])
     raise_first(total.offences)
@@ -138,6 +139,11 @@ def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: st
     mask = np.concatenate(total.masks)
     ready = None if total.seen is None else _assembled(recipe, *total.seen)
     return NewRows(recipe, joined, offsets, mask, source.native, ready)
+
+
+def _runs(rows: int) -> list[tuple[int, int]]:
+    """Runs of rows; of no rows one that is empty, so that it gives results of no rows."""
+    return list(cuts(rows)) or [(0, 0)]
 
 
 def _without(source: MemorySource, context: Mapping[str, Any]) -> MemorySource:
@@ -236,6 +242,9 @@ def _look(
             continue
         if (value == NEW).any():
             new[text] = _levels_of(evaluate(recipe.parts[text], environment), value == NEW)
+        if policy != "na":
+            remedy = 'or use new_levels="na"'
+            offences = merge(offences, without_level(value == MISSING, text, present, remedy))
         coded &= value >= 0 if policy == "na" else value != MISSING
     if not coded.all():
         complete[complete] = coded

@@ -11,6 +11,7 @@ import numpy as np
 
 from glmstat.data.source import Categorical, Frame
 from glmstat.errors import ColumnError, FormulaError, GlmstatError, near
+from glmstat.formula.contrast import Contrast, is_table
 from glmstat.formula.foreign import as_value
 from glmstat.formula.functions import FUNCTIONS
 from glmstat.formula.value import JSON, Value
@@ -48,7 +49,7 @@ class Expression:
     operands : the expressions that `tree` computes with.
     column : the name, if it is nothing but a name.
     functions : functions of the context that it calls.
-    python : whether it is code that only ``allow_python=True`` may run.
+    python : whether something in it is code that only ``allow_python=True`` may run.
 
     Expressions are equal when their texts are.
     """
@@ -141,10 +142,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Python:
-    """Code of a trusted user, and the names in it by the identifier that stands for each."""
+    """Code of a trusted user.
+
+    Parameters
+    ----------
+    code : what Python runs.
+    names : (identifier in the code, name that it stands for).
+    calls : (identifier in the code, call of the formula language that it stands for).
+    """
 
     code: str
     names: tuple[tuple[str, str], ...]
+    calls: tuple[tuple[str, Expression], ...] = ()
 
 
 Node = Literal | Name | Word | Sequence | Unary | Binary | Comparison | Call | Python
@@ -182,7 +191,7 @@ class Environment:
         raise unknown_name(name, self.frame.names, self.context)
 
     def _given(self, name: str, value: Any) -> Value:
-        if isinstance(value, (str, bool, tuple, list, Categorical, Mapping)):
+        if isinstance(value, (str, bool, tuple, list, Categorical, Mapping, Contrast)) or is_table(value):
             return value
         if isinstance(value, (int, float, np.number)):
             return float(value)

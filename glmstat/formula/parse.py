@@ -8,7 +8,7 @@ from functools import lru_cache
 from glmstat.errors import FormulaError
 from glmstat.formula.expression import parse_expression
 from glmstat.formula.right import Dot, check_model, read_terms
-from glmstat.formula.syntax import Grammar, column, read
+from glmstat.formula.syntax import Grammar, column, make_grammar, read
 from glmstat.formula.terms import Formula, Linear, Response, render
 from glmstat.formula.tokens import DEFAULT_LIMITS, Limits, Token, partners, scan, shorten, split_at
 
@@ -28,14 +28,15 @@ def parse(
     Parameters
     ----------
     text : ``response ~ terms``, or ``~ terms``.
-    columns : names of the columns of the data; only '.' asks.
-    allow_python : keep what the allow-list refuses as Python code, for texts that you wrote.
+    columns : names of the columns of the data; only '.' asks, which is those that the left side does not use.
+    allow_python : run what the allow-list refuses as Python code, for texts that you wrote.
     functions : names of functions that the context has.
     limits : caps on length, nesting and number of terms, checked before anything is expanded.
 
     Raises
     ------
     FormulaError : what a formula may not say, with its position and what to do.
+    ArgumentError : `allow_python` that is neither True nor False.
 
     Source: operators as in R's formula; Wilkinson and Rogers (1973).
 
@@ -45,7 +46,7 @@ def parse(
     if not isinstance(text, str):
         raise FormulaError(f"A formula must be a text: it is {type(text).__name__}. Write it in quotes.")
     known = tuple(columns) if columns is not None and "." in text else None
-    return _parse(text, known, Grammar(functions, allow_python, limits))
+    return _parse(text, known, make_grammar(functions, allow_python, limits))
 
 
 @lru_cache(maxsize=256)
@@ -53,10 +54,10 @@ def _parse(text: str, columns: tuple[str, ...] | None, grammar: Grammar) -> Form
     left, right = _sides(scan(text, grammar.limits), text)
     response = _response(left, text, grammar) if left else None
 
-    def dot(used: frozenset[str]) -> Dot:
+    def dot() -> Dot:
         if columns is None:
             raise FormulaError(f"'.' needs data to stand for: '{shorten(text)}'. Name the columns.")
-        taken = used.union(response.names if response else ())
+        taken = response.names if response else ()
         others = tuple(Linear((column(name),)) for name in columns if name not in taken)
         if not others:
             raise FormulaError(
@@ -94,10 +95,10 @@ def update_formula(
     >>> str(update_formula(parse("y ~ x + offset(t)"), "log(.) ~ . + z - offset(t)"))
     'log(y) ~ x + z'
     """
-    grammar = Grammar(functions, allow_python, limits)
+    grammar = make_grammar(functions, allow_python, limits)
     left, right = _sides(scan(text, limits), text)
     response = _substituted(old.response, left, text, grammar)
-    terms = read_terms(right, text, grammar, lambda used: Dot(old.linear, old.offsets, old.intercept))
+    terms = read_terms(right, text, grammar, lambda: Dot(old.linear, old.offsets, old.intercept))
     return Formula(render(response, terms), response, terms)
 
 

@@ -16,7 +16,7 @@ from glmstat.formula.check import Offences, finite, merge, offence
 from glmstat.formula.expression import Environment, evaluate
 from glmstat.formula.roles import number, rows_checked
 from glmstat.formula.terms import Response
-from glmstat.formula.value import JSON, Array, Basis, level_label
+from glmstat.formula.value import JSON, Array, Basis, level_label, match_level
 
 __all__ = ["ResponseCoding", "ResponseSurvey", "learn_response", "survey_response"]
 
@@ -108,6 +108,7 @@ def survey_response(
     event : the level that `event=` names.
     weights : prior weights (n,), for the trials behind shares.
     """
+    event = _one_level(event)
     if response.kind == "counts":
         return _survey_counts(response, environment, family, event)
     value = _single(response, environment)
@@ -119,7 +120,7 @@ def survey_response(
         if family.binary:
             return ResponseSurvey("boolean", {False: len(value) - happened, True: happened})
     if event is not None:
-        return ResponseSurvey("number", events=int(np.count_nonzero(_is_event(value, event))))
+        return ResponseSurvey("number", events=int(np.count_nonzero(_is_event(value, _as_typed(event)))))
     return _survey_numbers(_as_float(value), response.text, environment.frame, family, weights)
 
 
@@ -208,7 +209,7 @@ def learn_response(
     DataError : levels where the family needs numbers, one level only, or an event that never happens.
     ArgumentError : `event` for a family that has none, or more than two levels without it.
     """
-    text = response.text
+    text, event = response.text, _one_level(event)
     if event is not None and not family.binary:
         raise ArgumentError(f"event= needs a binomial family: family is {family.name}. Leave event= out.")
     if survey.kind == "counts":
@@ -222,7 +223,8 @@ def learn_response(
             raise DataError(
                 f"event={_shown(event)} never happens: {text} never takes that value. Name another."
             )
-        return ResponseCoding("event", text, event, f"P({text} == {_shown(event)})")
+        named = _as_typed(event)
+        return ResponseCoding("event", text, named, f"P({text} == {_shown(named)})")
     if not family.binary:
         shown = one_of([level_label(level) for level in list(survey.counts)[:5]])
         raise DataError(
@@ -240,9 +242,10 @@ def _event(counts: Mapping[Level, int], event: Level | None, text: str) -> Level
     used = [level for level, count in counts.items() if count]
     listed = one_of([_shown(level) for level in used[:8]]) + (", …" if len(used) > 8 else "")
     if event is not None:
-        if event not in used:
+        named = match_level(event, used)
+        if named is None:
             raise DataError(f"event={_shown(event)} never happens: {text} takes {listed}. Name one of these.")
-        return used[used.index(event)]
+        return named
     if len(used) == 1:
         raise DataError(f"Response has one level: {text} is {listed} in every row. Name the event: event=.")
     if len(used) > 2:
@@ -274,6 +277,23 @@ def _is_event(value: NDArray[Any] | Categorical, event: Level | None) -> NDArray
         hit = np.array([level == event for level in value.levels], dtype=bool)
         return hit[value.codes]
     return np.asarray(value == event)
+
+
+def _one_level(event: Any) -> Level | None:
+    event = event.item() if isinstance(event, np.generic) else event
+    if event is None or isinstance(event, (str, bool, int, float)):
+        return event
+    raise ArgumentError(
+        f"event must be one level: got {type(event).__name__}. Write event='yes', or a number."
+    )
+
+
+def _as_typed(event: Level) -> Level:
+    """A number written as text, as the command line does; anything else as it is."""
+    try:
+        return float(event) if isinstance(event, str) else event
+    except ValueError:
+        return event
 
 
 def _as_float(value: NDArray[Any]) -> Array:

@@ -77,7 +77,7 @@ class _Atoms:
 
 
 def read_terms(
-    tokens: list[Token], source: str, grammar: Grammar, dot: Callable[[frozenset[str]], Dot]
+    tokens: list[Token], source: str, grammar: Grammar, dot: Callable[[], Dot]
 ) -> tuple[Term, ...]:
     """Terms of a right side: the intercept, linear terms by degree, offsets.
 
@@ -86,15 +86,14 @@ def read_terms(
     tokens : of the right side, not empty.
     source : the text of the formula.
     grammar : functions of the context, and whether Python is allowed.
-    dot : from the names that offsets use to what '.' stands for; called only where there is one.
+    dot : what '.' stands for; called only where there is one.
     """
     atoms = _Atoms()
     items = _items(tokens, source, grammar, atoms)
     _check_order(items)
     stands_for = Dot(())
     if any(item.kind == "dot" for item in items):
-        offsets = (factor for factor in atoms.numbers if isinstance(factor, Offset))
-        stands_for = dot(frozenset(name for offset in offsets for name in offset.names))
+        stands_for = dot()
     total = _Total(atoms, stands_for, grammar.limits.terms, intercept=stands_for.intercept)
     if any(item.kind == "dot" for item in items):
         total.offsets.update(dict.fromkeys(map(atoms.number, stands_for.offsets)))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.errors import ArgumentError
+from glmstat.errors import ArgumentError, FormulaError
+from glmstat.formula.contrast import Contrast, as_contrast, is_table
 from glmstat.formula.expression import parse_expression
 from glmstat.formula.offset import OffsetPart
 from glmstat.formula.roles import Given
@@ -69,7 +70,18 @@ def _write_entry(value: Any) -> JSON:
         return {"value": value}
     if isinstance(value, (int, float, np.number)):
         return {"value": float(value)}
+    if isinstance(value, Contrast) or is_table(value):
+        return _write_table(value)
     return {"array": np.asarray(value).tolist()}
+
+
+def _write_table(value: Any) -> JSON:
+    """Return a table of numbers as the contrast it may be, with its labels; another one as an array."""
+    try:
+        contrast = as_contrast(value)
+    except FormulaError:
+        contrast = None
+    return {"array": np.asarray(value).tolist()} if contrast is None else {"contrast": contrast.to_json()}
 
 
 def read_context(plain: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,4 +103,6 @@ def read_context(plain: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str
 def _read_entry(plain: Mapping[str, Any]) -> Any:
     if "mapping" in plain:
         return {key: _read_entry(entry) for key, entry in plain["mapping"].items()}
+    if "contrast" in plain:
+        return Contrast.from_json(plain["contrast"])
     return np.array(plain["array"]) if "array" in plain else plain["value"]

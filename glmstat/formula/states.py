@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from glmstat.data.reduce import run_blocks
-from glmstat.data.source import BoolArray, Frame, MemorySource
+from glmstat.data.source import BoolArray, Frame, IntArray, MemorySource
 from glmstat.formula.context import Scope
 from glmstat.formula.expression import Expression, StatefulCall, gather, stateful_calls
 from glmstat.formula.functions import FUNCTIONS
-from glmstat.formula.missing import BLOCK_ROWS, frame_of, gap
+from glmstat.formula.missing import BLOCK_ROWS, cuts, frame_of, gap
+from glmstat.formula.roles import Role
 from glmstat.formula.value import JSON
+from glmstat.formula.weights import Repeats
 
 __all__ = ["learn_calls"]
 
@@ -35,11 +37,12 @@ def learn_calls(
     chosen: BoolArray | None,
     context: Mapping[str, Any],
     workers: int | None = 1,
+    frequency: Role | None = None,
 ) -> dict[str, JSON]:
     """Return the state of every stateful call, by its text.
 
     Each learns from the rows that subset chose and in which its own columns are present, whatever else is
-    missing there; one pass over the data per depth of nesting.
+    missing there; one pass over the data per depth of nesting. A row teaches as often as it is counted.
 
     Parameters
     ----------
@@ -48,15 +51,30 @@ def learn_calls(
     chosen : mask of the rows that subset chose, or None for all.
     context : numbers, arrays and functions.
     workers : threads.
+    frequency : how often each row is counted; what it learns itself, it learns from rows counted once.
     """
     calls = {call.text: call for expression in expressions for call in stateful_calls(expression)}
     states: dict[str, JSON] = {}
+    if not calls:
+        return states
+    repeats = None if frequency is None else _repeats(frequency, source, chosen, context)
     for depth in sorted({call.depth for call in calls.values()}):
         level = [call for call in calls.values() if call.depth == depth]
-        lessons = _reduce(_teacher(level, source, chosen, context, dict(states)), source.rows, workers)
+        teach = _teacher(level, source, chosen, context, dict(states), repeats)
+        lessons = _reduce(teach, source.rows, workers)
         for call in level:
             states[call.text] = _state(call, lessons.found[call.text])
-    return states
+    return states if repeats is None else {**states, **repeats.calls}
+
+
+def _repeats(
+    frequency: Role, source: MemorySource, chosen: BoolArray | None, context: Mapping[str, Any]
+) -> Repeats | None:
+    """The frequencies; None where no row is counted, which the look at the rows refuses in words."""
+    own = learn_calls([frequency], source, chosen, context) if isinstance(frequency, Expression) else {}
+    repeats = Repeats(frequency, context, own)
+    blocks = (repeats.counts(frame_of(source, chosen, *run)) for run in cuts(source.rows))
+    return repeats if any(counts is None or counts.any() for counts in blocks) else None
 
 
 def _teacher(
@@ -65,6 +83,7 @@ def _teacher(
     chosen: BoolArray | None,
     context: Mapping[str, Any],
     states: Mapping[str, JSON],
+    repeats: Repeats | None,
 ) -> Callable[[int, int], _Lessons]:
     def teach(start: int, stop: int) -> _Lessons:
         frame = frame_of(source, chosen, start, stop)
@@ -72,10 +91,27 @@ def _teacher(
         with np.errstate(all="ignore"):
             for call in calls:
                 present = _present(frame, [name for argument in call.arguments for name in argument.names])
-                found[call.text] = gather(call, Scope(present, context, states))
+                counts = None if repeats is None else repeats.counts(present)
+                found[call.text] = _repeated(
+                    lambda rows, call=call: gather(call, Scope(rows, context, states)), present, counts
+                )
         return _Lessons(found)
 
     return teach
+
+
+def _repeated(learn: Callable[[Frame], Any], frame: Frame, counts: IntArray | None) -> Any:
+    """What rows teach that are counted several times.
+
+    Lessons add up, so a row counted 2^b times needs b doublings, not 2^b copies: Horner's rule on the bits.
+    """
+    if counts is None:
+        return learn(frame)
+    bits = int(np.max(counts, initial=0)).bit_length()
+    lesson = learn(frame.take(counts >> max(bits - 1, 0) > 0))
+    for bit in reversed(range(bits - 1)):
+        lesson = lesson + lesson + learn(frame.take((counts >> bit) % 2 == 1))
+    return lesson
 
 
 def _present(frame: Frame, names: Iterable[str]) -> Frame:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.data.source import Categorical, Frame, Level
+from glmstat.data.source import BoolArray, Categorical, Frame, Level
 from glmstat.errors import ArgumentError
 from glmstat.formula.check import Offences, finite, merge, offence
 from glmstat.formula.contrast import as_contrast
@@ -18,7 +18,7 @@ from glmstat.formula.roles import rows_checked
 from glmstat.formula.schema import BASIS, FACTOR, NUMBER, Encoding
 from glmstat.formula.value import Basis, Value, as_number, level_label
 
-__all__ = ["PartSurvey", "survey_parts", "used_levels", "with_contrasts"]
+__all__ = ["PartSurvey", "survey_parts", "used_levels", "with_contrasts", "without_level"]
 
 _NUMBER = Encoding(NUMBER)
 
@@ -62,24 +62,30 @@ def _joined(left: tuple[Any, ...], right: tuple[Any, ...]) -> tuple[Level, ...]:
 
 
 def survey_parts(
-    parts: Mapping[str, Expression], environment: Environment
+    parts: Mapping[str, Expression], environment: Environment, counted: BoolArray | None = None
 ) -> tuple[dict[str, Value], dict[str, PartSurvey]]:
-    """Return the value of each part in one block, and what it tells; both by the part's text."""
+    """Return the value of each part in one block, and what it tells; both by the part's text.
+
+    Only rows that are `counted` teach levels, and need one; None counts all.
+    """
     values: dict[str, Value] = {}
     surveys: dict[str, PartSurvey] = {}
     for text, part in parts.items():
-        values[text], surveys[text] = _survey(part, evaluate(part, environment), environment.frame)
+        value = evaluate(part, environment)
+        values[text], surveys[text] = _survey(part, value, environment.frame, counted)
     return values, surveys
 
 
-def _survey(part: Expression, value: Value, frame: Frame) -> tuple[Value, PartSurvey]:
+def _survey(
+    part: Expression, value: Value, frame: Frame, counted: BoolArray | None
+) -> tuple[Value, PartSurvey]:
     if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.ndim == 1:
         offences = {} if part.column is not None else finite(value, part.text, frame)
         return rows_checked(value, part.text, frame), PartSurvey(_NUMBER, offences=offences)
     if isinstance(value, np.ndarray) and value.dtype == np.bool_ and value.ndim == 1:
         value = Categorical(rows_checked(value, part.text, frame).view(np.int8), (False, True))
     if isinstance(value, Categorical):
-        return rows_checked(value, part.text, frame), _survey_factor(value, part.text, frame)
+        return rows_checked(value, part.text, frame), _survey_factor(value, part.text, frame, counted)
     if isinstance(value, Basis):
         return value, PartSurvey(
             Encoding(BASIS, value.labels), offences=finite(value.columns, part.text, frame)
@@ -89,15 +95,26 @@ def _survey(part: Expression, value: Value, frame: Frame) -> tuple[Value, PartSu
     return constants, PartSurvey(_NUMBER, offences=finite(constants, part.text, frame))
 
 
-def _survey_factor(value: Categorical, text: str, frame: Frame) -> PartSurvey:
+def _survey_factor(value: Categorical, text: str, frame: Frame, counted: BoolArray | None) -> PartSurvey:
     encoding = Encoding(FACTOR, (), value.levels, value.ordered, value.contrast)
-    offences: Offences = {}
-    if len(value) and np.minimum.reduce(value.codes) < 0:
-        codes = np.where(value.codes < 0, np.nan, 0.0)
-        rule, remedy = "A factor needs a level in every row", "Widen its breaks or levels, or use subset=."
-        offences = offence(value.codes < 0, codes, frame, rule, text, remedy)
-        value = value.take(value.codes >= 0)
-    return PartSurvey(encoding, np.bincount(value.codes, minlength=len(value.levels)), offences)
+    present, offences = value.codes >= 0, {}
+    if not present.all():
+        offences = without_level(~present if counted is None else counted & ~present, text, frame)
+    taught = present if counted is None else present & counted
+    codes = value.codes if taught.all() else value.codes[taught]
+    return PartSurvey(encoding, np.bincount(codes, minlength=len(value.levels)), offences)
+
+
+def without_level(bad: BoolArray, text: str, frame: Frame, remedy: str = "or use subset=") -> Offences:
+    """Return the offence of a factor that has no level in the rows where `bad` (n,) is true.
+
+    Parameters
+    ----------
+    text : the factor's expression.
+    remedy : what may be done instead of widening its breaks.
+    """
+    rule, nothing = "A factor needs a level in every row", np.full(len(bad), np.nan)
+    return offence(bad, nothing, frame, rule, text, f"Widen its breaks or levels, {remedy}.")
 
 
 def used_levels(surveys: Mapping[str, PartSurvey]) -> tuple[dict[str, Encoding], dict[str, list[str]]]:

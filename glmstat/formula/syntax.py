@@ -6,9 +6,10 @@ import ast
 import builtins
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from glmstat.errors import FormulaError, near
+from glmstat.errors import ArgumentError, FormulaError, near
 from glmstat.formula.contrast import CONTRASTS, WORDS
 from glmstat.formula.functions import FUNCTIONS
 from glmstat.formula.node import (
@@ -25,9 +26,9 @@ from glmstat.formula.node import (
     Word,
 )
 from glmstat.formula.spelling import RefusedError, alias, check_word, refuse, spell, why_unreadable
-from glmstat.formula.tokens import DEFAULT_LIMITS, RESERVED, Limits, Token, quote, shorten
+from glmstat.formula.tokens import DEFAULT_LIMITS, RESERVED, Limits, Token, partners, quote, scan, shorten
 
-__all__ = ["SPECIAL", "Grammar", "column", "read"]
+__all__ = ["SPECIAL", "Grammar", "column", "make_grammar", "read"]
 
 
 class Grammar(NamedTuple):
@@ -36,13 +37,28 @@ class Grammar(NamedTuple):
     Parameters
     ----------
     functions : names of the functions in the caller's context.
-    allow_python : whether a refused factor is kept as Python code.
+    allow_python : whether what is refused in a factor is kept as Python code.
     limits : caps.
     """
 
     functions: tuple[str, ...] = ()
     allow_python: bool = False
     limits: Limits = DEFAULT_LIMITS
+
+
+def make_grammar(functions: tuple[str, ...], allow_python: bool, limits: Limits) -> Grammar:
+    """Grammar of what a caller asks for.
+
+    Raises
+    ------
+    ArgumentError : `allow_python` that is neither True nor False.
+    """
+    if not isinstance(allow_python, bool):
+        raise ArgumentError(
+            f"allow_python must be True or False: it is {shorten(repr(allow_python))}. "
+            "Write allow_python=True only for formulas that you trust."
+        )
+    return Grammar(functions, allow_python, limits)
 
 
 # calls that are terms, not values: they stand alone between plus signs
@@ -89,6 +105,7 @@ _REFUSED: Mapping[type[ast.AST], str] = {
     ast.Set: "A set",
 }
 _DOTTED = frozenset({"np", "contr", "as"})  # first words of registered names with a dot in them
+_CLOSED = (ast.Call, ast.Attribute, ast.Subscript, ast.ListComp, ast.List)  # their text needs no brackets
 # how tightly the printed text holds together; a looser operand is put in brackets
 _TIGHT = {"|": 1, "&": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6, "**": 8}
 _COMPARED, _MEMBER, _SIGN, _ATOM = 0, 5, 7, 9
@@ -126,7 +143,7 @@ def read(tokens: list[Token], source: str, grammar: Grammar) -> Expression:
     except RefusedError as error:
         if not grammar.allow_python:
             raise FormulaError(str(error)) from None
-        return _python(tokens, source)
+        return _python(tokens, source, grammar)
 
 
 def _read(tokens: list[Token], source: str, grammar: Grammar) -> Expression:
@@ -145,7 +162,7 @@ def _read(tokens: list[Token], source: str, grammar: Grammar) -> Expression:
     try:
         tree = ast.parse(text, mode="eval").body
         _check_depth(tree, grammar)
-        return _Reader(names, starts, grammar).expression(tree)
+        return _Reader(names, starts, grammar, tokens, source).expression(tree)
     except FormulaError:
         raise
     except (RecursionError, MemoryError):
@@ -172,9 +189,18 @@ def _too_deep(grammar: Grammar) -> FormulaError:
 
 
 class _Reader:
-    """Turns Python's tree into ours, refusing every node that is not on the list."""
+    """Turns Python's tree into ours; a node that is not on the list is refused, or left to Python."""
 
-    def __init__(self, names: Mapping[str, str], starts: Mapping[int, int], grammar: Grammar) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, str],
+        starts: Mapping[int, int],
+        grammar: Grammar,
+        tokens: list[Token],
+        source: str,
+    ) -> None:
+        self.tokens = tokens
+        self.source = source
         self.names = names
         self.starts = starts
         self.grammar = grammar
@@ -191,6 +217,31 @@ class _Reader:
         }
 
     def expression(self, node: ast.AST) -> Expression:
+        try:
+            return self.allowed(node)
+        except RefusedError:
+            if (
+                not self.grammar.allow_python
+                or not isinstance(node, ast.expr)
+                or isinstance(node, ast.Starred)
+            ):
+                raise
+            return self.python(node)
+
+    def python(self, node: ast.expr) -> Expression:
+        """Leave a refused node to Python, as it was typed: R's operators would mean something else."""
+        end = node.end_col_offset or 0
+        inside = [
+            token
+            for place, token in zip(self.starts, self.tokens, strict=True)
+            if node.col_offset <= place < end
+        ]
+        found = _python(inside, self.source, self.grammar)
+        if isinstance(node, _CLOSED) or found.text.startswith("{"):
+            return found
+        return replace(found, text=f"({found.text})")
+
+    def allowed(self, node: ast.AST) -> Expression:
         reader = self.readers.get(type(node))
         if reader is None:
             raise refuse(_REFUSED.get(type(node), "This"), self.original(node))
@@ -276,6 +327,8 @@ class _Reader:
             )
         if function in FUNCTIONS:
             FUNCTIONS[function].signature.bind(arguments, dict(options))
+        elif any(operand.python for operand in operands):
+            raise refuse("Python code", self.original(node))  # an argument may be what no formula knows
         inside = ", ".join(
             (*(a.text for a in arguments), *(f"{word}={value.text}" for word, value in options))
         )
@@ -338,7 +391,8 @@ def _join(
 ) -> Expression:
     names = tuple(dict.fromkeys(name for operand in operands for name in operand.names))
     called = tuple(dict.fromkeys([*functions, *(name for operand in operands for name in operand.functions)]))
-    return Expression(text, names, tree, operands, functions=called)
+    python = any(operand.python for operand in operands)
+    return Expression(text, names, tree, operands, functions=called, python=python)
 
 
 def _bracket(expression: Expression, least: int) -> str:
@@ -353,29 +407,95 @@ def _tightness(tree: Node) -> int:
     return _SIGN if isinstance(tree, Unary) else _ATOM
 
 
-def _python(tokens: list[Token], source: str) -> Expression:
+def _python(tokens: list[Token], source: str, grammar: Grammar) -> Expression:
     """Expression of code that the caller trusts: the text as typed, backtick names by alias."""
     typed = source[tokens[0].start : tokens[-1].end]
-    braces = tokens[0].text == "{"
+    braces = tokens[0].text == "{" and partners(tokens).get(0) == len(tokens) - 1
     names: dict[str, str] = {}
     code = re.sub(r"`([^`]+)`", lambda match: alias(match.group(1), names), typed[1:-1] if braces else typed)
     try:
-        tree = ast.parse(code.strip(), mode="eval")
-        spelled = ast.unparse(tree)
+        tree = ast.parse(f"({code.strip()})", mode="eval").body
+        spelled = _typed(tree, names)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise FormulaError(f"Not Python code: '{shorten(typed)}' ({error}). Correct it.") from None
-    used = {node.id: names.get(node.id, node.id) for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    bound = {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    free = tuple((alias, name) for alias, name in used.items() if alias not in bound)
-    text = re.sub(
-        r"\b__\d+\b",
-        lambda match: f"`{names[match.group()]}`" if match.group() in names else match.group(),
-        spelled,
-    )
-    shown = f"{{{text}}}" if braces else text
+    calls = _Calls(names, _bound(tree), grammar)
+    code = ast.unparse(calls.visit_parts(tree))
+    free = tuple((name, names.get(name, name)) for name in _used(tree) if name not in calls.own)
+    operands = tuple(calls.found.values())
+    used = dict.fromkeys([*(name for _, name in free), *(name for call in operands for name in call.names)])
+    called = dict.fromkeys(name for call in operands for name in call.functions)
     return Expression(
-        shown, tuple(dict.fromkeys(name for _, name in free)), Python(spelled, free), python=True
+        f"{{{spelled}}}" if braces else spelled,
+        tuple(used),
+        Python(code, free, tuple(calls.found.items())),
+        operands,
+        functions=tuple(called),
+        python=True,
     )
+
+
+def _typed(tree: ast.AST, names: Mapping[str, str]) -> str:
+    """Return Python's text of a tree, aliases as the names in backticks."""
+
+    def written(match: re.Match[str]) -> str:
+        return f"`{names[match.group()]}`" if match.group() in names else match.group()
+
+    return re.sub(r"\b__\d+\b", written, ast.unparse(tree))
+
+
+def _bound(tree: ast.AST) -> frozenset[str]:
+    """Return the names that code gives a meaning itself."""
+    nodes = list(ast.walk(tree))
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return frozenset(stored | {node.arg for node in nodes if isinstance(node, ast.arg)})
+
+
+def _used(tree: ast.AST) -> list[str]:
+    return list(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
+
+
+class _Calls(ast.NodeTransformer):
+    """Takes calls of formula functions out of Python code: they learn from data, as everywhere.
+
+    `found` has each by the identifier in its place; `own` are those identifiers and the names of the code.
+    """
+
+    def __init__(self, names: Mapping[str, str], bound: frozenset[str], grammar: Grammar) -> None:
+        self.names = names
+        self.bound = bound
+        self.grammar = grammar
+        self.found: dict[str, Expression] = {}
+
+    @property
+    def own(self) -> frozenset[str]:
+        return self.bound.union(self.found)
+
+    def visit_parts(self, tree: ast.expr) -> ast.AST:
+        """Return the code without the calls in it; the outermost one was refused, and stays."""
+        if isinstance(tree, ast.Call) and self.is_formula(tree):
+            self.check(tree)
+        return self.generic_visit(tree)
+
+    def is_formula(self, node: ast.Call) -> bool:
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        return name in FUNCTIONS and name not in self.bound and not hasattr(builtins, name)
+
+    def check(self, node: ast.Call) -> None:
+        """Refuse to learn from what only Python knows."""
+        assert isinstance(node.func, ast.Name)
+        if FUNCTIONS[node.func.id].learner is not None:
+            raise FormulaError(
+                f"{node.func.id}() learns from the data, and cannot do so inside this Python code: "
+                f"'{shorten(_typed(node, self.names))}'. Compute the column first."
+            )
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if not self.is_formula(node):
+            return self.generic_visit(node)
+        if not self.bound.isdisjoint(_used(node)):
+            self.check(node)
+            return self.generic_visit(node)
+        text = _typed(node, self.names)
+        identifier = f"__call{len(self.found)}"
+        self.found[identifier] = read(scan(text, self.grammar.limits), text, self.grammar)
+        return ast.Name(identifier, ast.Load())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from glmstat.data.source import BoolArray, Frame, IntArray
 from glmstat.formula.check import Offences, finite, merge, offence
+from glmstat.formula.context import Scope
 from glmstat.formula.expression import Environment
 from glmstat.formula.roles import Role, Roles, number
-from glmstat.formula.value import Array
+from glmstat.formula.value import JSON, Array
 
-__all__ = ["Weights", "read_weights"]
+__all__ = ["Repeats", "Weights", "read_weights"]
+
+_MOST = 2.0**53  # above, float64 has no place for every whole number
 
 
 class Weights(NamedTuple):
@@ -30,10 +35,33 @@ class Weights(NamedTuple):
             return np.ones(rows) if self.sampling is None else self.sampling
         return self.prior if self.sampling is None else self.prior * self.sampling
 
+    @property
+    def counted(self) -> BoolArray | None:
+        """Return which rows are counted at all (n,), or None for every one."""
+        return None if self.frequency is None or self.frequency.all() else self.frequency != 0
+
     def positive(self, rows: int) -> int:
         """Return how many rows have a positive weight."""
         given = [weights for weights in self if weights is not None]
         return int(np.count_nonzero(np.prod(given, axis=0))) if given else rows
+
+
+class Repeats(NamedTuple):
+    """How often rows are counted.
+
+    role : freq_weights. context : what it may name beside columns. calls : the states of its own calls.
+    """
+
+    role: Role
+    context: Mapping[str, Any]
+    calls: Mapping[str, JSON]
+
+    def counts(self, frame: Frame) -> IntArray | None:
+        """Return the frequencies (n,), 0 where they are missing; None where they are not frequencies."""
+        found = number(self.role, Scope(frame, self.context, self.calls), "freq_weights")
+        found = np.where(np.isnan(found), 0.0, found)
+        good = (found >= 0) & (found <= _MOST) & (found == np.rint(found))
+        return found.astype(np.int64) if good.all() else None
 
 
 def read_weights(roles: Roles, environment: Environment) -> tuple[Weights, Offences]:

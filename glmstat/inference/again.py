@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from glmstat.call import Call, NotKept, changes, frame_for, functions
-from glmstat.errors import ArgumentError, DataError
+from glmstat.errors import ArgumentError, DataError, one_of
 from glmstat.fit import Fit
 from glmstat.formula.parse import update_formula
 from glmstat.inference.score import check_unchanged
@@ -37,12 +37,13 @@ def update(fit: Fit, words: Mapping[str, Any]) -> Fit:
     return refit(fit, given)
 
 
-def with_data(fit: Fit, data: Any) -> Fit:
-    """Return the fit holding its rows again, checked to be those of the fit."""
-    frame = frame_for(_whole(fit, {"data": data}), fit.spec.likelihood)
+def with_data(fit: Fit, words: Mapping[str, Any]) -> Fit:
+    """Return the fit holding its rows and arrays again, checked to be those of the fit."""
+    call = _whole(fit, changes(words))
+    frame = frame_for(call, fit.spec.likelihood)
     if frame.fingerprint != fit.estimate.fingerprint or frame.design.columns != fit.columns:
         raise DataError("data are not those of the fit: response or rows differ. Fit them by refit(data).")
-    whole = replace(fit, frame=frame)
+    whole = replace(fit, frame=frame, spec=replace(fit.spec, call=call.without_data()))
     check_unchanged(whole, frame)
     return whole
 
@@ -50,9 +51,15 @@ def with_data(fit: Fit, data: Any) -> Fit:
 def _whole(fit: Fit, words: Mapping[str, Any]) -> Call:
     """The call with changed arguments, if nothing that it needs is lost."""
     call = fit.spec.call.changed(**words)
-    lost = next((word for word, value in call.arguments.items() if isinstance(value, NotKept)), None)
-    if lost is not None:
-        raise ArgumentError(f"{lost} was an array, which this fit does not hold. Give {lost}= again.")
+    if isinstance(call["start"], NotKept):  # the maximum is the same from everywhere
+        call = call.changed(start=None)
+    lost = [word for word, value in call.arguments.items() if isinstance(value, NotKept)]
+    if lost:
+        were = "was an array" if len(lost) == 1 else "were arrays"
+        again = ", ".join(f"{word}=…" for word in lost)
+        raise ArgumentError(
+            f"{one_of(lost)} {were}, which this fit does not hold. Take with_data(data, {again}) first."
+        )
     if call["data"] is None:
         raise DataError("This fit holds no rows: it was saved or copied without. Give data=.")
     return call

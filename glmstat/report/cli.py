@@ -8,18 +8,19 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmstat import __version__
 from glmstat.errors import FileError, GlmstatError, GlmstatWarning
+from glmstat.report.letters import in_ascii, shows
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
+    from glmstat.report.summary import Summary
 
 __all__ = ["main"]
 
 OK, WRONG_INPUT, NOT_CONVERGED = 0, 2, 3
-_ASCII = str.maketrans({"·": "-", "→": "->", "…": "...", "²": "2", "–": "-", "−": "-"})
 ROLES = ("offset", "exposure", "weights", "freq_weights", "sampling_weights", "subset")
 
 
@@ -44,8 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return WRONG_INPUT
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        _say(f"glmstat: {_one_line(message)}. See '{self.prog} --help'.", sys.stderr)
+        self.exit(WRONG_INPUT)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("glmstat", description="Generalised linear models from a formula.")
+    parser = _Parser("glmstat", description="Generalised linear models from a formula.")
     parser.add_argument("--version", action="version", version=f"glmstat {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_fit(commands.add_parser("fit", help="fit a model and print its summary"))
@@ -71,7 +80,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dispersion", help='"pearson", "deviance", "ml" or a number')
     parser.add_argument("--na-action", default="drop", help='"drop" (default), "exclude" or "raise"')
     parser.add_argument("--compat", default="glmstat", help='"glmstat" (default) or "R"')
-    parser.add_argument("--level", type=float, default=0.95, help="coverage of the intervals; default 0.95")
+    parser.add_argument("--level", type=_share, default=0.95, help="coverage of the intervals; default 0.95")
     parser.add_argument("--save", metavar="FILE", help="write the fit to a file that glmstat.load reads")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     parser.set_defaults(run=_fit)
@@ -95,14 +104,17 @@ def _fit(given: argparse.Namespace) -> int:
             compat=given.compat,
         )
     summary = fit.summary(level=given.level)
-    _say(
-        json.dumps(summary.to_dict(), ensure_ascii=True, indent=1) if given.json else str(summary), sys.stdout
-    )
+    _say(json.dumps(summary.to_dict(), indent=1) if given.json else _text(summary), sys.stdout)
     for warning in caught:
         _say(f"glmstat: warning: {_one_line(warning.message)}", sys.stderr)
-    if given.save:
+    if given.save is not None:
         fit.save(given.save)
     return _status(fit)
+
+
+def _text(summary: Summary) -> str:
+    text = str(summary)
+    return text if shows(sys.stdout, text) else summary.ascii()
 
 
 def _status(fit: Fit) -> int:
@@ -147,15 +159,17 @@ def _number(text: str | None) -> Any:
         return text
 
 
+def _share(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"needs a number such as 0.95: {text!r} is none") from error
+
+
 def _one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
 def _say(text: str, stream: Any) -> None:
     """Print text; in ASCII where the stream cannot encode it."""
-    encoding = getattr(stream, "encoding", None) or "ascii"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
-    print(text, file=stream)
+    print(text if shows(stream, text) else in_ascii(text), file=stream)

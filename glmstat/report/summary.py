@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 from math import isfinite, isnan
@@ -13,6 +13,7 @@ from glmstat.errors import ComparisonError
 from glmstat.estimate import Dispersion
 from glmstat.inference.covariance import label
 from glmstat.inference.interval import Wald, reference, wald
+from glmstat.report.letters import in_ascii, printable
 from glmstat.report.number import coefficient_texts, common_decimals, figure, p_text, statistic_text
 from glmstat.verdict import headline
 
@@ -34,6 +35,8 @@ ESTIMATORS = {
     "ml": "maximum likelihood",
 }
 
+Spell = Callable[[str], str]
+
 
 @dataclass(frozen=True, eq=False)
 class Summary:
@@ -54,11 +57,16 @@ class Summary:
     foot: tuple[str, ...]
 
     def __str__(self) -> str:
-        lines = [*self.head, "", *_table_lines(self.fit, self.table), "", *self.foot]
-        return "\n".join(line if line.isprintable() else _printable(line) for line in lines)
+        lines = [*self.head, "", *_table_lines(self.fit, self.table, str), "", *self.foot]
+        return "\n".join(map(printable, lines))
 
     def __repr__(self) -> str:
         return str(self)
+
+    def ascii(self) -> str:
+        """Return the text in ASCII, laid out after the replacement of letters."""
+        head, foot = _head(self.fit, _plain_letters), _foot(self.fit, self.level, _plain_letters)
+        return "\n".join([*head, "", *_table_lines(self.fit, self.table, _plain_letters), "", *foot])
 
     def _repr_html_(self) -> str:
         cells = _cells(self.fit, self.table)
@@ -123,46 +131,60 @@ def summary(fit: Fit, level: float = 0.95) -> Summary:
     return Summary(fit, level, wald(fit, level), tuple(_head(fit)), tuple(_foot(fit, level)))
 
 
-def title(fit: Fit) -> tuple[str, ...]:
-    """Return the first lines of a summary: family, link, rows, coefficients; the formula."""
+def title(fit: Fit, spell: Spell = str) -> tuple[str, ...]:
+    """Return the first lines of a summary: family, link, rows, coefficients; the formula.
+
+    Parameters
+    ----------
+    spell : what replaces letters, before the lines are laid out.
+    """
     family = fit.spec.likelihood.family
-    left = f"{family.title}, {family.link.text.replace('_', ' ')} link"
-    right = f"{_count(fit.nobs, 'row')} · {_count(len(fit.columns), 'coefficient')}"
+    left = spell(f"{family.title}, {family.link.text.replace('_', ' ')} link")
+    right = spell(f"{_count(fit.nobs, 'row')} · {_count(len(fit.columns), 'coefficient')}")
     space = TITLE_WIDTH - len(left) - len(right)
     first = (left + " " * space + right,) if space > 1 else (left, right)
-    return (*first, *_wrapped(" ".join(fit.formula.split())))
+    return (*first, *_wrapped(" ".join(fit.formula.split()), spell))
 
 
-def _head(fit: Fit) -> Iterator[str]:
+def _head(fit: Fit, spell: Spell = str) -> Iterator[str]:
     for text in headline(fit.estimate, fit.columns):
-        yield from _wrapped(text)
-    yield from title(fit)
+        yield from _wrapped(text, spell)
+    yield from title(fit, spell)
+    for text in _asked(fit):
+        yield from _wrapped(text, spell)
+
+
+def _asked(fit: Fit) -> Iterator[str]:
+    """The event, the rows dropped, and the arguments in use."""
     design, call = fit.spec.design, fit.spec.call
     if design.modelled:
-        yield from _wrapped(f"modelled: {design.modelled}")
+        yield f"modelled: {design.modelled}"
     if design.schema.missing.dropped:
-        yield from _wrapped(design.schema.missing.text)
+        yield design.schema.missing.text
     used = [f"{word}: {_role(call[word])}" for word in ROLE_WORDS if call[word] is not None]
     if used:
-        yield from _wrapped(" · ".join(used))
+        yield " · ".join(used)
 
 
-def _foot(fit: Fit, level: float) -> Iterator[str]:
+def _foot(fit: Fit, level: float, spell: Spell = str) -> Iterator[str]:
+    for text in _facts(fit, level):
+        yield from _wrapped(text, spell)
+
+
+def _facts(fit: Fit, level: float) -> Iterator[str]:
     estimate = fit.estimate
-    yield from _wrapped(
-        f"vcov: {label(fit.covariance)} · intervals: {100 * level:g} % Wald, {_reference(fit)}"
-    )
-    yield from _wrapped(
+    yield f"vcov: {label(fit.covariance)} · intervals: {100 * level:g} % Wald, {_reference(fit)}"
+    yield (
         f"deviance {figure(fit.deviance)} on {fit.df_residual} df · null {figure(fit.null_deviance)} "
         f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
     )
-    yield from _wrapped(f"{_likelihood(fit)} · {_count(estimate.convergence.iterations, 'iteration')}")
+    yield f"{_likelihood(fit)} · {_count(estimate.convergence.iterations, 'iteration')}"
     references = fit.spec.design.references.items()
     if references:
-        yield from _wrapped(" · ".join(f"{text}: reference level {level}" for text, level in references))
+        yield " · ".join(f"{text}: reference level {level}" for text, level in references)
     for note in fit.notes:
         if note.kind not in SHOWN_APART:
-            yield from _wrapped(note.text)
+            yield note.text
 
 
 def _reference(fit: Fit) -> str:
@@ -183,14 +205,16 @@ def _likelihood(fit: Fit) -> str:
         return str(error).partition(": ")[0].replace("loglik is", "loglik, AIC and BIC are")
     if isnan(loglik):
         return "no likelihood: loglik, AIC and BIC are not defined"
-    counted = _count(fit.parameters, "parameter") + (
-        ", dispersion counted" if _counts_dispersion(fit) else ""
-    )
+    counted = _count(fit.parameters, "parameter") + _own_dispersion(fit)
     return f"loglik {figure(loglik)} · AIC {figure(fit.aic)} ({counted}) · BIC {figure(fit.bic)}"
 
 
-def _counts_dispersion(fit: Fit) -> bool:
-    return bool(fit.spec.likelihood.family.counts_dispersion)
+def _own_dispersion(fit: Fit) -> str:
+    """What the count of parameters says of the dispersion; loglik never uses a number given for it."""
+    if not fit.spec.likelihood.family.counts_dispersion:
+        return ""
+    given = fit.estimate.dispersion.estimator == "given"
+    return "; at R's own dispersion, not the given" if given else ", dispersion counted"
 
 
 def _likelihood_facts(fit: Fit) -> dict[str, Any]:
@@ -219,8 +243,9 @@ def _numbers(decimals: int | None, *row: float) -> tuple[str, ...]:
     return first, second, statistic_text(statistic), p_text(p_value), fifth, sixth
 
 
-def _table_lines(fit: Fit, table: Wald) -> Iterator[str]:
-    cells = _cells(fit, table)
+def _table_lines(fit: Fit, table: Wald, spell: Spell) -> Iterator[str]:
+    cells = [tuple(map(spell, row)) for row in _cells(fit, table)]
+    dots = spell("…")
     whole = [row for row in cells if len(row) == 1 + len(COLUMNS)]
     widths = [
         max(len(name), *(len(row[k + 1]) for row in whole)) if whole else len(name)
@@ -231,7 +256,7 @@ def _table_lines(fit: Fit, table: Wald) -> Iterator[str]:
     yield _row("", COLUMNS, widths, margin)
     for name, *texts in cells:
         if len(name) > margin:
-            yield name if len(name) <= WIDTH else name[: WIDTH - 1] + "…"
+            yield name if len(name) <= WIDTH else name[: WIDTH - len(dots)] + dots
             name = ""
         if len(texts) == len(COLUMNS):
             yield _row(name, texts, widths, margin)
@@ -246,14 +271,15 @@ def _row(name: str, texts: Any, widths: list[int], margin: int) -> str:
     return line.rstrip()
 
 
-def _wrapped(text: str) -> list[str]:
+def _wrapped(text: str, spell: Spell = str) -> list[str]:
     """Lines of at most 80 columns, broken between facts if possible, else between words."""
-    if len(text) <= WIDTH:
-        return [text]
+    whole = spell(text)
+    if len(whole) <= WIDTH:
+        return [whole]
     lines: list[str] = []
-    for fact in text.split(" · "):
+    for fact in map(spell, text.split(" · ")):
         if lines and len(lines[-1]) + 3 + len(fact) <= WIDTH:
-            lines[-1] += f" · {fact}"
+            lines[-1] += f"{spell(' · ')}{fact}"
         else:
             lines.append(fact)
     return [
@@ -269,8 +295,8 @@ def _role(value: Any) -> str:
     return value if isinstance(value, str) else "an array"
 
 
-def _printable(line: str) -> str:
-    return "".join(letter if letter.isprintable() else "�" for letter in line)
+def _plain_letters(text: str) -> str:
+    return in_ascii(printable(text))
 
 
 def _json(value: Any) -> Any:

@@ -101,6 +101,51 @@ def test_warnings_are_one_line(tmp_path, capsys):
     assert shown.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("response", "event", "shown"),
+    [
+        ("b", "False", "P(not b)"),
+        ("b", "True", "P(b)"),
+        ("n", "2", "P(n == 2)"),
+        ("C(n)", "1", "P(C(n) == 1)"),
+    ],
+)
+def test_events_are_booleans_and_numbers_too(response, event, shown, tmp_path, capsys):
+    path = tmp_path / "trips.csv"
+    data = frame()
+    data.assign(b=data.won == "yes", n=1 + (data.won == "yes")).to_csv(path, index=False)
+    words = ["--data", str(path), "--family", "binomial", "--event"]
+    assert main(["fit", f"{response} ~ x", *words, event]) == 0
+    assert f"modelled: {shown}\n" in capsys.readouterr().out
+    assert main(["fit", f"{response} ~ x", *words, "z"]) == 2
+    assert "event='z' never happens" in capsys.readouterr().err
+
+
+def test_an_empty_file_name_is_wrong_input(table, capsys):
+    assert main(["fit", "y ~ x", "--data", table, "--save", ""]) == 2
+    assert "path is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["fit"],
+        ["fut"],
+        ["fit", "y ~ x", "--data", "trips", "--level", "much"],
+        ["fit", "y ~ x", "--data", "trips", "--no\nsuch", "1"],
+    ],
+)
+def test_usage_errors_are_one_line_and_status_2(words, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("glmstat: ")
+    assert "--help'.\n" in shown
+    assert shown.count("\n") == 1
+
+
 def test_version_and_usage(capsys):
     for words, status in ((["--version"], 0), ([], 2), (["fit"], 2)):
         with pytest.raises(SystemExit) as stop:
@@ -114,3 +159,20 @@ def test_ascii_terminals_get_ascii(table):
     done = subprocess.run(command, capture_output=True, env={"PYTHONIOENCODING": "ascii"}, check=True)
     shown = done.stdout.decode("ascii")
     assert "40 rows - 2 coefficients" in shown
+
+
+def test_ascii_is_laid_out_after_the_replacement(tmp_path):
+    path = tmp_path / "trips.csv"
+    data = frame()
+    data.assign(ort=data.f.map({"a": "Bern", "b": "Zürich", "c": "Wien"}), größe=data.x).to_csv(path)
+    formula = "y ~ ort + größe + I(2 * größe) + offset(log(t))"
+    command = [sys.executable, "-m", "glmstat", "fit", formula, "--data", str(path), "--family", "poisson"]
+    done = subprocess.run(command, capture_output=True, env={"PYTHONIOENCODING": "ascii"}, check=True)
+    shown = done.stdout.decode("ascii").splitlines()
+    assert max(map(len, shown)) <= 80
+    first = next(k for k, line in enumerate(shown) if line.startswith(" ") and "conf_high" in line)
+    rows = [line for line in shown[first : shown.index("", first)] if "aliased" not in line]
+    rows = [line for line in rows if len(line.split()) >= 6]
+    assert len(rows) == 5
+    assert {len(line) for line in rows} == {len(shown[first])}
+    assert any(line.startswith(r"ort[T.Z\xfcrich]") for line in shown)

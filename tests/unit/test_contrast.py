@@ -1,8 +1,10 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from glmstat import glm, load
 from glmstat.errors import DataError, FormulaError
 from glmstat.formula.contrast import Contrast, as_contrast, coding
 from tests.unit.learned import R
@@ -147,3 +149,70 @@ def test_contrasts_that_do_not_fit_the_levels(contrast, words):
 def test_polynomials_stop_at_95_levels():
     with pytest.raises(DataError, match="stop at 95 levels: f has 96"):
         coding(tuple(map(float, range(96))), Contrast("poly"), False, text="f")
+
+
+ROWS = pd.DataFrame({"lin": [1.0, 2.0, 3.0], "quad": [1.0, 4.0, 9.0]}, index=["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [ROWS, ROWS.loc[["b", "c", "a"]], dict(ROWS.loc[["c", "a", "b"]]), ROWS.reset_index(drop=True)],
+    ids=["in order", "shuffled", "mapping of series", "index that pandas made"],
+)
+def test_labels_of_a_frame_are_levels_and_coefficients(given):
+    contrast = as_contrast(given)
+    again = Contrast.from_json(json.loads(json.dumps(contrast.to_json())))
+    assert again == contrast
+    matrix, labels = coding(("a", "b", "c"), again, False)
+    assert labels == ("lin", "quad")
+    assert np.array_equal(matrix, ROWS.to_numpy())
+
+
+def test_a_frame_is_aligned_to_levels_that_are_numbers():
+    rows = pd.DataFrame({"k": [3.0, 1.0]}, index=[6, 4])
+    assert coding((4.0, 6.0), as_contrast(rows), False)[0].tolist() == [[1.0], [3.0]]
+    with pytest.raises(DataError, match="The rows of the contrast matrix are not the levels"):
+        coding((4.0, 6.0), as_contrast(rows.reset_index(drop=True)), False)
+
+
+def test_a_frame_without_names_is_a_plain_matrix():
+    assert as_contrast(pd.DataFrame(np.eye(3)[:, :2])).labels is None
+
+
+@pytest.mark.parametrize("index", [["a", "b", "z"], ["a", "b", "b"], [0, 1, 5], [1, 0, 2]], ids=repr)
+def test_rows_that_are_not_the_levels_are_refused(index):
+    with pytest.raises(DataError, match=r"h has levels a, b, c, the matrix .*Name each level once"):
+        coding(("a", "b", "c"), as_contrast(ROWS.set_axis(index)), False, text="h")
+
+
+def test_labels_that_contradict_are_refused():
+    with pytest.raises(FormulaError, match="two columns of one name"):
+        as_contrast(ROWS.set_axis(["k", "k"], axis=1))
+    with pytest.raises(FormulaError, match="different indexes"):
+        as_contrast({"u": ROWS["lin"], "v": ROWS["quad"].iloc[::-1]})
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]], ids=["in order", "shuffled"])
+@pytest.mark.parametrize("place", ["argument", "context"])
+def test_a_frame_in_a_fit(order, place, tmp_path):
+    data = pd.DataFrame({"y": [1.0, 3.0, 2.0, 5.0, 4.0, 9.0], "h": list("abcacb")})
+    given = ROWS[["lin"]].iloc[order]
+    if place == "argument":
+        fit = glm("y ~ h", data, contrasts={"h": given})
+    else:
+        fit = glm("y ~ C(h, M)", data, context={"M": given})
+    plain = glm("y ~ x", data.assign(x=data["h"].map(ROWS["lin"])))
+    assert fit.columns[1] == ("h[lin]" if place == "argument" else "C(h, M)[lin]")
+    np.testing.assert_allclose(fit.deviance, plain.deviance)
+    fit.save(tmp_path / "fit")
+    again = load(tmp_path / "fit")
+    assert again == fit
+    np.testing.assert_array_equal(again.predict(data), fit.predict(data))
+    if place == "context":
+        assert glm("y ~ C(h, M)", data, context=again.spec.call["context"]) == fit
+
+
+def test_a_table_of_the_context_is_an_array_to_functions():
+    data = pd.DataFrame({"y": [1.0, 3.0, 2.0], "x": [1.0, 2.0, 4.0]})
+    fit = glm("y ~ h(x, M)", data, context={"M": ROWS, "h": lambda x, table: x * table[0, 0]})
+    np.testing.assert_allclose(fit.deviance, glm("y ~ x", data).deviance)

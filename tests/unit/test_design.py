@@ -1,6 +1,7 @@
 """Columns and names of a design, new rows, and its JSON."""
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -207,6 +208,24 @@ def test_functions_of_the_context_must_be_given_again():
     np.testing.assert_array_equal(predicted(again, COUNTS), predicted(design, COUNTS))
 
 
+@pytest.mark.parametrize(
+    ("python", "plain"),
+    [
+        ("I(x.clip(0))", "I(pmax(x, 0))"),
+        ("log(x.clip(1))", "log(pmax(x, 1))"),
+        ("scale(np.square(x))", "scale(x^2)"),
+        ("np.square(scale(x))", "I(scale(x)^2)"),
+        ("bs(x.clip(0), 4)", "bs(pmax(x, 0), 4)"),
+    ],
+)
+def test_python_in_a_part_learns_and_predicts(python, plain):
+    found = framed(f"y ~ {python} + f", allow_python=True).design
+    expected = framed(f"y ~ {plain} + f").design
+    new = {"x": [0.5, 1.5], "f": ["a", "b"]}
+    np.testing.assert_allclose(predicted(found, COUNTS), predicted(expected, COUNTS))
+    np.testing.assert_allclose(predicted(found, new), predicted(expected, new))
+
+
 def test_python_code_is_never_read_from_json():
     design = framed("y ~ x.clip(0)", allow_python=True).design
     with pytest.raises(FormulaError):
@@ -323,3 +342,21 @@ class TestNewRows:
         design, rows = framed("y ~ x + f").design, 150_000
         x, f = np.arange(rows) / rows, np.array(list("ab") * (rows // 2))
         np.testing.assert_allclose(predicted(design, {"x": x, "f": f}), 1 + x + (f == "b"))
+
+
+@pytest.mark.parametrize(
+    ("formula", "columns", "name"),
+    [
+        ("y ~ Intercept + x", {"Intercept": COUNTS["z"]}, "Intercept"),
+        ("y ~ f + `f[T.b]`", {"f[T.b]": COUNTS["z"]}, "f[T.b]"),
+        ("y ~ x * z + `x:z`", {"x:z": COUNTS["t"]}, "x:z"),
+    ],
+)
+def test_two_coefficients_of_one_name_are_refused(formula, columns, name):
+    words = f"Two coefficients would be called '{name}'"
+    with pytest.raises(FormulaError, match=f"{re.escape(words)}.*Rename the column"):
+        framed(formula, {**COUNTS, **columns})
+
+
+def test_a_column_may_be_called_intercept_where_there_is_none():
+    assert framed("y ~ 0 + Intercept", {**COUNTS, "Intercept": COUNTS["z"]}).design.columns == ("Intercept",)

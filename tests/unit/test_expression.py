@@ -335,3 +335,53 @@ def test_an_expression_is_a_text(text):
 def test_an_empty_expression_is_refused():
     with pytest.raises(FormulaError, match="Expression is empty"):
         parse_expression("  ")
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("I(x.clip(0))", "I(pmax(x, 0))"),
+        ("log(x.clip(1) + 1)^2", "log(pmax(x, 1) + 1)^2"),
+        ("(x if len(x) > 2 else n) * 2", "x * 2"),
+        ("I(x[::-1][::-1] > 1 & x < 3)", "I(x > 1 & x < 3)"),
+        ("np.flip(np.flip(sqrt(abs(x))))", "sqrt(abs(x))"),
+        ("np.negative(log(`my col` + 9))", "-log(`my col` + 9)"),
+        ("log(x.clip(1))[::-1][::-1]", "log(pmax(x, 1))"),
+        ("{np.array([sqrt(abs(v)) for v in x])}", "sqrt(abs(x))"),
+        ("h(x, {'k': 2}['k'])", "x * 2"),
+    ],
+)
+def test_python_takes_only_what_is_refused(text, plain):
+    context = {"h": lambda column, k: column * k}
+    found = parse_expression(text, allow_python=True, functions=("h",))
+    assert found.python
+    again = parse_expression(found.text, allow_python=True, functions=("h",))
+    assert again == found
+    assert pickle.loads(pickle.dumps(found)) == found
+    columns_needed(found, FRAME.names, context)
+    for expression in (found, again):
+        np.testing.assert_allclose(
+            np.asarray(evaluate(expression, Environment(FRAME, context)), float),
+            np.asarray(value(plain), float),
+        )
+    with pytest.raises(FormulaError):
+        parse_expression(found.text, functions=("h",))
+
+
+@pytest.mark.parametrize(
+    ("text", "calls"),
+    [
+        ("scale(np.cumsum(x))", ["scale(np.cumsum(x))"]),
+        ("np.cumsum(scale(x))", ["scale(x)"]),
+        ("bs(scale(x.clip(0)), 4)", ["scale(x.clip(0))", "bs(scale(x.clip(0)), 4)"]),
+        ("poly(x, 2)[:, 0]", ["poly(x, 2)"]),
+    ],
+)
+def test_calls_around_and_inside_python_learn(text, calls):
+    assert [call.text for call in stateful_calls(parse_expression(text, allow_python=True))] == calls
+
+
+def test_calls_cannot_learn_from_the_variables_of_python():
+    for text in ("{[scale(v) for v in x]}", "scale(*x)"):
+        with pytest.raises(FormulaError, match=r"scale\(\) learns from the data, and cannot do so inside"):
+            parse_expression(text, allow_python=True)

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glmstat.errors import FormulaError
-from glmstat.formula.parse import parse, update_formula
+from glmstat.errors import ArgumentError, FormulaError
+from glmstat.formula.parse import parse, parse_expression, update_formula
 from glmstat.formula.terms import Linear, Offset, render
 
 CASES = Path(__file__).parents[1] / "reference" / "reference_glm.json"
@@ -229,7 +230,8 @@ def test_left_side_may_be_absent():
 
 def test_dot_is_every_other_column():
     assert terms("y ~ .", COLUMNS) == ["1", "x", "z", "t", "`my col`"]
-    assert terms("log(y) ~ . + offset(log(t))", COLUMNS) == ["1", "x", "z", "`my col`", "offset(log(t))"]
+    every = ["1", "x", "z", "t", "`my col`", "offset(log(t))"]
+    assert terms("log(y) ~ . + offset(log(t))", COLUMNS) == every, "R too keeps what an offset uses"
     assert terms("y ~ . - z", COLUMNS) == ["1", "x", "t", "`my col`"]
     assert terms("y ~ . - t + offset(log(t))", COLUMNS) == ["1", "x", "z", "`my col`", "offset(log(t))"]
     assert terms("y ~ .^2 - .", ("y", "a", "b")) == ["1", "a:b"]
@@ -476,3 +478,15 @@ def test_functions_of_the_context():
     with pytest.raises(FormulaError, match="Give yours another name"):
         parse("y ~ log(x)", functions=("log",))
     assert terms("y ~ s(x)", functions=("s",)) == ["1", "s(x)"]
+
+
+@pytest.mark.parametrize("flag", [1, 0, "yes", None, np.bool_(True)], ids=repr)
+def test_allow_python_is_true_or_false(flag):
+    readers = (
+        lambda: parse("y ~ x", allow_python=flag),
+        lambda: parse_expression("x", allow_python=flag),
+        lambda: update_formula(parse("y ~ x"), ". ~ . + z", allow_python=flag),
+    )
+    for reader in readers:
+        with pytest.raises(ArgumentError, match="allow_python must be True or False"):
+            reader()

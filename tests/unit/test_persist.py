@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import glmstat
-from glmstat import glm, load
-from glmstat.families import Custom
+from glmstat import glm, links, load
+from glmstat.families import Custom, Gamma, Interval
 from tests.unit.sample import frame
 
 FORMULA = "y ~ scale(x) + f + offset(log(t))"
@@ -98,8 +98,34 @@ def test_arrays_are_asked_for_again(data, path):
     with pytest.raises(glmstat.GlmstatError, match="offset"):
         other.predict(data)
     np.testing.assert_array_equal(other.predict(data, offset=np.log(data.t)), fit.fitted)
-    with pytest.raises(glmstat.ArgumentError, match="offset was an array"):
-        other.refit(data)
+    for verb in (other.refit, lambda rows: other.residuals(data=rows), other.with_data):
+        with pytest.raises(glmstat.ArgumentError, match=r"offset was an array.*with_data\(data, offset=…\)"):
+            verb(data)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"offset": "o"},
+        {"exposure": "t"},
+        {"weights": "w", "offset": "o"},
+        {"freq_weights": "w"},
+        {"sampling_weights": "w"},
+        {"subset": "late"},
+    ],
+    ids="-".join,
+)
+def test_arrays_given_again_bring_back_every_verb(arrays, data, path):
+    data = data.assign(o=np.log(data.t), late=data.t > 0.8)
+    given = {word: data[name].to_numpy() for word, name in arrays.items()}
+    fit = glm("y ~ x", data, "poisson", start=np.array([0.0, 0.0]), **given)
+    whole = saved(fit, path).with_data(data, **given)
+    np.testing.assert_array_equal(whole.residuals(), fit.residuals())
+    np.testing.assert_allclose(whole.vcov("HC0"), fit.vcov("HC0"), rtol=1e-12)
+    np.testing.assert_allclose(whole.refit().coef, fit.coef, rtol=1e-9)
+    wrong = {word: data[name].to_numpy()[::-1] for word, name in arrays.items()}
+    with pytest.raises(glmstat.DataError):
+        load(path).with_data(data, **wrong)
 
 
 def test_no_rows_are_in_the_file(fit, path):
@@ -172,8 +198,104 @@ def test_families_of_the_user_are_refused_by_name(data, path):
     np.testing.assert_array_equal(load(path, context={"cubic": own}).predict(data), fit.predict(data))
 
 
-def test_python_in_a_formula_is_not_inherited(data, path):
-    fit = glm("y ~ x.clip(0)", data, "poisson", allow_python=True)
-    fit.save(path)
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"family": Gamma(link="log")},
+        {"family": Custom("cubic", lambda mu: mu**3.01, link="log")},
+        {"family": Custom("cubic", lambda mu: mu**3, link="sqrt")},
+        {"family": Custom("cubic", lambda mu: mu**3, link="log", domain=Interval(0.0, 99.0))},
+        {"family": Custom("cubic", lambda mu: mu**3, link="log", dispersion=1.0)},
+        {"family": Custom("third", lambda mu: mu**3, link="log")},
+        {"family": "gamma"},
+    ],
+    ids=["class", "variance", "link", "domain", "dispersion", "name", "word"],
+)
+def test_another_family_under_the_name_is_refused(words, data, path):
+    own = Custom("cubic", lambda mu: mu**3, link="log")
+    glm("g ~ x", data, own).save(path, context=("cubic",))
+    assert load(path, context={"cubic": Custom("cubic", lambda mu: mu * mu * mu, link="log")}).converged
+    with pytest.raises(glmstat.FileError, match="'cubic' is not what it was"):
+        load(path, context={"cubic": words["family"]})
+
+
+def shifted_log(shift):
+    return links.Custom(
+        "shifted",
+        lambda mu: np.log(mu + shift),
+        lambda eta: np.exp(eta) - shift,
+        np.exp,
+        np.exp,
+        means=(0.0, np.inf),
+    )
+
+
+def test_another_link_under_the_name_is_refused(data, path):
+    glm("g ~ x", data, "gamma", link=shifted_log(0.5)).save(path, context=("shifted",))
+    assert load(path, context={"shifted": shifted_log(0.5)}).converged
+    for other in (shifted_log(0.25), "log"):
+        with pytest.raises(glmstat.FileError, match="'shifted' is not what it was"):
+            load(path, context={"shifted": other})
+
+
+def test_another_function_under_the_name_is_refused(data, path):
+    fit = glm("y ~ h(x)", data, "poisson", context={"h": lambda v: 2 * v})
+    fit.save(path, context=("h",))
+    assert load(path, context={"h": lambda v: v + v}) == fit
+    for other in (lambda v: 3 * v, lambda v: v.no_such, np.sum):
+        with pytest.raises(glmstat.FileError, match="'h' is not what it was"):
+            load(path, context={"h": other})
+
+
+def test_functions_that_cannot_be_compared_are_trusted(data, path):
+    rng = np.random.default_rng(1)
+    context = {"h": lambda v, w: v * w, "noise": lambda v: v + 1e-9 * rng.normal(size=len(v))}
+    fit = glm("y ~ h(x, t) + noise(t)", data, "poisson", context=context)
+    fit.save(path, context=("h", "noise"))
+    assert load(path, context=context) == fit
+
+
+@pytest.mark.parametrize(
+    ("formula", "words", "named"),
+    [
+        ("y ~ x.clip(0)", {}, "x.clip(0)"),
+        ("y ~ scale(x.clip(0)) + f", {}, "scale(x.clip(0))"),
+        ("y.clip(0) ~ x", {}, "y.clip(0)"),
+        ("y ~ x + offset(t.clip(1))", {}, "t.clip(1)"),
+        ("y ~ x", {"exposure": "t.clip(1)"}, "t.clip(1)"),
+        ("y ~ x", {"weights": "t.clip(1)"}, "t.clip(1)"),
+        ("y ~ x", {"subset": "t.clip(0) > 1"}, "t.clip(0) > 1"),
+    ],
+)
+def test_python_in_a_formula_cannot_be_saved(formula, words, named, data, path):
+    fit = glm(formula, data, "poisson", allow_python=True, **words)
+    with pytest.raises(glmstat.FileError) as refused:
+        fit.save(path)
+    assert "cannot hold Python" in str(refused.value)
+    assert f"'{named}'" in str(refused.value)
+    assert not path.exists()
+
+
+def test_a_formula_without_python_is_saved_and_not_trusted(data, path):
+    other = saved(glm("y ~ x", data, "poisson", allow_python=True), path)
+    np.testing.assert_array_equal(other.predict(data), glm("y ~ x", data, "poisson").predict(data))
     with pytest.raises(glmstat.GlmstatError, match="not allowed"):
-        load(path).predict(data)
+        other.update(". ~ x.clip(0)", data=data)
+
+
+def test_paths_that_cannot_be_files_are_named(fit, tmp_path):
+    with pytest.raises(glmstat.FileError, match="path is empty"):
+        fit.save("")
+    with pytest.raises(glmstat.FileError, match="path is empty"):
+        load("")
+    for folder in (tmp_path, "."):
+        with pytest.raises(IsADirectoryError, match="A folder, not a file"):
+            fit.save(folder)
+    with pytest.raises(FileNotFoundError) as missing:
+        fit.save(tmp_path / "none" / "fit")
+    assert missing.value.filename == str(tmp_path / "none")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file") as wrong:
+        fit.save(tmp_path / "file" / "fit")
+    assert wrong.value.filename == str(tmp_path / "file" / "fit")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]

@@ -7,6 +7,7 @@ from scipy.special import ndtri
 
 import glmstat
 from glmstat import glm
+from glmstat.errors import ColumnError, DataError
 from tests.unit.sample import frame
 
 FORMULA = "y ~ x + f + offset(log(t))"
@@ -185,3 +186,58 @@ def test_a_bound_has_no_standard_error():
     with pytest.warns(glmstat.BoundaryWarning):
         fit = glm("y ~ x", {"y": [0, 0, 1, 3, 5, 6], "x": [0, 1, 2, 3, 4, 5]}, "poisson", link="identity")
     assert fit.predict({"x": [0.0]}, se_fit=True).std_error.isna().all()
+
+
+@pytest.fixture(scope="module")
+def intervals():
+    x = np.linspace(0.1, 3.9, 40)
+    return glm("y ~ cut(x, c(0, 1, 2, 4))", pd.DataFrame({"x": x, "y": np.sin(x)}))
+
+
+def test_a_value_outside_the_breaks_is_refused_as_in_the_fit(intervals):
+    with pytest.raises(DataError, match=r"cut\(x, c\(0, 1, 2, 4\)\) is nan in rows 1, 3 \(2 rows\)\. Widen"):
+        intervals.predict({"x": [0.5, 9.0, 1.5, -1.0]})
+    with pytest.raises(DataError, match="row 1"):
+        intervals.predict({"x": [0.5, 9.0]}, new_levels="reference")
+
+
+def test_missing_values_and_new_levels_left_out_stay_nan_beside_breaks(intervals):
+    assert np.isnan(intervals.predict({"x": [0.5, np.nan]})).tolist() == [False, True]
+    assert np.isnan(intervals.predict({"x": [0.5, 9.0]}, new_levels="na")).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("formula", [FORMULA, "y ~ bs(x, 4) * f", "y ~ cut(x, 3) + poly(t, 2)", "y ~ 1"])
+@pytest.mark.parametrize("type", ["response", "link", "terms"])
+def test_no_rows_give_a_result_of_no_rows(data, formula, type):
+    fit = glm(formula, data, "poisson")
+    found = fit.predict(data.iloc[:0], type=type)
+    full = fit.predict(data, type=type)
+    assert len(found) == 0 and found.__class__ is full.__class__
+    if type == "terms":
+        assert list(found.columns) == list(full.columns)
+    else:
+        assert found.name == full.name and found.dtype == full.dtype
+
+
+@pytest.mark.parametrize("words", [{"se_fit": True}, {"interval": "confidence"}])
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_no_rows_give_a_table_with_its_columns(fit, data, words, library):
+    table = data
+    if library != "pandas":
+        module = pytest.importorskip(library)
+        table = module.from_pandas(data) if library == "polars" else module.Table.from_pandas(data)
+    found, full = fit.predict(table[:0], **words), fit.predict(table, **words)
+    assert len(found) == 0 and type(found) is type(full)
+    names = "column_names" if library == "pyarrow" else "columns"
+    assert list(getattr(found, names)) == list(getattr(full, names))
+
+
+def test_empty_lists_are_no_rows(fit):
+    assert len(fit.predict({"x": [], "f": [], "t": []})) == 0
+    assert len(fit.predict(pd.DataFrame({"x": [], "f": [], "t": []}))) == 0
+    assert len(fit.predict(pd.DataFrame({"x": [], "f": [], "t": []}, dtype=object))) == 0
+
+
+def test_no_rows_still_need_the_columns(fit):
+    with pytest.raises(ColumnError, match="'t'"):
+        fit.predict({"x": [], "f": []})

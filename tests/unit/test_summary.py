@@ -64,6 +64,24 @@ def test_t_is_named_where_the_dispersion_is_estimated(data):
     assert "95 % Wald, z; tests: t(38)" in as_r
 
 
+def test_a_given_dispersion_is_not_claimed_in_the_likelihood(data):
+    plain = glm("g ~ x", data, "gamma", link="log")
+    given = glm("g ~ x", data, "gamma", link="log", dispersion=0.3)
+    shown = str(given)
+    assert "dispersion 0.3 (given)" in shown
+    assert "dispersion counted" not in shown
+    assert "(3 parameters; at R's own dispersion, not the given)" in shown
+    assert (given.loglik, given.aic, given.bic) == (plain.loglik, plain.aic, plain.bic)
+
+
+def test_lines_in_ascii_keep_to_the_width(data):
+    named = data.rename(columns={"x": "größe_größe_größe_größe"})
+    shown = glm("g ~ größe_größe_größe_größe", named, "gamma", link="log", subset="t > 0.6").summary()
+    assert shown.ascii().isascii()
+    assert max(map(len, shown.ascii().splitlines())) <= 80
+    assert shown.ascii().splitlines()[0] == str(shown).splitlines()[0].replace("·", "-")
+
+
 def test_event_weights_and_dropped_rows_are_named(data):
     holes = data.copy()
     holes.loc[holes.index[:3], "x"] = np.nan
