@@ -62,8 +62,8 @@ def log_likelihood(workspace: Workspace, gamma: Array, facts: Facts, counts: Cou
     family = workspace.likelihood.family
     if not family.has_likelihood:
         return float("nan")
-    phi = 1.0
-    if family.dispersion is None:
+    phi = family.dispersion
+    if phi is None:
         phi = family.loglik_dispersion(facts.deviance, counts.rows, counts.weight)
     return _loglik_at(workspace, facts.deviance, phi)
 

@@ -50,7 +50,7 @@ def _movable(rows: Array, basis: Array, direction: Array) -> NDArray[np.bool]:
     return found.x[width:] > 0.5
 
 
-def _without(rows: Array, moved: Array, basis: Array, dropped: list[int]) -> Array | None:
+def _without(rows: Array, moved: NDArray[np.bool], basis: Array, dropped: list[int]) -> Array | None:
     """A direction that moves these rows and leaves the dropped columns at 0, or None."""
     from scipy.optimize import linprog
 

@@ -18,7 +18,7 @@ LAYERS = (
     ("solve",),
     ("call", "fit", "model"),
     ("inference",),
-    ("report", "persist", "__init__", "__main__"),
+    ("report", "probe", "persist", "__init__", "__main__"),
 )
 PLACE = {name: (level, order) for level, names in enumerate(LAYERS) for order, name in enumerate(names)}
 
