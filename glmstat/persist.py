@@ -21,6 +21,7 @@ from glmstat.errors import ArgumentError, FileError, GlmstatError, Note
 from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Separated
 from glmstat.families import Family, as_family
 from glmstat.fit import Fit
+from glmstat.formula.contrast import Contrast, as_contrast
 from glmstat.formula.design import Design
 from glmstat.formula.expression import Expression
 from glmstat.information import DenseInformation
@@ -154,6 +155,7 @@ def _spec(fit: Fit, named: tuple[str, ...]) -> dict[str, Any]:
     return {
         "model": spec.call.model,
         "arguments": {word: value for word, value in spec.call.json.items() if word != "context"},
+        "contrasts": _contrasts(spec.call["contrasts"]),
         "design": spec.design.to_json(),
         "likelihood": likelihood,
         "probes": {
@@ -171,6 +173,20 @@ def _spec(fit: Fit, named: tuple[str, ...]) -> dict[str, Any]:
             "convergence": asdict(estimate.convergence),
         },
     }
+
+
+def _contrasts(given: Any) -> Any:
+    """The argument as JSON: a word, or each contrast written out."""
+    if not isinstance(given, Mapping):
+        return given
+    found = {name: as_contrast(value, f"contrasts[{name!r}]") for name, value in given.items()}
+    return {name: None if contrast is None else contrast.to_json() for name, contrast in found.items()}
+
+
+def _given_contrasts(written: Any) -> Any:
+    if not isinstance(written, Mapping):
+        return written
+    return {name: None if value is None else Contrast.from_json(value) for name, value in written.items()}
 
 
 _SCALARS = ("rows", "weight", "fingerprint", "loglik", "deviance", "pearson", "df_residual")
@@ -288,6 +304,7 @@ def _fit(written: Mapping[str, Any], tensors: Tensors, given: dict[str, Any]) ->
         if isinstance(arguments["vcov"], dict)
         else arguments["vcov"],
         "control": Control(**written["arguments"]["control"]),
+        "contrasts": _given_contrasts(written["contrasts"]),
         "allow_python": False,
     }
     spec = Spec(
