@@ -301,7 +301,9 @@ def test_paths_that_cannot_be_files_are_named(fit, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize("contrasts", ["sum", {"f": "sum"}, {"f": [[-2.0, 1.0], [5.0, 0.0], [1.0, 1.0]]}], ids=str)
+@pytest.mark.parametrize(
+    "contrasts", ["sum", {"f": "sum"}, {"f": [[-2.0, 1.0], [5.0, 0.0], [1.0, 1.0]]}], ids=str
+)
 def test_contrasts_are_those_of_the_fit_when_it_is_fitted_again(data, tmp_path, contrasts):
     fit = glm("y ~ x + f", data, "poisson", contrasts=contrasts)
     fit.save(tmp_path / "fit")
