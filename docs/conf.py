@@ -26,3 +26,4 @@ html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False}
 html_show_sourcelink = False
 html_show_copyright = False
 html_use_index = True
+html_sidebars = {"**": []}  # one level of pages: the bar at the top names them all

@@ -49,8 +49,7 @@ class Extremes(NamedTuple):
     step : largest |x'delta|; its source row in `row`. eta : largest |eta|. terms : largest sum of
     |x_j gamma_j|. room : how far the step can go before a mean leaves its domain. slack : least
     distance to the edge. margin : least relative multiplier that is left on a bound row, with the
-    least and largest multiplier (solver certificate). against : least a'delta on bound rows.
-    loose : largest |x'delta| on free rows.
+    least and largest multiplier.
     """
 
     step: float = 0.0

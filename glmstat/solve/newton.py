@@ -292,7 +292,8 @@ def _close_enough(climb: _Climb, extremes: Extremes) -> bool:
     """
     tolerance = climb.control.tolerance
     if climb.decrement <= tolerance:
-        return extremes.step < 0.5
+        exponent = climb.workspace.likelihood.family.link.exponent
+        return bool(exponent) or extremes.step < 0.5  # half a unit of a log or of a probability's scale
     large = not climb.workspace.frame.small and not climb.qr
     return large and climb.decrement <= 1e-4 and climb.decrement * extremes.step <= 1e-2 * tolerance
 

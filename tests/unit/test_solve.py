@@ -241,3 +241,11 @@ def test_rows_without_curvature_keep_their_score_in_a_qr_step():
     rows = model.rows(y, (design @ estimate.coef)[:, None], np.ones(40), information="expected")
     information, score = (sound * rows.expected[:, 0]).T @ sound, sound.T @ rows.gradient[:, 0]
     assert score @ np.linalg.solve(information, score) < 1e-10
+
+
+@pytest.mark.parametrize("unit", [1e-15, 1.0, 1e15])
+def test_the_unit_of_the_response_does_not_matter(unit):
+    estimate = fit_estimate(Rows(X, unit * RESPONSES["gaussian"]), likelihood("gaussian"))
+    assert estimate.convergence.status == "converged" and not estimate.convergence.notes
+    expected = np.linalg.lstsq(X, RESPONSES["gaussian"], rcond=None)[0]
+    np.testing.assert_allclose(estimate.coef / unit, expected, rtol=1e-12)
