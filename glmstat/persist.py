@@ -95,7 +95,7 @@ def load(path: str | PathLike[str], *, context: Mapping[str, Any] | None = None)
         return _fit(_restored(written["spec"]), deserialise(raw), dict(context or {}))
     except GlmstatError:
         raise
-    except (SafetensorError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise _damaged(path) from error
 
 
@@ -283,7 +283,7 @@ def _tensors(fit: Fit) -> dict[str, Any]:
             null_space(fit)
     arrays = {
         "theta": estimate.theta,
-        "directions": np.array(estimate.directions).reshape(-1, len(estimate.theta)),
+        "directions": np.array(estimate.directions).reshape(len(estimate.directions), len(estimate.theta)),
         "root": information.root,
         "transform": information.transform,
         "slots": information.slots.astype(np.int64),

@@ -66,7 +66,7 @@ class BinomialVariance:
         mean, rest = link.tails(eta)
         failure = 1.0 - y
         objective = _times(y, mean.log) + _times(failure, rest.log)
-        gradient = y * mean.slope - failure * rest.slope
+        gradient = _times(y, mean.slope) - _times(failure, rest.slope)
         wants_expected, wants_observed = wants(information)
         return Slopes(
             objective,
@@ -76,9 +76,9 @@ class BinomialVariance:
         )
 
 
-def _times(y: Any, log: Any) -> Any:
-    """Y * log, 0 where y is 0."""
-    return y * namespace(log).where(y > 0, log, 0.0)
+def _times(y: Any, value: Any) -> Any:
+    """Y * value, 0 where y is 0 though the value be infinite."""
+    return y * namespace(value).where(y > 0, value, 0.0)
 
 
 def _binomial_logit(y: Any, eta: Any, information: Information) -> Slopes:

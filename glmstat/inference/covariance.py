@@ -121,7 +121,7 @@ def _root(fit: Fit, covariance: Covariance, data: Any) -> Array:
     inverse = estimate.information.inverse_root
     if estimate.convergence.status == "perfect fit" and estimate.dispersion.estimated:
         return np.full_like(inverse, np.nan)
-    finite = np.isfinite(estimate.coef)
+    finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
     inverse = np.where(finite[:, None], inverse, 0.0)
     if covariance.information == "observed":
         inverse = inverse @ _observed(fit, inverse, data)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.likelihood.base import GLM
 
-# a predictor at which log and logit have reached their limit, short of overflow
-_FAR = 700.0
+_FAR = 300.0  # a predictor near the limit of every link; its double is short of overflow
 
 __all__ = ["RESIDUALS", "residuals"]
 
@@ -66,12 +65,27 @@ def _rows(fit: Fit, kind: Callable[[GLM, Array, Array, Array], Array], block: Bl
     """Residuals of a block; in rows that separation predicts perfectly, their limit."""
     eta = linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)
     far = np.isinf(eta[:, 0])
-    eta[far] = np.copysign(_FAR, eta[far])
+    ends = np.sign(eta[far, 0])
+    eta[far] = 0.0
     with np.errstate(all="ignore"):
         rows = kind(fit.spec.likelihood, block.y, eta, block.weights)
-    if kind is not _working:
-        rows[far] = 0.0
+        if far.any():
+            limit = _working_limit(fit.spec.likelihood, block.y[far], ends)
+            rows[far] = limit if kind is _working else 0.0
     return rows
+
+
+def _working_limit(likelihood: GLM, y: Array, ends: Array) -> Array:
+    """Limit of (y - mu) / mu' as the predictor runs to the end where mu is y."""
+    near, far = (_working_at(likelihood, y, ends * size) for size in (_FAR, 2.0 * _FAR))
+    vanishing, growing = np.abs(far) < 0.75 * np.abs(near), np.abs(far) > 1.5 * np.abs(near)
+    return np.where(growing, np.copysign(np.inf, far), np.where(vanishing, 0.0, far))
+
+
+def _working_at(likelihood: GLM, y: Array, eta: Array) -> Array:
+    """(y - mu) / mu' where y is 0 or 1, from the slopes of the logarithms, which do not vanish."""
+    tails = likelihood.family.link.tails(eta)
+    return np.where(y == 0.0, -1.0 / tails.mean.slope, 1.0 / tails.complement.slope)
 
 
 def _partial(fit: Fit, data: Any) -> Any:

@@ -38,14 +38,14 @@ class ByRow:
 
 
 def of_fit(
-    fit: Fit, verb: str, values: Callable[[Block], Array], data: Any = None, *, width: int = 0
+    fit: Fit, verb: str, values: Callable[[Block], Array], data: Any = None, *, width: int | None = None
 ) -> ByRow:
     """Return `values(block)`, (m,) or (m, width), of every row of the fit.
 
     Rows dropped for missing values are left out, or NaN if `na_action` was "exclude".
     """
     rows = frame_of(fit, verb, data)
-    out = np.full((rows.source.rows, width) if width else rows.source.rows, np.nan)
+    out = np.full(rows.source.rows if width is None else (rows.source.rows, width), np.nan)
 
     def kernel(block: Block) -> int:
         place = slice(block.start, block.start + len(block.y)) if block.rows is None else block.rows

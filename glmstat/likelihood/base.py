@@ -201,12 +201,19 @@ class GLM:
     @quiet
     def deviance(self, y: Any, eta: Any, weights: Any) -> Any:
         """Return the weighted deviance of each row (n,), exact in the tails."""
-        return weights * self.family.deviance(y, eta[:, 0])
+        return weights * self._exact_at_mean(self.family.deviance(y, eta[:, 0]), y, eta)
 
     @quiet
     def pearson(self, y: Any, eta: Any, weights: Any) -> Any:
         """Return weight * (y - mu)**2 / V(mu) of each row (n,)."""
-        return weights * self.family.kernel.pearson(y, eta[:, 0], self.family.link)
+        rows = self.family.kernel.pearson(y, eta[:, 0], self.family.link)
+        return weights * self._exact_at_mean(rows, y, eta)
+
+    def _exact_at_mean(self, rows: Any, y: Any, eta: Any) -> Any:
+        """Return 0 where y is its mean at the end of the domain, of which formulas make 0 / 0."""
+        if not isinstance(rows, np.ndarray) or np.isfinite(rows.sum()):
+            return rows
+        return np.where(np.isnan(rows) & (self.residual(y, eta) == 0.0), 0.0, rows)
 
     def saturated(self, y: Array, weights: Array, dispersion: float) -> Array:
         """Return each row's log-likelihood at mu = y (n,)."""

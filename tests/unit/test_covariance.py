@@ -5,6 +5,7 @@ import pytest
 
 import glmstat
 from glmstat import Covariance, glm
+from glmstat.errors import SeparationWarning
 from glmstat.inference.covariance import as_covariance, label
 from glmstat.inference.score import bread, meat, scores
 from tests.unit.sample import frame
@@ -122,3 +123,16 @@ def test_sampling_weights_refuse_the_classical_covariance(data):
     fit = glm("y ~ x", data, "poisson", sampling_weights="w")
     with pytest.raises(glmstat.ArgumentError, match="sandwich"):
         fit.stderror("classical")
+
+
+def test_a_coefficient_that_separation_leaves_open_spoils_no_other():
+    data = {
+        "y": [0, 0, 0, 2, 1, 3, 1, 4, 2],
+        "x": [0.1, 0.5, -0.3, 0.2, 1, 0.8, -0.4, 1.1, 0.3],
+        "f": list("bbbaaaaaa"),
+    }
+    with pytest.warns(SeparationWarning):
+        whole = glm("y ~ f * x", data, "poisson").stderror("HC0")
+    rest = glm("y ~ x", {name: values[3:] for name, values in data.items()}, "poisson").stderror("HC0")
+    np.testing.assert_allclose(whole[["Intercept", "x"]], rest, rtol=1e-9)
+    assert whole[["f[T.b]", "f[T.b]:x"]].isna().all()

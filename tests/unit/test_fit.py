@@ -274,3 +274,8 @@ def test_a_call_writes_down_words_and_marks_arrays():
     call = Call("glm", {"formula": "y ~ x", "data": object(), "weights": np.ones(3), "offset": "log(t)"})
     assert call.json == {"formula": "y ~ x", "weights": {"array": 3}, "offset": "log(t)"}
     assert call.without_arrays()["weights"] == NotKept()
+
+
+def test_a_null_model_at_the_edge_has_infinite_deviance():
+    fit = glm("y ~ 0 + x", {"x": [1, 2, 3, 4.0], "y": [0, 1, 4, 3]}, "poisson", link="identity")
+    assert fit.null_deviance == np.inf

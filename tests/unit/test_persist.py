@@ -310,3 +310,9 @@ def test_contrasts_are_those_of_the_fit_when_it_is_fitted_again(data, tmp_path, 
     again = load(tmp_path / "fit").refit(data)
     assert again == fit
     assert list(again.coef.index) == list(fit.coef.index)
+
+
+def test_a_model_without_coefficients_is_saved_too(tmp_path):
+    fit = glm("y ~ 0 + offset(log(t))", {"y": [1, 2, 3, 4], "t": [1.0, 2, 2, 1]}, "poisson")
+    fit.save(tmp_path / "fit")
+    assert load(tmp_path / "fit") == fit

@@ -5,6 +5,7 @@ import pytest
 
 import glmstat
 from glmstat import glm
+from glmstat.errors import BoundaryWarning, SeparationWarning
 from tests.unit.sample import frame
 
 
@@ -89,3 +90,33 @@ def test_large_predictors_are_not_limits():
     rows = {"y": [1e5, 2e5, 4e5], "x": [1.0, 2.0, 3.0]}
     fit = glm("y ~ x", rows)
     np.testing.assert_allclose(fit.residuals("response"), rows["y"] - fit.fitted, rtol=1e-9)
+
+
+LIMITS = {
+    "logit": (-1, 1),
+    "cloglog": (-1, 0),
+    "loglog": (0, 1),
+    "probit": (0, 0),
+    "cauchit": (-np.inf, np.inf),
+}
+
+
+@pytest.mark.parametrize("link", LIMITS)
+def test_working_residuals_of_separated_rows_have_their_limit(link):
+    data = {"y": [0, 0, 0, 1, 1, 1, 0, 1, 0], "f": list("aaabbbccc")}
+    with pytest.warns(SeparationWarning):
+        found = glm("y ~ f", data, "binomial", link=link).residuals("working").to_numpy()
+    np.testing.assert_allclose(found[:6], np.repeat(LIMITS[link], 3), atol=1e-12)
+
+
+def test_a_row_at_its_bound_has_no_residual():
+    x = [0.8, 0.9, 2.4, 0.3, 1.8, 2.2, 0.6, 0.2, 0.8, 2.0, 1.7, 0.5]
+    data = {"x": x, "b": [0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0, 0]}
+    with pytest.warns(BoundaryWarning):
+        fit = glm("b ~ x", data, "binomial", link="log")
+    assert fit.residuals("pearson").iloc[2] == pytest.approx(0.0, abs=1e-6)
+    assert np.isfinite(fit.stderror("HC0")).all()
+
+
+def test_partial_residuals_without_terms_have_no_columns():
+    assert glm("y ~ 1", {"y": [1, 2, 3, 4]}, "poisson").residuals("partial").shape[1] == 0
