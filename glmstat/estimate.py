@@ -14,6 +14,7 @@ from glmstat.matrix import Array, IntArray
 
 __all__ = ["Convergence", "Dispersion", "Estimate", "Null", "Pass", "Separated", "Status"]
 
+NAMED = 8  # rows that a fit keeps by number
 Status = Literal["converged", "perfect fit", "separated", "boundary", "not converged"]
 
 
@@ -51,10 +52,18 @@ class Pass:
 
 @dataclass(frozen=True)
 class Separated:
-    """Rows that the infinite coefficients predict perfectly: the first few, and their number."""
+    """Rows predicted perfectly by infinite coefficients, or held at a bound: the first few, and how many."""
 
-    rows: tuple[int, ...]
-    count: int
+    rows: tuple[int, ...] = ()
+    count: int = 0
+
+    def __add__(self, other: Separated) -> Separated:
+        return Separated((self.rows + other.rows)[:NAMED], self.count + other.count)
+
+    @classmethod
+    def named(cls, rows: IntArray) -> Separated:
+        """Return the record of some source rows."""
+        return cls(tuple(rows[:NAMED].tolist()), len(rows))
 
 
 @dataclass(frozen=True)

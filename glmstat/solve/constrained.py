@@ -81,8 +81,8 @@ def _walk(workspace: Workspace, gamma: Array, shrink: float) -> Interior:
             settled = True
             break
         tau /= shrink
-    active = _active(workspace, gamma, tau, reach)
-    return Interior(gamma, Separated(active.rows, active.total), active.held, settled, steps)
+    active, held = _active(workspace, gamma, tau, reach)
+    return Interior(gamma, active, held, settled, steps)
 
 
 def _sums(workspace: Workspace, gamma: Array) -> Sums:
@@ -150,30 +150,18 @@ def _barrier(workspace: Workspace, gamma: Array) -> _Barrier:
     return workspace.frame.reduce(kernel)
 
 
-class _Active(NamedTuple):
-    rows: tuple[int, ...]
-    total: int
-    held: Array
-
-    def __add__(self, other: _Active) -> _Active:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return _Active(
-            (self.rows + other.rows)[:8], self.total + other.total, np.vstack([self.held, other.held])
-        )
-
-
-def _active(workspace: Workspace, gamma: Array, tau: float, reach: float) -> _Active:
+def _active(workspace: Workspace, gamma: Array, tau: float, reach: float) -> tuple[Separated, Array]:
     """Rows whose slack is small beside its multiplier tau / slack, or beside the predictors at the start."""
 
     def at_bound(run: Run) -> NDArray[np.bool]:
         slack = np.minimum(*_slacks(workspace, run))
         return (np.square(slack) < 1e-4 * tau) | (slack < 1e-6 * reach)
 
-    def kernel(block: Block) -> _Active:
-        found = _Active((), 0, np.zeros((0, workspace.size)))
+    def kernel(block: Block) -> Separated:
+        found = Separated()
         for run in workspace.runs(block, gamma):
-            places = np.flatnonzero(at_bound(run))
-            rows = tuple(int(r) for r in block.source_rows(run.rows.start + places)[:8])
-            found = found + _Active(rows, len(places), np.zeros((0, workspace.size)))
+            places = run.rows.start + np.flatnonzero(at_bound(run))
+            found = found + Separated.named(block.source_rows(places))
         return found
 
     def rule(block: Block, rows: slice, columns: Array, weights: Array) -> tuple[Array, Array]:
@@ -181,6 +169,7 @@ def _active(workspace: Workspace, gamma: Array, tau: float, reach: float) -> _Ac
         places = at_bound(Run(rows, columns, eta, block.y[rows], weights))
         return places.astype(np.float64), np.zeros(len(places))
 
-    found = workspace.frame.reduce(kernel)
-    held = choose_rows(workspace, rule, 50 * max(workspace.size, 1)).rows if found.total else found.held
-    return _Active(found.rows, found.total, held)
+    active = workspace.frame.reduce(kernel)
+    if not active.count:
+        return active, np.zeros((0, workspace.size))
+    return active, choose_rows(workspace, rule, 50 * max(workspace.size, 1)).rows

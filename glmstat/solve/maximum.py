@@ -19,6 +19,8 @@ from glmstat.workspace import Workspace, moved
 
 __all__ = ["Maximum", "maximise"]
 
+RUN = 4096  # rows looked at together
+
 
 @dataclass(frozen=True, eq=False)
 class Maximum:
@@ -152,29 +154,16 @@ def _reordered(workspace: Workspace, order: IntArray) -> Workspace:
 
 
 def _moved_rows(workspace: Workspace, directions: list[Array]) -> Separated:
-    whole = replace(workspace, directions=())
-
-    def kernel(block: Block) -> _Rows:
-        found = _Rows(())
-        for rows, columns in whole.columns_of(block):
-            gone = np.zeros(columns.shape[1], dtype=bool)
-            for direction in directions:
-                gone |= moved(direction, block.X[0], rows) != 0
-            places = np.flatnonzero(gone & (block.total[rows] > 0))
-            named = tuple(int(r) for r in block.source_rows(rows.start + places))
-            found = found + _Rows(named)
+    def kernel(block: Block) -> Separated:
+        found, total = Separated(), block.total
+        for start in range(0, len(total), RUN):
+            rows = slice(start, min(start + RUN, len(total)))
+            gone = np.any([moved(direction, block.X[0], rows) != 0 for direction in directions], axis=0)
+            places = rows.start + np.flatnonzero(gone & (total[rows] > 0))
+            found = found + Separated.named(block.source_rows(places))
         return found
 
-    rows = whole.frame.reduce(kernel).rows
-    return Separated(rows[:8], len(rows))
-
-
-@dataclass(frozen=True)
-class _Rows:
-    rows: tuple[int, ...]
-
-    def __add__(self, other: _Rows) -> _Rows:
-        return _Rows(self.rows + other.rows)
+    return workspace.frame.reduce(kernel)
 
 
 def _at_edge(
