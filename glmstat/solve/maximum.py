@@ -26,12 +26,11 @@ RUN = 4096  # rows looked at together
 class Maximum:
     """The maximum that was found and what is known of it.
 
-    `directions` (p,) belong to all columns of the design; `places` tells which columns of the first
-    workspace the final ascent used.
+    `directions` (p,) belong to all columns of the design; the workspace of the ascent tells which of them
+    it used in the end.
     """
 
     ascent: Ascent
-    places: IntArray
     directions: tuple[Array, ...] = ()
     separated: Separated | None = None
     interior: Interior | None = None
@@ -91,7 +90,6 @@ def _after_verdict(
 ) -> Maximum:
     """Ask the linear programme; go on with the rows that no recession direction moves."""
     directions: list[Array] = []
-    places = np.arange(workspace.size)
     current, undecided = workspace, False
     while True:
         try:
@@ -103,8 +101,8 @@ def _after_verdict(
         whole = np.zeros(workspace.width)
         whole[current.columns] = direction
         directions.append(whole)
-        places = _still_estimable(replace(workspace, directions=tuple(directions)))
-        current = replace(workspace, directions=tuple(directions)).kept(places)
+        rest = replace(workspace, directions=tuple(directions))
+        current = rest.kept(_still_estimable(rest))
     start = _resume(workspace, ascent, current, bool(directions))
     verdict: Verdict = "undecided" if undecided else "finite"
     final = ascend(current, start, control, counts, verdict)
@@ -118,9 +116,7 @@ def _after_verdict(
         undecided = undecided or final.ending == "ask"
     found = _at_edge(current, final, None if directions else null, control, counts)
     separated = _moved_rows(workspace, directions) if directions else None
-    return replace(
-        found, places=places, directions=tuple(directions), separated=separated, undecided=undecided
-    )
+    return replace(found, directions=tuple(directions), separated=separated, undecided=undecided)
 
 
 def _resume(workspace: Workspace, ascent: Ascent, current: Workspace, separated: bool) -> Start:
@@ -170,25 +166,24 @@ def _at_edge(
     workspace: Workspace, ascent: Ascent, null: Array | None, control: Control, counts: Counts
 ) -> Maximum:
     """Where a bounded link jammed the ascent, go on along the inside of the domain."""
-    places = np.arange(workspace.size)
     if not workspace.likelihood.bounded or (
         ascent.ending == "converged" and not _close_to_edge(ascent, counts)
     ):
-        return Maximum(ascent, places)
+        return Maximum(ascent)
     plain = ascent.workspace
     start = _inner_point(plain, workspace, null)
     interior = climb_inside(plain, start)
     if interior.settled and not interior.active.count:
         polished = ascend(plain, start_at(plain, interior.gamma), control, counts, "finite")
         if polished.ending == "converged":
-            return Maximum(replace(polished, certified=ascent.certified), places)
+            return Maximum(replace(polished, certified=ascent.certified))
     end = replace(
         ascent,
         gamma=interior.gamma,
         decrement=float("nan"),
         iterations=ascent.iterations + interior.iterations,
     )
-    return Maximum(end, places, interior=interior)
+    return Maximum(end, interior=interior)
 
 
 def _close_to_edge(ascent: Ascent, counts: Counts) -> bool:
