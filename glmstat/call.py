@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ __all__ = [
     "Covariance",
     "NotKept",
     "Spec",
+    "Values",
+    "Variable",
     "changes",
     "frame_for",
     "start_values",
@@ -53,21 +56,131 @@ def changes(words: Mapping[str, Any]) -> dict[str, Any]:
     return {word: value for word, value in words.items() if value is not KEEP}
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Values:
+    """An array of the caller's in the place of a column's name: one value per row of the data.
+
+    Parameters
+    ----------
+    array : (n,) values of any kind.
+    """
+
+    array: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Values) and np.array_equal(np.asarray(self.array), np.asarray(other.array))
+
+    def __hash__(self) -> int:
+        return hash(len(self.array))
+
+    def __repr__(self) -> str:
+        return "an array"
+
+
+Variable = str | Values
+
+
 @dataclass(frozen=True)
 class Covariance:
     """A choice of covariance of the coefficients.
 
+    What a kind has no use for must be left out. Variables are names of columns, expressions in columns, or
+    arrays with a value per row.
+
     Parameters
     ----------
-    kind : "classical" (dispersion times the inverse information) or "HC0" (sandwich of the scores).
+    kind : "classical" (dispersion times the inverse information), "opg"; "HC0" to "HC5", "HC4m"; clusters
+        "CR0", "CR1", "CR1S", "CR2", "CR3"; "HAC", "NW", "DK"; "bootstrap", "jackknife", "survey".
+    cluster : one or more variables: rows of a cluster may be dependent.
+    small_sample : whose factor for small samples: "default", "sandwich", "stata", "statsmodels", "fixest".
     information : which information is inverted: "expected", as R does, or "observed".
+    lag : last lag with a weight, >= 0.
+    order : variable that puts the rows in time.
+    kernel : "bartlett", "parzen" or "quadratic_spectral".
+    bandwidth : > 0, or the rule "newey-west" or "andrews".
+    strata : variable of the survey's strata.
+    fpc : variable: size of the stratum's population, or the sampled share of it.
+    reps : number of resamples.
+    seed : of the resamples, >= 0.
 
-    >>> Covariance("HC0")
-    Covariance(kind='HC0', information='expected')
+    Raises
+    ------
+    ArgumentError : cluster that is neither text nor arrays.
+
+    >>> Covariance("CR2", cluster="firm").cluster
+    ('firm',)
     """
 
     kind: str = "classical"
+    cluster: Any = ()
+    small_sample: str = "default"
     information: str = "expected"
+    lag: int | None = None
+    order: Any = ""
+    kernel: str = ""
+    bandwidth: str | float | None = None
+    strata: Any = ""
+    fpc: Any = ""
+    reps: int | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cluster", _variables(self.cluster))
+        for word in ("order", "strata", "fpc"):
+            object.__setattr__(self, word, _variable(getattr(self, word)))
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The variables in use, by argument; clusters numbered."""
+        ways = {f"cluster {place}": way for place, way in enumerate(self.cluster, 1)}
+        others = {word: getattr(self, word) for word in ("order", "strata", "fpc")}
+        return {**ways, **{word: value for word, value in others.items() if value != ""}}
+
+    @property
+    def key(self) -> str:
+        """A text that differs where the covariance does."""
+        parts = [f"{field.name}={_key(getattr(self, field.name))}" for field in fields(self)]
+        return "vcov " + " ".join(parts)
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """What can be written down."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {word: _plain(value) for word, value in plain.items()}
+
+
+def _variable(value: Any) -> Variable:
+    if value is None:
+        return ""
+    return value if isinstance(value, (str, Values)) else Values(value)
+
+
+def _variables(value: Any) -> tuple[Variable, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, (str, Values)):
+        return (value,) if value != "" else ()
+    if isinstance(value, (tuple, list)) and all(isinstance(way, (str, Values)) for way in value):
+        return tuple(value)
+    if isinstance(value, (tuple, list)) and any(hasattr(way, "__len__") for way in value):
+        return tuple(_variable(way) for way in value)
+    if not hasattr(value, "__len__"):
+        raise ArgumentError(
+            f"cluster must be names, expressions or arrays: got {type(value).__name__}. Write cluster='firm'."
+        )
+    return (Values(value),)
+
+
+def _key(value: Any) -> str:
+    if isinstance(value, Values):
+        return hashlib.sha256(repr(np.asarray(value.array).tolist()).encode()).hexdigest()
+    return "+".join(map(_key, value)) if isinstance(value, tuple) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]
+    return {"array": len(value.array)} if isinstance(value, Values) else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +230,9 @@ def _written(value: Any) -> Any:
         return value
     if isinstance(value, Mapping):
         return {str(key): _written(entry) for key, entry in value.items()}
-    if isinstance(value, (Control, Covariance)):
+    if isinstance(value, Covariance):
+        return value.json
+    if isinstance(value, Control):
         return asdict(value)
     if isinstance(value, NotKept):
         return {"array": None}
@@ -146,8 +261,8 @@ class Spec:
     library: Library = "pandas"
 
 
-def frame_for(call: Call, likelihood: GLM) -> ModelFrame:
-    """Return the model frame that a call asks for."""
+def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = None) -> ModelFrame:
+    """Return the model frame that a call asks for; `beside` are the variables of its covariance."""
     _check_kinds(call)
     source = open_source(call["data"])
     formula = parse(
@@ -165,6 +280,10 @@ def frame_for(call: Call, likelihood: GLM) -> ModelFrame:
         subset=call["subset"],
         allow_python=call["allow_python"],
         workers=call["control"].workers,
+        beside={
+            word: value.array if isinstance(value, Values) else value
+            for word, value in (beside or {}).items()
+        },
     )
 
 

@@ -19,14 +19,23 @@ class Convention:
     name : as given to `compat=`.
     wald_quantile : distribution that cuts Wald intervals: "dispersion" uses t where the dispersion
         is estimated and normal otherwise; "normal" always uses the normal, as R's `confint.default`.
+    clustered : distribution of tests under clustered covariances: "groups" is t with the number of
+        clusters - 1, "dispersion" what the classical covariance would use, as R's `coeftest`.
+    dfbeta : its sign where the link decreases: that of the "change", or the "opposite", as R's `dfbeta`.
     """
 
     name: str
     wald_quantile: Literal["dispersion", "normal"] = "dispersion"
+    clustered: Literal["groups", "dispersion"] = "groups"
+    dfbeta: Literal["change", "opposite"] = "change"
 
 
 CONVENTIONS = {
-    record.name: record for record in (Convention("glmstat"), Convention("R", wald_quantile="normal"))
+    record.name: record
+    for record in (
+        Convention("glmstat"),
+        Convention("R", wald_quantile="normal", clustered="dispersion", dfbeta="opposite"),
+    )
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -23,6 +24,7 @@ __all__ = [
     "GlmstatWarning",
     "Note",
     "PerfectFitWarning",
+    "ResampleWarning",
     "ResponseWarning",
     "SeparationWarning",
 ]
@@ -92,6 +94,10 @@ class FewClustersWarning(GlmstatWarning):
     """Fewer clusters than the asymptotics need."""
 
 
+class ResampleWarning(GlmstatWarning):
+    """Many resamples have no finite estimate."""
+
+
 class ResponseWarning(GlmstatWarning):
     """A response that the family accepts but does not expect (non-integer counts)."""
 
@@ -102,6 +108,14 @@ class Note:
 
     kind: str
     text: str
+
+
+def outside() -> int:
+    """Return the `stacklevel` of `warnings.warn` that points at the call into the package."""
+    depth = 1
+    while sys._getframe(depth).f_globals.get("__name__", "").split(".")[0] == "glmstat":
+        depth += 1
+    return depth
 
 
 def row_list(rows: Iterable[int], total: int | None = None, *, limit: int = 5) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glmstat import verbs
 from glmstat.call import KEEP, Call, Covariance, Spec, frame_for, start_values
 from glmstat.convention import Convention, as_convention
 from glmstat.errors import Note
@@ -27,14 +28,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Covariance", "Fit", "Spec", "fit_model"]
 
+LATER = ("classical", "bootstrap", "jackknife")  # cost nothing, or many fits: made when first asked for
+
 
 def fit_model(call: Call, likelihood: GLM) -> Fit:
     """Return the fit of a model: the road from the arguments to the result, the same for every model."""
-    from glmstat.inference.covariance import as_covariance
+    from glmstat.inference.covariance import as_covariance, covariance_root
 
     as_convention(call["compat"])
     covariance = as_covariance(call["vcov"])
-    frame = frame_for(call, likelihood)
+    frame = frame_for(call, likelihood, covariance.variables)
     start = start_values(call["start"], frame.design.columns)
     estimate = fit_estimate(
         frame, likelihood, start=start, control=call["control"], dispersion=call["dispersion"]
@@ -45,7 +48,10 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         covariance = replace(covariance, kind="HC0")
     notes = (*frame.notes, *remarks(estimate, sandwich=forced))
     spec = Spec(call.without_data(), frame.design, likelihood, call["control"], frame.source.native.library)
-    return _freeze(Fit(spec, estimate, covariance, notes, frame))
+    fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
+    if covariance.kind not in LATER:
+        covariance_root(fit)
+    return fit
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,6 +164,12 @@ class Fit:
         return math.log(self.nobs) * self.parameters - 2.0 * self.loglik
 
     @property
+    def aicc(self) -> float:
+        """AIC + 2 k (k + 1) / (n - k - 1), k = `parameters`, n = `nobs`; NaN where n <= k + 1."""
+        spare = self.nobs - self.parameters - 1
+        return self.aic + 2.0 * self.parameters * (self.parameters + 1) / spare if spare > 0 else math.nan
+
+    @property
     def status(self) -> Status:
         """How the solver ended: "converged", "perfect fit", "separated", "boundary" or "not converged"."""
         return self.estimate.convergence.status
@@ -179,7 +191,8 @@ class Fit:
 
         Parameters
         ----------
-        vcov : "classical", "HC0" or a Covariance; default that of the fit.
+        vcov : a kind ("HC3"), clusters ("~firm + year"), both ("CR2 ~ firm") or a Covariance; default that
+            of the fit.
         data : the data of the fit, where the fit holds none.
 
         Returns
@@ -197,19 +210,37 @@ class Fit:
 
         return self._series("std_error", std_errors(self, choose(self, vcov), data))
 
-    def confint(self, level: float = 0.95, *, vcov: str | Covariance | None = None, data: Any = None) -> Any:
-        """Return Wald intervals as a table with columns conf_low and conf_high.
+    def confint(
+        self,
+        level: float = 0.95,
+        *,
+        of: str | Sequence[str] | None = None,
+        method: str = "wald",
+        eform: bool = False,
+        vcov: str | Covariance | None = None,
+        data: Any = None,
+    ) -> Any:
+        """Return confidence intervals as a table with columns conf_low and conf_high.
 
         Parameters
         ----------
-        level : coverage. Quantiles are Student's with `df_residual` where the dispersion is estimated,
-            else normal; always normal with compat="R", as confint.default.
+        level : coverage. Quantiles are Student's with `df_residual` where the dispersion is estimated (with
+            clusters - 1 where the covariance is clustered), else normal; always normal with compat="R", as
+            confint.default.
+        of : names of coefficients or combinations such as "x + f[T.b]"; default every coefficient.
+        method : "wald", "profile" (likelihood ratio) or "score"; the last two assume the variance of the
+            family, and take no `vcov`.
+        eform : exponentiate: odds, rate, hazard or mean ratios.
         vcov, data : as in `vcov`.
-        """
-        from glmstat.inference.interval import wald
 
-        table = wald(self.with_vcov(vcov, data=data), level)
-        return self.by_term({"conf_low": table.conf_low, "conf_high": table.conf_high})
+        Raises
+        ------
+        ArgumentError : a name that is no coefficient, or ratios where the link has none.
+        ComparisonError : a profile with sampling weights.
+        """
+        from glmstat.inference.interval import confint
+
+        return confint(self, level, of=of, method=method, eform=eform, vcov=vcov, data=data)
 
     def predict(
         self,
@@ -238,7 +269,7 @@ class Fit:
         level : coverage of the interval.
         offset, exposure : as many values as rows, where those of the fit were arrays.
         new_levels : "raise", "na" (NaN), or "reference" for levels that the fit has not seen.
-        vcov : "classical", "HC0" or a Covariance; default that of the fit.
+        vcov : as in `vcov`.
 
         Returns
         -------
@@ -264,21 +295,35 @@ class Fit:
             new_levels=new_levels,
         )
 
-    def residuals(self, type: str = "deviance", *, data: Any = None) -> Any:
+    def residuals(
+        self,
+        type: str = "deviance",
+        *,
+        standardized: bool = False,
+        studentized: bool = False,
+        data: Any = None,
+    ) -> Any:
         """Return residuals of the rows of the fit, on the caller's index.
 
         Parameters
         ----------
         type : "deviance", "pearson" (both with the square root of the prior weight), "working",
             "response" (both without), or "partial": a table, working residuals plus each term.
+        standardized : divided by their standard deviation sqrt(phi (1 - h)), as R's rstandard.
+        studentized : with the dispersion of the fit without the row, as R's rstudent.
         data : the data of the fit, where the fit holds none.
         """
         from glmstat.inference.residual import residuals
 
-        return residuals(self, type, data)
+        return residuals(self, type, data, standardized=standardized, studentized=studentized)
 
     def summary(
-        self, vcov: str | Covariance | None = None, *, level: float = 0.95, data: Any = None
+        self,
+        vcov: str | Covariance | None = None,
+        *,
+        level: float = 0.95,
+        eform: bool = False,
+        data: Any = None,
     ) -> Summary:
         """Return the table of coefficients with what one needs to read it; print it.
 
@@ -286,10 +331,11 @@ class Fit:
         ----------
         vcov, data : as in `vcov`.
         level : coverage of the intervals.
+        eform : show exp(coefficient): odds, rate, hazard or mean ratios.
         """
         from glmstat.report.summary import summary
 
-        return summary(self.with_vcov(vcov, data=data), level)
+        return summary(self.with_vcov(vcov, data=data), level, eform=eform)
 
     def with_vcov(self, vcov: str | Covariance | None, *, data: Any = None) -> Fit:
         """Return the same fit with another covariance in every table; parameters as `vcov`."""
@@ -390,6 +436,17 @@ class Fit:
         from glmstat.persist import save
 
         save(self, path, context)
+
+    test = verbs.test
+    anova = verbs.anova
+    drop1 = verbs.drop1
+    add1 = verbs.add1
+    step = verbs.step
+    profile = verbs.profile
+    bootstrap = verbs.bootstrap
+    influence = verbs.influence
+    information_criteria = verbs.information_criteria
+    goodness_of_fit = verbs.goodness_of_fit
 
     def by_term(self, columns: Mapping[str, Array]) -> Any:
         """Return columns (p,) as a table with the names of the coefficients: index, or column `term`."""

@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -24,12 +24,28 @@ from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, Dense, IntArray
 
-__all__ = ["ModelFrame", "model_frame"]
+__all__ = ["Coordinates", "ModelFrame", "model_frame"]
 
 S = TypeVar("S", bound=Addable)
 THREADED_CELLS = 1_000_000  # from here on several threads gain more than they cost
 THREADED_COLUMNS = 64  # runs of fewer columns are so short that threads mostly hand over Python's lock
 _BLAS_CELLS = 8_000  # below, BLAS uses one thread by itself
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """What a solver needs to know of the columns of a frame whose blocks were changed.
+
+    Parameters
+    ----------
+    columns : their names.
+    intercept : place of the column of ones, or None.
+    has_offset : whether anything is added to the predictors.
+    """
+
+    columns: tuple[str, ...]
+    intercept: int | None
+    has_offset: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +63,8 @@ class ModelFrame:
     workers : threads of a large frame; None uses every core.
     joined : `source` with the arrays of roles and context beside its columns.
     kept : the blocks of a small frame; None where each pass makes them from the data.
+    change : what is done to every block of a large frame, where it stands for other numbers.
+    coordinates : the columns after such a change.
     """
 
     source: MemorySource
@@ -58,6 +76,39 @@ class ModelFrame:
     workers: int | None
     joined: MemorySource = field(repr=False)
     kept: tuple[Block, ...] | None = field(default=None, repr=False)
+    change: Callable[[Block], Block] | None = field(default=None, repr=False)
+    coordinates: Coordinates | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return self.design.columns if self.coordinates is None else self.coordinates.columns
+
+    @property
+    def intercept(self) -> int | None:
+        """Place of the column of ones, or None."""
+        return self.design.intercept if self.coordinates is None else self.coordinates.intercept
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether anything is added to the predictors."""
+        return self.design.has_offset if self.coordinates is None else self.coordinates.has_offset
+
+    def changed(self, change: Callable[[Block], Block], coordinates: Coordinates | None = None) -> ModelFrame:
+        """Return a frame of the same rows with other numbers in them.
+
+        Parameters
+        ----------
+        change : a block with the same rows from each block, the same one every time; a large frame calls
+            it in every pass.
+        coordinates : what the columns are, where there are others.
+        """
+        now = self.coordinates if coordinates is None else coordinates
+        if self.kept is not None:
+            return replace(self, kept=tuple(map(change, self.kept)), coordinates=now)
+        before = self.change
+        both = change if before is None else lambda block: change(before(block))
+        return replace(self, change=both, coordinates=now)
 
     @property
     def missing(self) -> MissingReport:
@@ -92,9 +143,20 @@ class ModelFrame:
     @cached_property
     def fingerprint(self) -> str:
         """The sha256 of the response, and of the rows that enter if not all do."""
+        if self.change is not None:
+            return ""  # of other numbers in the rows of a large frame; a pass would tell nothing
         digest = hashlib.sha256()
         for block in self.blocks():
             digest.update(np.ascontiguousarray(block.y).data)
+        if self.rows_kept is not None:
+            digest.update(self.rows_kept.astype(np.int64).data)
+        return digest.hexdigest()
+
+    def reread(self) -> str:
+        """Return the fingerprint of the data as they are now; only for frames that hold copies."""
+        digest = hashlib.sha256()
+        for number in range(self.count):
+            digest.update(np.ascontiguousarray(self._make(number).y).data)
         if self.rows_kept is not None:
             digest.update(self.rows_kept.astype(np.int64).data)
         return digest.hexdigest()
@@ -106,7 +168,10 @@ class ModelFrame:
 
     def block(self, number: int) -> Block:
         """Return one block, 0 ≤ number < count."""
-        return self._make(number) if self.kept is None else self.kept[number]
+        if self.kept is not None:
+            return self.kept[number]
+        made = self._make(number)
+        return made if self.change is None else self.change(made)
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in the order of their rows."""
@@ -178,6 +243,7 @@ def model_frame(
     subset: Any = None,
     allow_python: bool = False,
     workers: int | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> ModelFrame:
     """Return the rows of a fit, checked, with the design that they taught.
 
@@ -196,6 +262,7 @@ def model_frame(
     subset : which rows enter: a condition, a boolean column or array; None for all.
     allow_python : passed to the reader of expressions.
     workers : threads; None uses every core.
+    beside : variables of the covariance by argument; rows in which they are missing do not enter.
 
     Raises
     ------
@@ -211,7 +278,7 @@ def model_frame(
     context = context or {}
     functions = tuple(sorted(name for name, value in context.items() if callable(value)))
     given = {**arguments, "subset": subset}
-    roles, joined = read_roles(source, given, allow_python=allow_python, functions=functions)
+    roles, joined = read_roles(source, given, allow_python=allow_python, functions=functions, beside=beside)
     with np.errstate(all="ignore"):
         seen = examine(
             joined,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Block",
     "Columns",
+    "Combined",
     "Constant",
     "Dense",
     "DesignMatrix",
@@ -319,6 +320,31 @@ class Taken(DesignMatrix):
         run = np.empty((self.whole.shape[1], stop - start))
         self.whole.fill(run, start, stop)
         np.take(run, self.columns, axis=0, out=out)
+
+
+@dataclass(frozen=True, eq=False)
+class Combined(DesignMatrix):
+    """Linear combinations X N of the columns of another matrix: `combination` N (p, q)."""
+
+    whole: DesignMatrix
+    combination: Array
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """(n, q)."""
+        return self.whole.shape[0], self.combination.shape[1]
+
+    def fill(self, out: Array, start: int, stop: int) -> None:
+        """Write the whole run aside and combine its columns."""
+        run = np.empty((self.whole.shape[1], stop - start))
+        self.whole.fill(run, start, stop)
+        np.matmul(self.combination.T, run, out=out)
+
+    def dense(self) -> Dense:
+        """Return the same matrix with its numbers written out."""
+        values = np.empty((self.shape[1], self.shape[0]))
+        self.fill(values, 0, self.shape[0])
+        return Dense(values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.call import Call, Covariance, NotKept, Spec
+from glmstat.call import Call, Covariance, NotKept, Spec, Values
 from glmstat.control import Control
 from glmstat.errors import ArgumentError, FileError, GlmstatError, Note
 from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Separated
@@ -152,9 +152,10 @@ def _spec(fit: Fit, named: tuple[str, ...]) -> dict[str, Any]:
     _check_python(fit)
     _check_context(spec.call["context"], named)
     likelihood = _likelihood(spec.likelihood.family, named)
+    arguments = {word: value for word, value in spec.call.json.items() if word != "context"}
     return {
         "model": spec.call.model,
-        "arguments": {word: value for word, value in spec.call.json.items() if word != "context"},
+        "arguments": {**arguments, "vcov": _covariance(fit) if _holds_arrays(spec) else arguments["vcov"]},
         "contrasts": _contrasts(spec.call["contrasts"]),
         "design": spec.design.to_json(),
         "likelihood": likelihood,
@@ -163,7 +164,7 @@ def _spec(fit: Fit, named: tuple[str, ...]) -> dict[str, Any]:
             "functions": function_probes(spec.design.context),
         },
         "library": spec.library,
-        "covariance": asdict(fit.covariance),
+        "covariance": _covariance(fit),
         "notes": [[note.kind, note.text] for note in fit.notes],
         "estimate": {
             **{word: getattr(estimate, word) for word in _SCALARS},
@@ -173,6 +174,24 @@ def _spec(fit: Fit, named: tuple[str, ...]) -> dict[str, Any]:
             "convergence": asdict(estimate.convergence),
         },
     }
+
+
+def _covariance(fit: Fit) -> dict[str, Any]:
+    """The covariance as JSON; arrays of the caller's are rows, which a file does not hold."""
+    for word, variable in fit.covariance.variables.items():
+        if isinstance(variable, Values):
+            raise FileError(
+                f"A file cannot hold the array that {word.split()[0]}= was given. Name a column of the data, "
+                'or take with_vcov("classical") first.'
+            )
+    return fit.covariance.json
+
+
+def _holds_arrays(spec: Spec) -> bool:
+    given = spec.call["vcov"]
+    return isinstance(given, Covariance) and any(
+        isinstance(variable, Values) for variable in given.variables.values()
+    )
 
 
 def _contrasts(given: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -161,10 +162,16 @@ class Levels:
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """Dates, times or durations: known to be there, not yet numbers."""
+    """Dates, times or durations: they have an order, but are not yet numbers.
+
+    Parameters
+    ----------
+    label : for messages.
+    raw : values (n,) as the caller's library holds them.
+    """
 
     label: str
-    rows: int
+    raw: Any
     kind: Kind = "time"
     levels: tuple[Level, ...] = ()
 
@@ -173,12 +180,19 @@ class Times:
         raise DataError(f"{self.label} holds dates or times. Convert it to a number first.")
 
     def missing(self, start: int, stop: int) -> BoolArray | None:
-        """Raise, as `values` does."""
-        self.values(start, stop)
-        return None
+        """Return where no time is given (m,), or None where all are."""
+        return _some(self.sorted.codes < 0, start, stop)
+
+    @cached_property
+    def sorted(self) -> Categorical:
+        """The distinct times in their order, as text, and the place of each row's."""
+        import pandas
+
+        codes, times = pandas.factorize(pandas.Series(self.raw), sort=True)
+        return Categorical(codes.astype(np.intp), tuple(str(time) for time in times), ordered=True)
 
     def __len__(self) -> int:
-        return self.rows
+        return len(self.raw)
 
 
 def _some(mask: BoolArray | None, start: int, stop: int) -> BoolArray | None:

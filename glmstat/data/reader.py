@@ -83,7 +83,7 @@ def read_array(values: NDArray[Any], label: str) -> Column:
     if kind == "b":
         return Booleans(_locked(values))
     if kind in "mM":
-        return Times(label, len(values))
+        return Times(label, values)
     if kind in "UTO":
         return _read_objects(values.astype(object) if kind != "O" else values, label)
     raise _unsupported(label, str(values.dtype))
@@ -112,7 +112,7 @@ def read_pandas(values: Any, label: str) -> Column:
         levels = tuple(_level(value) for value in values.categories.tolist())
         return _levels(values.codes, levels, bool(dtype.ordered))
     if dtype.kind in "mM":
-        return Times(label, len(values))
+        return Times(label, values)
     if dtype.kind in "iuf":
         return Numbers(_locked(_extension_numbers(values)))
     if dtype.kind == "b":
@@ -146,7 +146,7 @@ def read_series(values: Any, label: str, declared: Sequence[str] | None = None) 
         found, ordered = _declared(series)
         return _encode_series(series, declared or found, ordered)
     if dtype.is_temporal():
-        return Times(label, len(series))
+        return Times(label, series.to_numpy())
     if dtype == nw.Object:
         return read_array(_from_list(series.to_list()), label)
     raise _unsupported(label, str(dtype))
@@ -188,7 +188,7 @@ def _read_objects(values: NDArray[Any], label: str) -> Column:
         data = np.array([type(v) in present and bool(v) for v in listed])
         return Booleans(data, absent if absent.any() else None)
     if meaning == "times":
-        return Times(label, len(values))
+        return Times(label, values)
     raise _unsupported(label, meaning)
 
 

@@ -146,7 +146,7 @@ def _select(frame: Frame, names: Iterable[str], whole: BoolArray | None) -> _Par
     chosen = None if whole is None else whole[frame.start : frame.stop]
     kept, counts, odd = chosen, {}, []
     for name in names:
-        values = frame[name]
+        values = None if frame.kind(name) == "time" else frame[name]
         if isinstance(values, np.ndarray) and values.dtype != np.bool_:
             if math.isfinite(np.add.reduce(values)):
                 continue

@@ -16,7 +16,19 @@ from glmstat.formula.expression import Environment, Expression, evaluate, parse_
 from glmstat.formula.syntax import column
 from glmstat.formula.value import Array, as_number
 
-__all__ = ["WORDS", "Given", "Role", "Roles", "join", "log_exposure", "number", "read_roles", "truth"]
+__all__ = [
+    "WORDS",
+    "Given",
+    "Role",
+    "Roles",
+    "apart",
+    "join",
+    "log_exposure",
+    "number",
+    "read_roles",
+    "truth",
+    "variable_roles",
+]
 
 WORDS = ("offset", "exposure", "weights", "freq_weights", "sampling_weights", "subset")
 
@@ -53,7 +65,10 @@ Role = Expression | Given
 
 @dataclass(frozen=True)
 class Roles:
-    """What each data-like argument reads; None where it was not given."""
+    """What each data-like argument reads; None where it was not given.
+
+    `beside` are the variables of the covariance: clusters, time order, strata.
+    """
 
     offset: Role | None = None
     exposure: Role | None = None
@@ -61,12 +76,13 @@ class Roles:
     freq_weights: Role | None = None
     sampling_weights: Role | None = None
     subset: Role | None = None
+    beside: tuple[Role, ...] = ()
 
     @property
     def used(self) -> tuple[Role, ...]:
         """The roles that were given and whose rows must be present: all but the subset."""
         roles = (self.offset, self.exposure, self.weights, self.freq_weights, self.sampling_weights)
-        return tuple(role for role in roles if role is not None)
+        return (*(role for role in roles if role is not None), *self.beside)
 
 
 def read_roles(
@@ -75,6 +91,7 @@ def read_roles(
     *,
     allow_python: bool = False,
     functions: tuple[str, ...] = (),
+    beside: Mapping[str, Any] | None = None,
 ) -> tuple[Roles, MemorySource]:
     """Return the roles, and the source with the arrays among them as columns.
 
@@ -84,6 +101,7 @@ def read_roles(
     arguments : what was given, by word; None is the same as leaving it out. A text is the name of a
         column before it is an expression.
     allow_python, functions : passed to the reader of expressions.
+    beside : variables of the covariance by argument: text, `a:b` for every pair of values, or an array.
 
     Raises
     ------
@@ -101,7 +119,50 @@ def read_roles(
         elif value is not None:
             roles[word] = given = Given(word)
             arrays[given.key] = source.align_column(value, word)
-    return Roles(**roles), join(source, arrays)
+    others: list[Role] = []
+    for word, value in (beside or {}).items():
+        if isinstance(value, str):
+            others += variable_roles(source, value, allow_python=allow_python, functions=functions)
+        else:
+            others.append(given := Given(word))
+            arrays[given.key] = source.align_column(value, word)
+    return Roles(**roles, beside=tuple(others)), join(source, arrays)
+
+
+def variable_roles(
+    source: MemorySource, text: str, *, allow_python: bool = False, functions: tuple[str, ...] = ()
+) -> list[Expression]:
+    """Return what a variable of the covariance reads: one expression, or several for `a:b`."""
+    if text in source:
+        return [column(text)]
+    return [
+        column(part)
+        if part in source
+        else parse_expression(part, allow_python=allow_python, functions=functions)
+        for part in apart(text, ":")
+    ]
+
+
+def apart(text: str, mark: str) -> list[str]:
+    """Return the parts of a text between marks that stand outside brackets and quotes.
+
+    >>> apart("a + f(b + c)", "+")
+    ['a', 'f(b + c)']
+    """
+    parts, depth, quote, start = [], 0, "", 0
+    for place, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "`'\"":
+            quote = letter
+        elif letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif letter == mark and depth == 0:
+            parts.append(text[start:place].strip())
+            start = place + 1
+    return [*parts, text[start:].strip()]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,13 @@ from glmstat.fit import Fit
 from glmstat.formula.parse import update_formula
 from glmstat.inference.score import check_unchanged
 
-__all__ = ["refit", "update", "with_data"]
+__all__ = ["refit", "update", "whole_call", "with_data"]
 
 
 def refit(fit: Fit, words: Mapping[str, Any]) -> Fit:
     """Return the fit of the same call with some arguments changed; those that are KEEP stay."""
     data = None if fit.frame is None else fit.frame.source
-    call = _whole(fit, {"data": data, **changes(words)})
+    call = whole_call(fit, {"data": data, **changes(words)})
     model = getattr(import_module(f"glmstat.model.{call.model}"), call.model)
     return model(**call.arguments)
 
@@ -39,7 +39,7 @@ def update(fit: Fit, words: Mapping[str, Any]) -> Fit:
 
 def with_data(fit: Fit, words: Mapping[str, Any]) -> Fit:
     """Return the fit holding its rows and arrays again, checked to be those of the fit."""
-    call = _whole(fit, changes(words))
+    call = whole_call(fit, changes(words))
     frame = frame_for(call, fit.spec.likelihood)
     if frame.fingerprint != fit.estimate.fingerprint or frame.design.columns != fit.columns:
         raise DataError("data are not those of the fit: response or rows differ. Fit them by refit(data).")
@@ -48,8 +48,8 @@ def with_data(fit: Fit, words: Mapping[str, Any]) -> Fit:
     return whole
 
 
-def _whole(fit: Fit, words: Mapping[str, Any]) -> Call:
-    """The call with changed arguments, if nothing that it needs is lost."""
+def whole_call(fit: Fit, words: Mapping[str, Any]) -> Call:
+    """Return the call with changed arguments, if nothing that it needs is lost."""
     call = fit.spec.call.changed(**words)
     if isinstance(call["start"], NotKept):  # the maximum is the same from everywhere
         call = call.changed(start=None)

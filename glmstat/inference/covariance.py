@@ -2,73 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.score import at_infinity, finite_predictor, frame_of, whitened
+from glmstat.inference.recipe import Cooked, Facts, Recipe
+from glmstat.inference.score import at_infinity, finite_predictor, frame_of
+from glmstat.inference.small_sample import PRESETS
+from glmstat.inference.variable import split_ways
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["ALIASES", "RECIPES", "Recipe", "as_covariance", "covariance_root", "label", "std_errors"]
+__all__ = [
+    "ALIASES",
+    "RECIPES",
+    "as_covariance",
+    "choose",
+    "covariance_root",
+    "facts",
+    "is_robust",
+    "label",
+    "std_errors",
+]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """One kind of covariance.
-
-    Parameters
-    ----------
-    meat : the whitened meat L' (Σ u u') L (q, q) from (fit, L, data), L L' the inverse information for
-        dispersion 1; None where the dispersion times the inverse information is the covariance itself.
-    words : what the printed label says in brackets.
-    """
-
-    meat: Callable[[Fit, Array, Any], Array] | None
-    words: str
+def _classical(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+    return Cooked(np.sqrt(fit.dispersion) * inverse)
 
 
-RECIPES: Mapping[str, Recipe] = {
-    "classical": Recipe(None, "{information} information"),
-    "HC0": Recipe(whitened, "scores, no small-sample factor"),
+def _classical_words(covariance: Covariance, facts: Facts) -> str:
+    return f"{covariance.information} information"
+
+
+CLASSICAL = {"classical": Recipe(_classical, _classical_words, robust=False)}
+_HOMES = {  # module → its table and the kinds in it; a module is imported when a kind of its is asked for
+    "covariance": ("CLASSICAL", ("classical",)),
+    "sandwich": ("SANDWICH", ("opg", "HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")),
+    "cluster": ("CLUSTER", ("CR0", "CR1", "CR1S", "CR2", "CR3")),
+    "hac": ("HAC", ("HAC", "NW", "DK")),
+    "survey": ("SURVEY", ("survey",)),
+    "jackknife": ("JACKKNIFE", ("jackknife",)),
+    "resample": ("BOOTSTRAP", ("bootstrap",)),
 }
-ALIASES: Mapping[str, str] = {
-    "nonrobust": "classical",
-    "iid": "classical",
-    "const": "classical",
-    "eim": "classical",
+
+
+class _Recipes(Mapping[str, Recipe]):
+    """The recipes by kind."""
+
+    def __init__(self) -> None:
+        self._homes = {kind: (module, table) for module, (table, kinds) in _HOMES.items() for kind in kinds}
+
+    def __getitem__(self, kind: str) -> Recipe:
+        module, table = self._homes[kind]
+        return getattr(import_module(f"glmstat.inference.{module}"), table)[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._homes)
+
+    def __len__(self) -> int:
+        return len(self._homes)
+
+
+RECIPES: Mapping[str, Recipe] = _Recipes()
+ALIASES: Mapping[str, Covariance] = {
+    **dict.fromkeys(("nonrobust", "iid", "const", "eim"), Covariance("classical")),
+    "oim": Covariance("classical", information="observed"),
 }
+DEFAULT_CLUSTERED = "CR1"
 _INFORMATION = ("expected", "observed")
+_ALWAYS = ("kind", "information", "small_sample")
+_ORDERED = ("HAC", "NW", "DK")  # kinds whose text names a variable of time behind ~
 
 
 def as_covariance(vcov: str | Covariance) -> Covariance:
     """Return the Covariance that a word, or an instance, stands for.
 
+    Parameters
+    ----------
+    vcov : a kind ("HC3"), clusters ("~firm + year"), both ("CR2 ~ firm"), or a Covariance.
+
     Raises
     ------
-    ArgumentError : no such kind.
+    ArgumentError : no such kind, or a choice that the kind has no use for.
 
-    >>> as_covariance("iid")
-    Covariance(kind='classical', information='expected')
+    >>> as_covariance("iid").kind, as_covariance("~firm + year").cluster
+    ('classical', ('firm', 'year'))
     """
-    if isinstance(vcov, Covariance):
-        if vcov.information not in _INFORMATION:
-            raise ArgumentError(
-                f"Unknown information: {vcov.information!r} in Covariance. Known: {one_of(_INFORMATION)}."
-            )
-        as_covariance(vcov.kind)
-        return vcov
-    kind = ALIASES.get(vcov, vcov) if isinstance(vcov, str) else vcov
-    if not isinstance(kind, str) or kind not in RECIPES:
-        known = (*RECIPES, *ALIASES)
-        raise ArgumentError(f"Unknown vcov: {vcov!r}. Known: {one_of(known)}.{near(str(vcov), known)}")
-    return Covariance(kind)
+    covariance = vcov if isinstance(vcov, Covariance) else _read(vcov)
+    if covariance.kind not in RECIPES:
+        covariance = _canonical(covariance)
+    _check(covariance)
+    return covariance
 
 
 def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
@@ -76,67 +107,153 @@ def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
 
     Raises
     ------
-    ArgumentError : no such kind, or "classical" with sampling weights.
+    ArgumentError : no such kind, or one that trusts the variance of the family, with sampling weights.
     """
     if vcov is None:
         return fit.covariance
     covariance = as_covariance(vcov)
-    if covariance.kind == "classical" and fit.spec.call["sampling_weights"] is not None:
-        raise ArgumentError('Sampling weights need a sandwich covariance: vcov is "classical". Use "HC0".')
+    if fit.spec.call["sampling_weights"] is not None and not RECIPES[covariance.kind].robust:
+        raise ArgumentError(
+            f'Sampling weights need a sandwich covariance: vcov is "{covariance.kind}". '
+            'Use "survey" or "HC0".'
+        )
     return covariance
 
 
-def label(covariance: Covariance) -> str:
-    """Return the covariance in words, as tables print it."""
-    recipe = RECIPES[covariance.kind]
-    words = recipe.words.format(information=covariance.information)
-    observed = recipe.meat is not None and covariance.information == "observed"
-    return f"{covariance.kind} ({words}{', observed information' if observed else ''})"
+def is_robust(fit: Fit) -> bool:
+    """Return whether the covariance of a fit holds without the variance that the family says."""
+    return RECIPES[fit.covariance.kind].robust
+
+
+def label(fit: Fit) -> str:
+    """Return the covariance of a fit in words, as tables print it: kind, factor, clusters."""
+    covariance = fit.covariance
+    recipe, known = RECIPES[covariance.kind], facts(fit)
+    words = [recipe.words(covariance, known)]
+    if covariance.information == "observed" and covariance.kind != "classical":
+        words.append("observed information")
+    if known.repaired:
+        count = int(known.repaired)
+        words.append(f"{count} negative eigenvalue{'s' * (count != 1)} put to 0")
+    return f"{covariance.kind} ({', '.join(word for word in words if word)})"
 
 
 def covariance_root(fit: Fit, covariance: Covariance | None = None, data: Any = None) -> Array:
-    """Return R (p, q) with R R' the covariance; rows of coefficients without one are NaN.
+    """Return R (p, k) with R R' the covariance; rows of coefficients without one are NaN.
 
     Kept on the fit, so that a second table, and a saved fit, need no pass over the rows.
     """
     covariance = fit.covariance if covariance is None else covariance
-    key = f"vcov {covariance.kind} {covariance.information}"
-    if key not in fit.kept:
-        root = np.ascontiguousarray(_root(fit, covariance, data))
-        root.flags.writeable = False
-        fit.kept[key] = root
-    return fit.kept[key]
+    if covariance.key not in fit.kept:
+        root, known = _cook(fit, covariance, data)
+        for name, values in ((covariance.key, root), (_facts_key(covariance), known.to_array())):
+            values = np.ascontiguousarray(values)
+            values.flags.writeable = False
+            fit.kept[name] = values
+    return fit.kept[covariance.key]
+
+
+def facts(fit: Fit, covariance: Covariance | None = None, data: Any = None) -> Facts:
+    """Return the numbers that the label of a covariance prints, and its degrees of freedom."""
+    covariance = fit.covariance if covariance is None else covariance
+    covariance_root(fit, covariance, data)
+    return Facts.from_array(fit.kept[_facts_key(covariance)])
 
 
 def std_errors(fit: Fit, covariance: Covariance | None = None, data: Any = None) -> Array:
     """Return the standard errors (p,)."""
-    root = covariance_root(fit, covariance, data)
+    return row_sizes(covariance_root(fit, covariance, data))
+
+
+def row_sizes(root: Array) -> Array:
+    """Return the length of each row; squares of 1e200 do not overflow."""
     size = np.abs(root).max(axis=1, initial=0.0)
-    scaled = root / np.where(size > 0, size, 1.0)[:, None]  # squares of 1e200 would overflow
+    scaled = root / np.where(size > 0, size, 1.0)[:, None]
     return size * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
 
 
-def _root(fit: Fit, covariance: Covariance, data: Any) -> Array:
-    recipe, estimate = RECIPES[covariance.kind], fit.estimate
+def _facts_key(covariance: Covariance) -> str:
+    return f"{covariance.key} facts"
+
+
+def _read(vcov: Any) -> Covariance:
+    """The covariance that a text says."""
+    if not isinstance(vcov, str):
+        raise _unknown(vcov)
+    kind, tilde, variables = vcov.partition("~")
+    kind = kind.strip()
+    if not tilde:
+        return ALIASES.get(kind.lower()) or _canonical(Covariance(kind))
+    ways = split_ways(variables)
+    if not ways:
+        raise ArgumentError(f'vcov names no cluster: {vcov!r}. Write "~firm" with the name of a column.')
+    named = _canonical(Covariance(kind or DEFAULT_CLUSTERED))
+    if named.kind not in _ORDERED:
+        return replace(named, cluster=ways)
+    if len(ways) > 1:
+        raise ArgumentError(
+            f"{named.kind} takes one variable of time: {vcov!r} names {len(ways)}. "
+            f'Write "{named.kind} ~ I(a + b)" for a sum, Covariance("{named.kind}", order=…) for more.'
+        )
+    return replace(named, order=ways[0])
+
+
+def _canonical(covariance: Covariance) -> Covariance:
+    """The covariance with its kind in the usual letters."""
+    kinds = {kind.lower(): kind for kind in RECIPES}
+    if not isinstance(covariance.kind, str) or covariance.kind.lower() not in kinds:
+        raise _unknown(covariance.kind)
+    return replace(covariance, kind=kinds[covariance.kind.lower()])
+
+
+def _unknown(vcov: Any) -> ArgumentError:
+    known = (*RECIPES, *ALIASES, "~cluster")
+    return ArgumentError(f"Unknown vcov: {vcov!r}. Known: {one_of(known)}.{near(str(vcov), known)}")
+
+
+def _check(covariance: Covariance) -> None:
+    """Refuse words that do not exist and choices without a use."""
+    recipe = RECIPES[covariance.kind]
+    if covariance.information not in _INFORMATION:
+        raise ArgumentError(
+            f"Unknown information: {covariance.information!r} in Covariance. Known: {one_of(_INFORMATION)}."
+        )
+    if covariance.small_sample not in PRESETS:
+        known = one_of(tuple(PRESETS))
+        raise ArgumentError(f"Unknown small_sample: {covariance.small_sample!r}. Known: {known}.")
+    if covariance.small_sample != "default" and not recipe.small_sample:
+        raise ArgumentError(f"{covariance.kind} has no small-sample factor. Leave out small_sample=.")
+    if covariance.information != "expected" and not recipe.informed:
+        raise ArgumentError(f"{covariance.kind} does not use the information. Leave out information=.")
+    for field in fields(covariance):
+        given = getattr(covariance, field.name) != field.default
+        if field.name not in _ALWAYS and given and field.name not in recipe.takes:
+            usable = one_of(recipe.takes) or "nothing else"
+            raise ArgumentError(
+                f"{covariance.kind} has no use for {field.name}=: it takes {usable}.{_instead(covariance)}"
+            )
+    if recipe.check is not None:
+        recipe.check(covariance)
+
+
+def _instead(covariance: Covariance) -> str:
+    clustered = f"CR{covariance.kind[2:]}"
+    return f' Use kind="{clustered}" for clusters.' if covariance.cluster and clustered in RECIPES else ""
+
+
+def _cook(fit: Fit, covariance: Covariance, data: Any) -> Cooked:
+    estimate = fit.estimate
     inverse = estimate.information.inverse_root
     if estimate.convergence.status == "perfect fit" and estimate.dispersion.estimated:
-        return np.full_like(inverse, np.nan)
+        return Cooked(np.full_like(inverse, np.nan))
     finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
     inverse = np.where(finite[:, None], inverse, 0.0)
     if covariance.information == "observed":
         inverse = inverse @ _observed(fit, inverse, data)
-    if recipe.meat is None:
-        root = np.sqrt(fit.dispersion) * inverse
-    else:
-        root = inverse @ _square_root(recipe.meat(fit, inverse, data))
+    root, known = RECIPES[covariance.kind].make(fit, inverse, covariance, data)
+    root = np.array(root)
     root[~finite] = np.nan
-    return root
-
-
-def _square_root(matrix: Array) -> Array:
-    """R with R R' the matrix, which need not have full rank."""
-    values, vectors = np.linalg.eigh(matrix)
-    return vectors * np.sqrt(np.maximum(values, 0.0))
+    return Cooked(root, known)
 
 
 def _observed(fit: Fit, root: Array, data: Any) -> Array:

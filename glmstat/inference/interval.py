@@ -1,19 +1,25 @@
-"""Wald tests of single coefficients and their intervals."""
+"""Intervals of coefficients and their combinations, and Wald tests of zero."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from glmstat.errors import ArgumentError
+from glmstat.errors import ArgumentError, near, one_of
+from glmstat.inference.covariance import choose, covariance_root, label, std_errors
+from glmstat.inference.linear import Linear, linear
+from glmstat.inference.reference import check_level, reference
+from glmstat.matrix import Array
+from glmstat.table import frame
 
 if TYPE_CHECKING:
-    from glmstat.fit import Covariance, Fit
-    from glmstat.matrix import Array
+    from glmstat.fit import Fit
 
-__all__ = ["Wald", "check_level", "quantile", "reference", "wald"]
+__all__ = ["Wald", "confint", "labelled", "wald"]
+
+METHODS = ("wald", "profile", "score")
 
 
 class Wald(NamedTuple):
@@ -27,28 +33,8 @@ class Wald(NamedTuple):
     conf_high: Array
 
 
-def check_level(level: float) -> float:
-    """Return `level` if it is a probability strictly between 0 and 1."""
-    if not (isinstance(level, (int, float)) and 0 < level < 1):
-        raise ArgumentError(f"level must lie strictly between 0 and 1: {level!r}. The default is 0.95.")
-    return float(level)
-
-
-def reference(fit: Fit) -> str:
-    """Return the distribution of a Wald statistic: 't(37)' where the dispersion is estimated, else 'z'."""
-    return f"t({fit.df_residual})" if fit.estimate.dispersion.estimated else "z"
-
-
-def quantile(fit: Fit, level: float) -> float:
-    """Return what a standard error is multiplied by to give half an interval of coverage `level`."""
-    upper = 0.5 + 0.5 * check_level(level)
-    if fit.estimate.dispersion.estimated and fit.convention.wald_quantile == "dispersion":
-        return float(stdtrit(fit.df_residual, upper)) if fit.df_residual > 0 else float("nan")
-    return float(ndtri(upper))
-
-
-def wald(fit: Fit, level: float = 0.95, covariance: Covariance | None = None) -> Wald:
-    """Return estimates, standard errors, tests of zero and intervals of all coefficients.
+def wald(fit: Fit, level: float = 0.95, of: Linear | None = None) -> Wald:
+    """Return estimates, standard errors, tests of zero and intervals of coefficients or combinations.
 
     Statistic and p-value use Student's t with `df_residual` where the dispersion is estimated and the
     normal otherwise; so do the intervals, unless the convention cuts them at normal quantiles.
@@ -56,17 +42,110 @@ def wald(fit: Fit, level: float = 0.95, covariance: Covariance | None = None) ->
     Parameters
     ----------
     level : coverage of the intervals.
-    covariance : default that of the fit.
+    of : m combinations; default the p coefficients.
 
     Source: McCullagh & Nelder (1989), section 4.4; numbers as R's summary.glm and confint.default.
     """
-    from glmstat.inference.covariance import std_errors
-
-    estimate, se = fit.estimate.coef, std_errors(fit, covariance)
+    if of is None:
+        estimate, se, known = fit.estimate.coef, std_errors(fit), reference(fit)
+    else:
+        estimate, se = of.estimates(fit), _combined_errors(fit, of.matrix)
+        known = reference(fit, np.nan_to_num(of.matrix))
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(se > 0, estimate / se, np.nan)
-        half = quantile(fit, level) * se
+        half = known.quantile(level) * se
         low, high = estimate - half, estimate + half
-    tail = -np.abs(statistic)
-    p = 2.0 * (stdtr(fit.df_residual, tail) if fit.estimate.dispersion.estimated else ndtr(tail))
-    return Wald(estimate, se, statistic, p, low, high)
+    return Wald(estimate, se, statistic, known.p_value(statistic), low, high)
+
+
+def _combined_errors(fit: Fit, matrix: Array) -> Array:
+    """Standard errors (m,) of combinations; NaN where they contain a coefficient without one."""
+    root = covariance_root(fit)
+    without = np.any(np.isnan(root), axis=1)
+    moved = np.nan_to_num(matrix) @ np.where(without[:, None], 0.0, root)
+    touches = np.any(matrix[:, without] != 0, axis=1)
+    return np.where(touches, np.nan, np.linalg.norm(moved, axis=1))
+
+
+def confint(
+    fit: Fit,
+    level: float = 0.95,
+    *,
+    of: str | Sequence[str] | None = None,
+    method: str = "wald",
+    eform: bool = False,
+    vcov: Any = None,
+    data: Any = None,
+) -> Any:
+    """Return intervals as a table; the words are those of `Fit.confint`.
+
+    Raises
+    ------
+    ArgumentError : an unknown method, a covariance with a method that has no use for it.
+    """
+    from glmstat.inference.eform import ratio_name
+
+    check_level(level)
+    if method not in METHODS:
+        raise ArgumentError(
+            f"Unknown method: {method!r}. Known: {one_of(METHODS)}.{near(str(method), METHODS)}"
+        )
+    if eform:
+        ratio_name(fit)
+    ends = _wald_ends if method == "wald" else _profile_ends
+    chosen, low, high, notes = ends(fit, level, of, method, vcov, data)
+    columns = {"conf_low": low, "conf_high": high}
+    if eform:
+        columns, notes = _ratios(fit, chosen, columns, notes)
+    return labelled(fit, chosen.texts, columns, notes)
+
+
+def labelled(fit: Fit, labels: Sequence[str], columns: Mapping[str, Array], notes: Sequence[str] = ()) -> Any:
+    """Return columns (m,) as a table with labels: index, or column `term`; notes in pandas' `attrs`."""
+    if fit.native.library != "pandas":
+        return frame({"term": list(labels), **columns}, fit.native)
+    table = frame(columns, fit.native, index=list(labels))
+    table.attrs["notes"] = list(notes)
+    return table
+
+
+Ends = tuple[Linear, Array, Array, tuple[str, ...]]
+
+
+def _wald_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: Any) -> Ends:
+    fit = fit.with_vcov(vcov, data=data)
+    chosen = linear(fit, of)
+    table = wald(fit, level, None if of is None else chosen)
+    known = reference(fit, None if of is None else np.nan_to_num(chosen.matrix))
+    used = "z" if known.normal_ends else known.text
+    note = f"{100 * level:g} % Wald intervals, {used} · vcov: {label(fit)}"
+    return chosen, table.conf_low, table.conf_high, (note,)
+
+
+def _profile_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: Any) -> Ends:
+    from glmstat.inference.ends import facts, intervals
+
+    if vcov is not None and choose(fit, vcov).kind != "classical":
+        raise ArgumentError(
+            f'method="{method}" assumes the variance of the family: vcov has no part in it. '
+            'Leave vcov= out, or use method="wald".'
+        )
+    statistic = "score" if method == "score" else "deviance"
+    chosen = linear(fit, of)
+    ends = intervals(fit, chosen, level, statistic, data=data, depth=6)
+    return chosen, ends.low, ends.high, (*facts(fit, statistic, level), *ends.notes)
+
+
+def _ratios(
+    fit: Fit, chosen: Linear, ends: Mapping[str, Array], notes: tuple[str, ...]
+) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The estimates and ends exponentiated, under the name of the ratio."""
+    from glmstat.inference.eform import baseline_name, ratio_column, ratio_name
+
+    with np.errstate(over="ignore"):
+        columns = {ratio_column(fit): np.exp(chosen.estimates(fit))}
+        columns |= {name: np.exp(end) for name, end in ends.items()}
+    intercept = fit.spec.design.intercept
+    name = None if intercept is None else fit.columns[intercept]
+    baseline = (f"{name}: {baseline_name(fit)}",) if name in chosen.texts else ()
+    return columns, (f"{ratio_name(fit)}: exp(coefficient)", *baseline, *notes)

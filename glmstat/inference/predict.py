@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glmstat.errors import ArgumentError, DataError, ExtrapolationWarning, near, one_of, row_list
+from glmstat.errors import ArgumentError, DataError, ExtrapolationWarning, near, one_of, outside, row_list
 from glmstat.inference.covariance import covariance_root
 from glmstat.inference.estimable import estimable
-from glmstat.inference.interval import check_level, quantile
+from glmstat.inference.reference import Reference, check_level, reference
 from glmstat.inference.rows import ByRow, new_rows, of_fit
+from glmstat.inference.satterthwaite import applies
 from glmstat.inference.score import frame_of, linear_predictor
 from glmstat.matrix import Array, Block, DesignMatrix
 
@@ -47,7 +48,8 @@ def predict(
         raise ArgumentError("offset= and exposure= of predict belong to new rows. Give newdata=.")
     if type == "terms":
         return _terms(fit, newdata, new_levels, given)
-    rows = _moments(fit, newdata, new_levels, given, with_se=se_fit or interval is not None)
+    with_se = se_fit or interval is not None
+    rows = _moments(fit, newdata, new_levels, given, with_se=with_se, with_df=interval is not None)
     eta, se = rows.values[:, 0], rows.values[:, 1]
     _refuse_non_estimable(rows.values[:, 2])
     if type == "response":
@@ -59,7 +61,7 @@ def predict(
     if se_fit:
         columns["std_error"] = _slope(fit, eta) * se if type == "response" else se
     if interval is not None:
-        half = quantile(fit, level) * se
+        half = _quantile(fit, rows.values[:, 3], level) * se
         ends = (eta - half, eta + half)
         columns["conf_low"], columns["conf_high"] = _mean_ends(fit, *ends) if type == "response" else ends
     return rows.table(columns)
@@ -87,26 +89,43 @@ def _check(type: str, interval: str | None, se_fit: bool) -> None:
         )
 
 
-def _moments(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], *, with_se: bool) -> ByRow:
-    """Linear predictor, its standard error, and whether it is estimable: (n, 3)."""
+def _quantile(fit: Fit, df: Array, level: float) -> Array:
+    """Quantile of each row's interval."""
+    known = reference(fit)
+    return Reference(df, known.text, known.normal_ends).quantile(level)
+
+
+def _moments(
+    fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], *, with_se: bool, with_df: bool
+) -> ByRow:
+    """Linear predictor, its standard error, whether it is estimable, degrees of freedom of t: (n, 4)."""
     design = fit.spec.design
     root = covariance_root(fit) if with_se else np.zeros((len(fit.columns), 0))
     unknown = np.flatnonzero(np.isnan(root).any(axis=1) & ~np.isnan(fit.estimate.theta))
     known = np.nan_to_num(root)[design.predictors[0].slots]
 
     def values(X: tuple[DesignMatrix, ...], offset: Array) -> Array:
-        out = np.full((len(offset), 3), np.nan)
+        out = np.full((len(offset), 4), np.nan)
         out[:, 0] = linear_predictor(fit.estimate, X, offset, design)[:, 0]
         if with_se:
             out[:, 1] = np.sqrt(X[0].row_norms(known))
             out[_touched(X[0], unknown), 1] = np.nan
         good = estimable(fit, X)
         out[:, 2] = 1.0 if good is None else good
+        if with_df and len(out):
+            out[:, 3] = reference(fit, _combinations(fit, X)).df
         return out
 
     if newdata is None:
-        return of_fit(fit, "predict without newdata", lambda block: values(block.X, block.offset), width=3)
+        return of_fit(fit, "predict without newdata", lambda block: values(block.X, block.offset), width=4)
     return new_rows(fit, newdata, values, new_levels=new_levels, **given)
+
+
+def _combinations(fit: Fit, matrices: tuple[DesignMatrix, ...]) -> Array:
+    """The combinations of coefficients that rows are, written out only where degrees of freedom differ."""
+    if applies(fit.covariance):
+        return np.nan_to_num(matrices[0].to_array())
+    return np.zeros((matrices[0].shape[0], 0))
 
 
 def _touched(X: DesignMatrix, columns: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -138,7 +157,7 @@ def _blank_outside(fit: Fit, eta: Array) -> None:
             f"Mean outside the domain of {family}: {row_list(outside, len(outside))}. "
             'There the prediction is NaN; type="link" shows the linear predictor.',
             ExtrapolationWarning,
-            stacklevel=4,
+            stacklevel=outside(),
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, near, one_of
+from glmstat.inference.hat import hat_root, leverage
 from glmstat.inference.predict import centre, constant, term_matrix, with_constant
 from glmstat.inference.rows import of_fit
 from glmstat.inference.score import linear_predictor
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _FAR = 300.0  # a predictor near the limit of every link; its double is short of overflow
 
-__all__ = ["RESIDUALS", "residuals"]
+__all__ = ["RESIDUALS", "deletion_scale", "residual_rows", "residuals", "standardised", "studentised"]
 
 
 def _deviance(likelihood: GLM, y: Array, eta: Array, weights: Array) -> Array:
@@ -47,22 +48,110 @@ RESIDUALS: Mapping[str, Callable[[GLM, Array, Array, Array], Array]] = {
 }
 
 
-def residuals(fit: Fit, type: str = "deviance", data: Any = None) -> Any:
+def residuals(
+    fit: Fit,
+    type: str = "deviance",
+    data: Any = None,
+    *,
+    standardized: bool = False,
+    studentized: bool = False,
+) -> Any:
     """Return residuals of one type; the words are those of `Fit.residuals`.
 
-    Source: McCullagh & Nelder (1989), section 2.4; weights as R's residuals.glm.
+    Standardised: r / (φ (1 - h))^½ of the deviance or Pearson residual r, φ the dispersion of the fit.
+    Studentised: sign(d) (d² + h p² / (1 - h))^½ of the deviance and Pearson residuals d and p, divided by
+    the estimate of φ^½ without the row where the dispersion is estimated. Both are NaN where h is 1: the
+    model fits that row whatever its response is.
+
+    Source: McCullagh & Nelder (1989), section 2.4; Williams (1987); numbers as R's residuals.glm,
+    rstandard and rstudent.
+
+    >>> import glmstat
+    >>> fit = glmstat.glm("y ~ x", {"y": [1, 2, 3, 5, 9], "x": [0, 1, 2, 3, 4]}, "poisson")
+    >>> residuals(fit, "pearson", standardized=True).round(3).tolist()
+    [-0.075, 0.178, -0.044, -0.108, 0.103]
     """
     known = (*RESIDUALS, "partial")
     if type not in known:
         raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(known)}.{near(str(type), known)}")
+    if standardized or studentized:
+        return _scaled(fit, type, data, standardized=standardized, studentized=studentized)
     if type == "partial":
         return _partial(fit, data)
     kind = RESIDUALS[type]
-    return of_fit(fit, "residuals", lambda block: _rows(fit, kind, block), data).series(type)
+    return of_fit(fit, "residuals", lambda block: residual_rows(fit, kind, block), data).series(type)
 
 
-def _rows(fit: Fit, kind: Callable[[GLM, Array, Array, Array], Array], block: Block) -> Array:
-    """Residuals of a block; in rows that separation predicts perfectly, their limit."""
+def _scaled(fit: Fit, type: str, data: Any, *, standardized: bool, studentized: bool) -> Any:
+    if standardized and studentized:
+        raise ArgumentError("standardized=True and studentized=True exclude each other. Leave one out.")
+    allowed = ("deviance", "pearson") if standardized else ("deviance",)
+    if type not in allowed:
+        word = "standardized" if standardized else "studentized"
+        other = "" if standardized else "; they combine deviance and Pearson"
+        raise ArgumentError(f"{word} residuals have type {' or '.join(allowed)}{other}: type is {type!r}.")
+    root = hat_root(fit)
+
+    def values(block: Block) -> Array:
+        hat = leverage(fit, block, root).hat
+        if standardized:
+            return standardised(fit, residual_rows(fit, RESIDUALS[type], block), hat)
+        deviance, pearson = (residual_rows(fit, kind, block) for kind in (_deviance, _pearson))
+        return studentised(fit, deviance, pearson, hat, deletion_scale(fit, deviance, hat, block.total))
+
+    return of_fit(fit, "residuals", values, data).series(type)
+
+
+def standardised(fit: Fit, residual: Array, hat: Array) -> Array:
+    """Return residuals (n,) over their standard deviation for hat values (n,); NaN where that is 0."""
+    with np.errstate(all="ignore"):
+        return _finite(residual / np.sqrt(_dispersion(fit) * (1.0 - hat)))
+
+
+def studentised(fit: Fit, deviance: Array, pearson: Array, hat: Array, scale: Array) -> Array:
+    """Return the residuals (n,) of rows that are left out, from those of the fit.
+
+    Parameters
+    ----------
+    deviance, pearson, hat : (n,).
+    scale : square root of the dispersion without each row (n,), used where the dispersion is estimated.
+    """
+    with np.errstate(all="ignore"):
+        size = np.sqrt(deviance**2 + hat * pearson**2 / (1.0 - hat))
+        known = np.sqrt(fit.dispersion)
+        return _finite(np.sign(deviance) * size / (scale if fit.estimate.dispersion.estimated else known))
+
+
+def deletion_scale(fit: Fit, deviance: Array, hat: Array, weights: Array) -> Array:
+    """Return the square root of deviance / df after leaving out each row, (n,), to first order.
+
+    Parameters
+    ----------
+    deviance, hat : deviance residuals and hat values (n,).
+    weights : (n,); leaving out a row of weight 0 changes nothing.
+
+    Source: R's lm.influence, deviance residuals in the place of least squares'.
+    """
+    df = fit.df_residual
+    with np.errstate(all="ignore"):
+        lost = np.where(hat < 1.0, deviance**2 / (1.0 - hat), 0.0)
+        without = np.sqrt((fit.deviance - lost) / (df - 1)) if df > 1 else np.full(len(hat), np.nan)
+        whole = np.sqrt(fit.deviance / df) if df > 0 else np.nan
+    return _finite(np.where(weights > 0, without, whole))
+
+
+def _dispersion(fit: Fit) -> float:
+    """The dispersion, NaN where it is the rounding error of a perfect fit."""
+    perfect = fit.status == "perfect fit" and fit.estimate.dispersion.estimated
+    return np.nan if perfect else fit.dispersion
+
+
+def _finite(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def residual_rows(fit: Fit, kind: Callable[[GLM, Array, Array, Array], Array], block: Block) -> Array:
+    """Return residuals of a block; in rows that separation predicts perfectly, their limit."""
     eta = linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)
     far = np.isinf(eta[:, 0])
     ends = np.sign(eta[far, 0])
@@ -93,7 +182,7 @@ def _partial(fit: Fit, data: Any) -> Any:
     middle = centre(fit, data) @ matrix
 
     def values(block: Block) -> Array:
-        return _rows(fit, _working, block)[:, None] + (block.X[0].dot(matrix) - middle)
+        return residual_rows(fit, _working, block)[:, None] + (block.X[0].dot(matrix) - middle)
 
     rows = of_fit(fit, "residuals", values, data, width=len(names))
     return with_constant(rows.table(dict(zip(names, rows.values.T, strict=True))), constant(fit))

@@ -24,8 +24,11 @@ __all__ = [
     "check_unchanged",
     "finite_predictor",
     "frame_of",
+    "gradient",
     "linear_predictor",
     "meat",
+    "moved_by",
+    "projected",
     "scores",
     "whitened",
 ]
@@ -78,11 +81,16 @@ def check_unchanged(fit: Fit, frame: ModelFrame) -> None:
 
 def at_infinity(estimate: Estimate, matrices: Sequence[DesignMatrix], design: Design) -> Array | None:
     """Return the sign (n, K) of the first recession direction that moves each row, or None."""
-    if not estimate.directions:
+    return moved_by(estimate.directions, matrices, design)
+
+
+def moved_by(directions: Sequence[Array], matrices: Sequence[DesignMatrix], design: Design) -> Array | None:
+    """Return the sign (n, K) of the first of some directions (p,) that moves each row, or None."""
+    if not directions:
         return None
     signs = np.zeros((matrices[0].shape[0], len(matrices)))
     for k, (X, predictor) in enumerate(zip(matrices, design.predictors, strict=True)):
-        for direction in estimate.directions:
+        for direction in directions:
             part = direction[predictor.slots]
             for rows, run in X.runs():
                 move = part @ run
@@ -113,21 +121,24 @@ def linear_predictor(
     return eta
 
 
-def _gradient(fit: Fit, block: Block) -> Array:
-    """Gradient (n, K) of one block for dispersion 1; 0 in rows that separation predicts perfectly."""
+def gradient(fit: Fit, block: Block) -> Array:
+    """Return the gradient (n, K) of one block for dispersion 1; 0 in rows that separation predicts perfectly.
+
+    A row that counts several times has the gradient of one.
+    """
     estimate, design = fit.estimate, fit.spec.design
     eta = finite_predictor(estimate, block.X, block.offset, design)
-    gradient = fit.spec.likelihood.rows(block.y, eta, block.weights, information="none").gradient
+    slope = fit.spec.likelihood.rows(block.y, eta, block.weights, information="none").gradient
     signs = at_infinity(estimate, block.X, design)
-    return gradient if signs is None else np.where(signs != 0, 0.0, gradient)
+    return slope if signs is None else np.where(signs != 0, 0.0, slope)
 
 
-def _projected(fit: Fit, block: Block, root: Array) -> Array:
-    """Scores of one block for dispersion 1, times `root` (p, q): (n, q)."""
-    gradient = _gradient(fit, block)
+def projected(fit: Fit, block: Block, root: Array) -> Array:
+    """Return the scores of one block for dispersion 1, times `root` (p, q): (n, q)."""
+    slope = gradient(fit, block)
     out = np.zeros((len(block.y), root.shape[1]))
     for k, (X, predictor) in enumerate(zip(block.X, fit.spec.design.predictors, strict=True)):
-        out += X.dot(root[predictor.slots]) * gradient[:, k : k + 1]
+        out += X.dot(root[predictor.slots]) * slope[:, k : k + 1]
     return out
 
 
@@ -138,7 +149,7 @@ def whitened(fit: Fit, root: Array, data: Any = None) -> Array:
     """
 
     def kernel(block: Block) -> Array:
-        rows = _projected(fit, block, root)
+        rows = projected(fit, block, root)
         counted = rows if block.frequency is None else rows * block.frequency[:, None]
         return counted.T @ rows
 
@@ -161,7 +172,7 @@ def scores(fit: Fit, data: Any = None) -> Iterator[Array]:
     frame = frame_of(fit, "scores", data)
     everything = np.eye(len(fit.estimate.theta))
     for block in frame.blocks():
-        yield _projected(fit, block, everything) / fit.dispersion
+        yield projected(fit, block, everything) / fit.dispersion
 
 
 def bread(fit: Fit) -> Array:

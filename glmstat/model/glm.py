@@ -63,12 +63,14 @@ def glm(
         ("exclude"), or refused ("raise").
     contrasts : coding by column: {"f": "sum"}, or a matrix (levels, columns).
     context : numbers, arrays and functions that the formula may name besides columns.
-    vcov : "classical" or "HC0", or a Covariance: what standard errors come from.
+    vcov : what standard errors come from: "classical", a kind ("HC3"), clusters ("~firm + year"), both
+        ("CR2 ~ firm"), or a Covariance. Rows in which its variables are missing are left out.
     dispersion : default 1 for binomial, Poisson and negative binomial, else "pearson"; "deviance", "ml",
         or a number.
     event : the level of a text, categorical or boolean response whose probability is modelled; default
         the second of two.
-    compat : "glmstat", or "R" for intervals cut at normal quantiles.
+    compat : "glmstat", or "R" for intervals cut at normal quantiles, and tests under clusters with the
+        distribution of the classical ones.
     start : (p,) coefficients to start from, or a mapping by name; default the solver's own.
     allow_python : evaluate what the formula language refuses as Python. Only for formulas you trust.
     control : settings of the solver.

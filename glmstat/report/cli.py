@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmstat import __version__
 from glmstat.errors import FileError, GlmstatError, GlmstatWarning
-from glmstat.report.letters import in_ascii, shows
+from glmstat.text.letters import in_ascii, shows
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -76,7 +76,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     for role in ROLES:
         parser.add_argument(f"--{role.replace('_', '-')}", help="column or expression")
     parser.add_argument("--event", help="level of the response whose probability is modelled")
-    parser.add_argument("--vcov", default="classical", help='"classical" (default) or "HC0"')
+    parser.add_argument("--vcov", default="classical", help='such as "HC3" or "~firm" (default: classical)')
     parser.add_argument("--dispersion", help='"pearson", "deviance", "ml" or a number')
     parser.add_argument("--na-action", default="drop", help='"drop" (default), "exclude" or "raise"')
     parser.add_argument("--compat", default="glmstat", help='"glmstat" (default) or "R"')

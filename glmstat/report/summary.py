@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from math import isfinite, isnan
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from glmstat.errors import ComparisonError
 from glmstat.estimate import Dispersion
 from glmstat.inference.covariance import label
-from glmstat.inference.interval import Wald, reference, wald
-from glmstat.report.letters import in_ascii, printable
-from glmstat.report.number import coefficient_texts, common_decimals, figure, p_text, statistic_text
+from glmstat.inference.eform import exponentiated, ratio_notes
+from glmstat.inference.interval import wald
+from glmstat.inference.reference import reference
+from glmstat.matrix import Array
+from glmstat.text.layout import (
+    PAD,
+    RIGHT,
+    WIDTH,
+    Spell,
+    count,
+    html_lines,
+    plain_letters,
+    row,
+    wrapped,
+)
+from glmstat.text.letters import printable
+from glmstat.text.number import coefficient_texts, common_decimals, figure, p_text, statistic_text
 from glmstat.verdict import headline
 
 if TYPE_CHECKING:
@@ -22,9 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Summary", "summary", "title"]
 
-WIDTH = 80
 TITLE_WIDTH = 73
-COLUMNS = Wald._fields
 SHOWN_APART = ("event", "missing", "aliased")  # notes that have a line of their own
 ROLE_WORDS = ("offset", "exposure", "weights", "freq_weights", "sampling_weights", "subset")
 ESTIMATORS = {
@@ -35,8 +48,6 @@ ESTIMATORS = {
     "ml": "maximum likelihood",
 }
 
-Spell = Callable[[str], str]
-
 
 @dataclass(frozen=True, eq=False)
 class Summary:
@@ -46,18 +57,25 @@ class Summary:
     ----------
     fit : what is shown, with the covariance to show.
     level : coverage of the intervals.
-    table : estimates, standard errors, tests and intervals, arrays (p,).
-    head, foot : the lines above and below the table.
+    columns : estimates, standard errors, tests and intervals, arrays (p,) by name; `df` among them where it
+        differs from coefficient to coefficient.
+    head : the lines above the table.
+    facts : what stands below it, before it is broken into lines.
     """
 
     fit: Fit
     level: float
-    table: Wald
+    columns: Mapping[str, Array]
     head: tuple[str, ...]
-    foot: tuple[str, ...]
+    facts: tuple[str, ...]
+
+    @property
+    def foot(self) -> tuple[str, ...]:
+        """The lines below the table."""
+        return tuple(line for text in self.facts for line in wrapped(text))
 
     def __str__(self) -> str:
-        lines = [*self.head, "", *_table_lines(self.fit, self.table, str), "", *self.foot]
+        lines = [*self.head, "", *_table_lines(self.fit, self.columns, str), "", *self.foot]
         return "\n".join(map(printable, lines))
 
     def __repr__(self) -> str:
@@ -65,19 +83,21 @@ class Summary:
 
     def ascii(self) -> str:
         """Return the text in ASCII, laid out after the replacement of letters."""
-        head, foot = _head(self.fit, _plain_letters), _foot(self.fit, self.level, _plain_letters)
-        return "\n".join([*head, "", *_table_lines(self.fit, self.table, _plain_letters), "", *foot])
+        head = _head(self.fit, plain_letters)
+        foot = [line for text in self.facts for line in wrapped(text, plain_letters)]
+        return "\n".join([*head, "", *_table_lines(self.fit, self.columns, plain_letters), "", *foot])
 
     def _repr_html_(self) -> str:
-        cells = _cells(self.fit, self.table)
+        cells = _cells(self.fit, self.columns)
         header = "".join(
-            f'<th style="{_RIGHT};border-bottom:1px solid">{name}</th>' for name in ("", *COLUMNS)
+            f'<th style="{RIGHT};border-bottom:1px solid">{name}</th>' for name in ("", *self.columns)
         )
+        width = len(self.columns)
         rows = "".join(
-            f'<tr><th style="text-align:left;{_PAD}">{escape(row[0])}</th>{_html_cells(row[1:])}</tr>'
+            f'<tr><th style="text-align:left;{PAD}">{escape(row[0])}</th>{_html_cells(row[1:], width)}</tr>'
             for row in cells
         )
-        head, foot = (_html_lines(lines) for lines in (self.head, self.foot))
+        head, foot = (html_lines(lines) for lines in (self.head, self.foot))
         table = f"<thead><tr>{header}</tr></thead><tbody>{rows}</tbody>"
         return f'<div>{head}<table style="border-collapse:collapse;margin:.6em 0">{table}</table>{foot}</div>'
 
@@ -86,26 +106,26 @@ class Summary:
 
         Returns
         -------
-        Table with columns estimate, std_error, statistic, p_value, conf_low, conf_high; the terms are the
-        index in pandas and a column `term` elsewhere.
+        Table with columns estimate, std_error, statistic, p_value, conf_low, conf_high, and `df` where it
+        differs between coefficients; the terms are the index in pandas and a column `term` elsewhere.
         """
-        return self.fit.by_term(self.table._asdict())
+        return self.fit.by_term(self.columns)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that is printed as JSON values: NaN as None, infinities as "inf", "-inf"."""
         fit, end = self.fit, self.fit.estimate.convergence
-        rows = [[_json(float(value)) for value in row] for row in zip(*self.table, strict=True)]
+        rows = [[_json(float(value)) for value in row] for row in zip(*self.columns.values(), strict=True)]
         return {
             "formula": fit.formula,
             "family": fit.spec.likelihood.family.text,
             "link": fit.spec.likelihood.family.link.text,
             "coefficients": [
-                {"term": name, **dict(zip(COLUMNS, row, strict=True))}
+                {"term": name, **dict(zip(self.columns, row, strict=True))}
                 for name, row in zip(fit.columns, rows, strict=True)
             ],
             "level": self.level,
-            "vcov": label(fit.covariance),
-            "reference": reference(fit),
+            "vcov": label(fit),
+            "reference": reference(fit).text,
             **{word: _json(getattr(fit, word)) for word in ("nobs", "df_residual", "df_null")},
             **{
                 word: _json(getattr(fit, word))
@@ -121,14 +141,24 @@ class Summary:
         }
 
 
-def summary(fit: Fit, level: float = 0.95) -> Summary:
+def summary(fit: Fit, level: float = 0.95, *, eform: bool = False) -> Summary:
     """Return a fit in print, with the covariance it carries.
 
     Parameters
     ----------
     level : coverage of the intervals.
+    eform : show exp(coefficient).
     """
-    return Summary(fit, level, wald(fit, level), tuple(_head(fit)), tuple(_foot(fit, level)))
+    table, known = wald(fit, level), reference(fit)
+    facts = tuple(_facts(fit, level))
+    if eform:
+        table, facts = exponentiated(fit, table), (*ratio_notes(fit), *facts)
+    columns = table._asdict()
+    if len(set(known.df[np.isfinite(known.df)].tolist())) > 1:
+        after = list(columns).index("statistic") + 1
+        named = list(columns.items())
+        columns = dict([*named[:after], ("df", known.df), *named[after:]])
+    return Summary(fit, level, columns, tuple(_head(fit)), facts)
 
 
 def title(fit: Fit, spell: Spell = str) -> tuple[str, ...]:
@@ -140,18 +170,18 @@ def title(fit: Fit, spell: Spell = str) -> tuple[str, ...]:
     """
     family = fit.spec.likelihood.family
     left = spell(f"{family.title}, {family.link.text.replace('_', ' ')} link")
-    right = spell(f"{_count(fit.nobs, 'row')} · {_count(len(fit.columns), 'coefficient')}")
+    right = spell(f"{count(fit.nobs, 'row')} · {count(len(fit.columns), 'coefficient')}")
     space = TITLE_WIDTH - len(left) - len(right)
     first = (left + " " * space + right,) if space > 1 else (left, right)
-    return (*first, *_wrapped(" ".join(fit.formula.split()), spell))
+    return (*first, *wrapped(" ".join(fit.formula.split()), spell))
 
 
 def _head(fit: Fit, spell: Spell = str) -> Iterator[str]:
     for text in headline(fit.estimate, fit.columns):
-        yield from _wrapped(text, spell)
+        yield from wrapped(text, spell)
     yield from title(fit, spell)
     for text in _asked(fit):
-        yield from _wrapped(text, spell)
+        yield from wrapped(text, spell)
 
 
 def _asked(fit: Fit) -> Iterator[str]:
@@ -166,19 +196,14 @@ def _asked(fit: Fit) -> Iterator[str]:
         yield " · ".join(used)
 
 
-def _foot(fit: Fit, level: float, spell: Spell = str) -> Iterator[str]:
-    for text in _facts(fit, level):
-        yield from _wrapped(text, spell)
-
-
 def _facts(fit: Fit, level: float) -> Iterator[str]:
     estimate = fit.estimate
-    yield f"vcov: {label(fit.covariance)} · intervals: {100 * level:g} % Wald, {_reference(fit)}"
+    yield f"vcov: {label(fit)} · intervals: {100 * level:g} % Wald, {_reference(fit)}"
     yield (
         f"deviance {figure(fit.deviance)} on {fit.df_residual} df · null {figure(fit.null_deviance)} "
         f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
     )
-    yield f"{_likelihood(fit)} · {_count(estimate.convergence.iterations, 'iteration')}"
+    yield f"{_likelihood(fit)} · {count(estimate.convergence.iterations, 'iteration')}"
     references = fit.spec.design.references.items()
     if references:
         yield " · ".join(f"{text}: reference level {level}" for text, level in references)
@@ -188,9 +213,8 @@ def _facts(fit: Fit, level: float) -> Iterator[str]:
 
 
 def _reference(fit: Fit) -> str:
-    tests = reference(fit)
-    normal = fit.convention.wald_quantile == "normal" and tests != "z"
-    return f"z; tests: {tests}" if normal else tests
+    known = reference(fit)
+    return f"z; tests: {known.text}" if known.normal_ends and known.text != "z" else known.text
 
 
 def _dispersion(dispersion: Dispersion) -> str:
@@ -205,7 +229,7 @@ def _likelihood(fit: Fit) -> str:
         return str(error).partition(": ")[0].replace("loglik is", "loglik, AIC and BIC are")
     if isnan(loglik):
         return "no likelihood: loglik, AIC and BIC are not defined"
-    counted = _count(fit.parameters, "parameter") + _own_dispersion(fit)
+    counted = count(fit.parameters, "parameter") + _own_dispersion(fit)
     return f"loglik {figure(loglik)} · AIC {figure(fit.aic)} ({counted}) · BIC {figure(fit.bic)}"
 
 
@@ -224,79 +248,68 @@ def _likelihood_facts(fit: Fit) -> dict[str, Any]:
         return dict.fromkeys(("loglik", "aic", "bic"))
 
 
-def _cells(fit: Fit, table: Wald) -> list[tuple[str, ...]]:
-    """Name and six texts for each coefficient; an aliased one has its reason in the place of them."""
-    rows = zip(fit.columns, *(column.tolist() for column in table), strict=True)
+def _cells(fit: Fit, columns: Mapping[str, Array], *, alike: bool = True) -> list[tuple[str, ...]]:
+    """Name and a text per column for each coefficient; an aliased one has its reason in the place of them.
+
+    Where `alike`, all rows have the same number of decimals.
+    """
+    rows = zip(fit.columns, *(column.tolist() for column in columns.values()), strict=True)
     aliased = fit.estimate.aliased
-    decimals = common_decimals(table.std_error.tolist())
+    decimals = common_decimals(columns["std_error"].tolist()) if alike else None
     return [
-        (name, "aliased", aliased[name]) if name in aliased else (name, *_numbers(decimals, *numbers))
+        (name, "aliased", aliased[name])
+        if name in aliased
+        else (name, *_texts(decimals, dict(zip(columns, numbers, strict=True))))
         for name, *numbers in rows
     ]
 
 
-def _numbers(decimals: int | None, *row: float) -> tuple[str, ...]:
-    estimate, std_error, statistic, p_value, low, high = row
+def _texts(decimals: int | None, cells: Mapping[str, float]) -> tuple[str, ...]:
+    estimate, std_error = cells["estimate"], cells["std_error"]
     if isnan(std_error):
-        return (*coefficient_texts((estimate,), std_error), "NaN", "", "", "", "")
-    first, second, fifth, sixth = coefficient_texts((estimate, std_error, low, high), std_error, decimals)
-    return first, second, statistic_text(statistic), p_text(p_value), fifth, sixth
+        return (*coefficient_texts((estimate,), std_error), "NaN", *[""] * (len(cells) - 2))
+    scaled = ("estimate", "std_error", "conf_low", "conf_high")
+    numbers = coefficient_texts(tuple(cells[name] for name in scaled), std_error, decimals)
+    known = dict(zip(scaled, numbers, strict=True))
+    known |= {"statistic": statistic_text(cells["statistic"]), "p_value": p_text(cells["p_value"])}
+    return tuple(known[name] if name in known else f"{cells[name]:.1f}" for name in cells)
 
 
-def _table_lines(fit: Fit, table: Wald, spell: Spell) -> Iterator[str]:
-    cells = [tuple(map(spell, row)) for row in _cells(fit, table)]
-    dots = spell("…")
-    whole = [row for row in cells if len(row) == 1 + len(COLUMNS)]
-    widths = [
-        max(len(name), *(len(row[k + 1]) for row in whole)) if whole else len(name)
-        for k, name in enumerate(COLUMNS)
-    ]
-    room = WIDTH - sum(widths) - 2 * len(widths)
+def _table_lines(fit: Fit, columns: Mapping[str, Array], spell: Spell) -> Iterator[str]:
+    cells, widths = _laid_out(fit, columns, spell, alike=True)
+    room, dots = _room(widths), spell("…")
+    if any(len(row[0]) > room for row in cells):
+        shorter = _laid_out(fit, columns, spell, alike=False)
+        if all(len(row[0]) <= _room(shorter[1]) for row in cells):
+            (cells, widths), room = shorter, _room(shorter[1])
     margin = max((len(row[0]) for row in cells if len(row[0]) <= room), default=0)
-    yield _row("", COLUMNS, widths, margin)
+    yield row("", list(columns), widths, margin)
     for name, *texts in cells:
         if len(name) > margin:
             yield name if len(name) <= WIDTH else name[: WIDTH - len(dots)] + dots
             name = ""
-        if len(texts) == len(COLUMNS):
-            yield _row(name, texts, widths, margin)
+        if len(texts) == len(columns):
+            yield row(name, texts, widths, margin)
         else:
             yield f"{name:<{margin}}  {texts[0]:>{widths[0]}}  {texts[1]}"[:WIDTH]
 
 
-def _row(name: str, texts: Any, widths: list[int], margin: int) -> str:
-    line = f"{name:<{margin}}" + "".join(
-        f"  {text:>{width}}" for text, width in zip(texts, widths, strict=True)
-    )
-    return line.rstrip()
+def _laid_out(
+    fit: Fit, columns: Mapping[str, Array], spell: Spell, *, alike: bool
+) -> tuple[list[tuple[str, ...]], list[int]]:
+    """The texts of the table, and how wide each column is."""
+    cells = [tuple(map(spell, row)) for row in _cells(fit, columns, alike=alike)]
+    whole = [row for row in cells if len(row) == 1 + len(columns)]
+    widths = [max([len(name), *(len(row[k + 1]) for row in whole)]) for k, name in enumerate(columns)]
+    return cells, widths
 
 
-def _wrapped(text: str, spell: Spell = str) -> list[str]:
-    """Lines of at most 80 columns, broken between facts if possible, else between words."""
-    whole = spell(text)
-    if len(whole) <= WIDTH:
-        return [whole]
-    lines: list[str] = []
-    for fact in map(spell, text.split(" · ")):
-        if lines and len(lines[-1]) + 3 + len(fact) <= WIDTH:
-            lines[-1] += f"{spell(' · ')}{fact}"
-        else:
-            lines.append(fact)
-    return [
-        piece for line in lines for piece in wrap(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
-    ]
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+def _room(widths: list[int]) -> int:
+    return WIDTH - sum(widths) - 2 * len(widths)
 
 
 def _role(value: Any) -> str:
     return value if isinstance(value, str) else "an array"
-
-
-def _plain_letters(text: str) -> str:
-    return in_ascii(printable(text))
 
 
 def _json(value: Any) -> Any:
@@ -305,16 +318,8 @@ def _json(value: Any) -> Any:
     return value
 
 
-_PAD = "padding:.1em .6em"
-_RIGHT = f"text-align:right;{_PAD}"
-
-
-def _html_cells(texts: tuple[str, ...]) -> str:
-    if len(texts) == len(COLUMNS):
-        return "".join(f'<td style="{_RIGHT}">{escape(text)}</td>' for text in texts)
+def _html_cells(texts: tuple[str, ...], width: int) -> str:
+    if len(texts) == width:
+        return "".join(f'<td style="{RIGHT}">{escape(text)}</td>' for text in texts)
     word, reason = map(escape, texts)
-    return f'<td style="{_RIGHT}">{word}</td><td style="{_PAD}" colspan="{len(COLUMNS) - 1}">{reason}</td>'
-
-
-def _html_lines(lines: tuple[str, ...]) -> str:
-    return "".join(f'<div style="white-space:pre-wrap">{escape(line)}</div>' for line in lines)
+    return f'<td style="{RIGHT}">{word}</td><td style="{PAD}" colspan="{width - 1}">{reason}</td>'

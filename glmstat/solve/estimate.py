@@ -33,6 +33,7 @@ from glmstat.workspace import Workspace
 __all__ = ["fit_estimate"]
 
 UNTHREADED = 10_000  # cells below which BLAS starts no threads of its own
+_FIXED = 1e-7  # share of a row's length below which its part in the loose coordinates is rounding
 REFINED = 200_000  # cells up to which a linear model's last digits are worth their doubled precision
 
 
@@ -56,7 +57,7 @@ def fit_estimate(
     DomainError : no coefficients keep every mean inside its domain.
     ArgumentError : `start` of another length or outside the domain.
     """
-    if frame.rows * len(frame.design.columns) < UNTHREADED:
+    if frame.rows * len(frame.columns) < UNTHREADED:
         return _fit(frame, likelihood, start, control or Control(), dispersion)
     with single_blas_thread():
         return _fit(frame, likelihood, start, control or Control(), dispersion)
@@ -71,7 +72,7 @@ def _fit(
 ) -> Estimate:
     whole = open_workspace(frame, likelihood)
     counts = whole.counts()
-    intercept = null_intercept(whole, counts, has_offset=frame.design.has_offset)
+    intercept = null_intercept(whole, counts, has_offset=frame.has_offset)
     workspace, rank, points = _begin(whole, frame, intercept, start, control)
     null = null_start(workspace, _clipped(workspace, intercept))
     maximum = maximise(workspace, points, null, control, counts)
@@ -93,7 +94,7 @@ def _begin(
     workspace, rank = whole, everything
     assert first.expected is not None
     if not full_rank(first.expected):
-        rank = settle_rank(whole, frame.design.columns)
+        rank = settle_rank(whole, frame.columns)
         if len(rank.kept) < whole.size:
             workspace = whole.kept(rank.kept)
             first = workspace.start_pass()
@@ -187,9 +188,7 @@ def _estimate(
         null=null,
         pearson=facts.pearson,
         dispersion=chosen,
-        aliased={
-            frame.design.columns[int(workspace_place)]: why for workspace_place, why in rank.reasons.items()
-        },
+        aliased={frame.columns[int(workspace_place)]: why for workspace_place, why in rank.reasons.items()},
         convergence=_convergence(maximum, rank, perfect, facts, df_residual, growing),
         df_residual=df_residual,
     )
@@ -201,7 +200,7 @@ def _left_open(frame: ModelFrame, workspace: Workspace, maximum: Maximum) -> tup
         return ()
     moving = np.any([direction != 0 for direction in maximum.directions], axis=0)
     out = np.setdiff1d(workspace.columns, maximum.ascent.workspace.columns)
-    names = [frame.design.columns[slot] for slot in out if not moving[slot]]
+    names = [frame.columns[slot] for slot in out if not moving[slot]]
     if not names:
         return ()
     return (f"the rows that are not separated do not determine {', '.join(names)}: shown as 0",)
@@ -224,7 +223,7 @@ def _facts(
     frame: ModelFrame, final: Workspace, gamma: Array, counts: Counts, intercept: float
 ) -> tuple[Facts, Null]:
     """Totals at the estimate, and the null model: intercept if there is one, offset, nothing else."""
-    has_intercept = frame.design.intercept is not None
+    has_intercept = frame.intercept is not None
     at = intercept if has_intercept else 0.0
     facts = final.facts(gamma, at if np.isfinite(at) else None)
     return facts, Null(facts.null if np.isfinite(at) else 0.0, counts.rows - int(has_intercept))
@@ -235,7 +234,7 @@ def _information(final: Workspace, gamma: Array, maximum: Maximum, width: int) -
     interior = maximum.interior
     if interior is not None and interior.active.count and final.size:
         loose = _null_space(interior.held)
-        expected = final.pass_(gamma, "expected").expected
+        expected = _without_fixed(final, loose).pass_(gamma, "expected").expected
         found = None if expected is None else factor(loose.T @ expected @ loose)
         root = np.zeros((0, 0)) if found is None else found.root
         transform = _without_held(transform, loose) if found is not None else transform[:, :0]
@@ -249,6 +248,19 @@ def _information(final: Workspace, gamma: Array, maximum: Maximum, width: int) -
     if root is None:
         root = np.full((final.size, final.size), np.nan)
     return DenseInformation(root, transform, final.columns, width)
+
+
+def _without_fixed(final: Workspace, loose: Array) -> Workspace:
+    """The workspace without the rows that no loose coordinate moves: at its bound a weight is rounding."""
+
+    def change(block: Block) -> Block:
+        fixed = np.zeros(len(block.y), dtype=bool)
+        for rows, columns in final.columns_of(block):
+            moved, size = np.linalg.norm(loose.T @ columns, axis=0), np.linalg.norm(columns, axis=0)
+            fixed[rows] = moved <= _FIXED * size
+        return replace(block, weights=np.where(fixed, 0.0, block.weights))
+
+    return replace(final, frame=final.frame.changed(change))
 
 
 def _last_information(ascent: Ascent) -> Array | None:

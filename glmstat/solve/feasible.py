@@ -23,6 +23,8 @@ def widest_interior(workspace: Workspace) -> Array:
     ------
     DomainError : no coefficients give a mean inside the domain.
     """
+    if not workspace.likelihood.bounded:
+        raise DomainError("No likelihood where the fit starts: it overflows. Check offset= and exposure=.")
     limit = max(4000, 20 * workspace.size)
     lows, highs = _nearest(workspace, None, 1.0, limit), _nearest(workspace, None, -1.0, limit)
     rows, sides = np.vstack([lows.rows, highs.rows]), np.concatenate([lows.sides, highs.sides])

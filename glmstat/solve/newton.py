@@ -13,6 +13,7 @@ import numpy as np
 
 from glmstat.compute import Counts, Extremes, Sums
 from glmstat.control import Control
+from glmstat.errors import DomainError
 from glmstat.estimate import Pass
 from glmstat.matrix import Array
 from glmstat.solve.linear import factor, positive_direction
@@ -109,7 +110,8 @@ def ascend(
     certified : what is known of separation; where nothing is, the ending "ask" demands a verdict.
     """
     need, gamma, sums = needed(workspace), start.gamma, start.sums
-    assert sums is not None
+    if sums is None:
+        raise DomainError("No likelihood where the fit starts: it overflows. Check offset= and exposure=.")
     fixed = workspace.likelihood.family.dispersion
     deviance = workspace.facts(gamma, None).deviance if fixed is None else 0.0
     df = max(counts.rows - workspace.size, 1)

@@ -53,11 +53,9 @@ def open_workspace(frame: ModelFrame, likelihood: GLM) -> Workspace:
     Large frames take mean and size from their first block: the choice moves no result, it only keeps
     the sums well conditioned.
     """
-    width = len(frame.design.columns)
+    width = len(frame.columns)
     nothing = np.zeros(width)
-    plain = Workspace(
-        frame, likelihood, np.arange(width), width, nothing, np.ones(width), frame.design.intercept
-    )
+    plain = Workspace(frame, likelihood, np.arange(width), width, nothing, np.ones(width), frame.intercept)
     if not frame.small:
         return _by_first_block(plain, frame.block(0))
     scale = power_of_two(plain.frame.reduce(lambda block: _largest(plain, block)).size)

@@ -1,7 +1,7 @@
 """A frame made of arrays, for tests of the solver alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -29,11 +29,12 @@ class Rows:
 
     def __post_init__(self):
         self.X, self.y = np.asarray(self.X, float), np.asarray(self.y, float)
-        self.design = SimpleNamespace(
-            columns=tuple(f"x{j}" if j != self.intercept else "Intercept" for j in range(self.X.shape[1])),
-            intercept=self.intercept,
-            has_offset=self.offset is not None,
-        )
+        names = (f"x{j}" if j != self.intercept else "Intercept" for j in range(self.X.shape[1]))
+        self.columns = tuple(names)
+        self.has_offset = self.offset is not None
+
+    def changed(self, change):
+        return _Changed(self, change)
 
     @property
     def rows(self):
@@ -51,6 +52,18 @@ class Rows:
     def reduce(self, kernel):
         count = -(-self.rows // self.block_rows)
         return run_blocks(lambda number: kernel(self.block(number)), count, self.workers)
+
+
+@dataclass
+class _Changed:
+    """The same rows with other numbers in them."""
+
+    frame: Rows
+    change: Callable[[Block], Block]
+    small: bool = False
+
+    def reduce(self, kernel):
+        return self.frame.reduce(lambda block: kernel(self.change(block)))
 
 
 def likelihood(family, link=None):

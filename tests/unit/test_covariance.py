@@ -107,9 +107,9 @@ def test_unknown_kinds_are_refused_with_the_near_one():
         as_covariance(Covariance("HC0", information="sandwich"))
 
 
-def test_labels_name_the_recipe():
-    assert label(Covariance()) == "classical (expected information)"
-    assert label(Covariance("HC0")) == "HC0 (scores, no small-sample factor)"
+def test_labels_name_the_recipe(fit):
+    assert label(fit) == "classical (expected information)"
+    assert label(fit.with_vcov("HC0")) == "HC0 (scores, no small-sample factor)"
 
 
 def test_numbers_are_those_of_r():

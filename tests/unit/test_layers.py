@@ -11,19 +11,23 @@ PACKAGE = Path(__file__).parents[2] / "glmstat"
 
 # A module imports from lower layers, from its own folder, and from names that stand before it in its layer.
 LAYERS = (
-    ("errors", "array", "table", "datasets", "control", "convention"),
+    ("errors", "array", "table", "datasets", "control", "convention", "text", "progress"),
     ("links", "families", "likelihood", "data"),
     ("matrix", "formula"),
     ("triangular", "information", "compute", "workspace", "estimate", "verdict", "frame"),
     ("solve",),
-    ("call", "fit", "model"),
+    ("call", "verbs", "fit", "model"),
     ("inference",),
     ("report", "probe", "persist", "__init__", "__main__"),
 )
 PLACE = {name: (level, order) for level, names in enumerate(LAYERS) for order, name in enumerate(names)}
 
 # The verbs of a fit live above it and are reached from inside its methods.
-UPWARD_FROM_METHODS = {"fit": {"inference", "report", "persist"}}
+UPWARD_FROM_METHODS = {
+    "fit": {"inference", "report", "persist"},
+    "verbs": {"fit", "inference"},
+    "inference": {"report"},
+}
 
 OPTIONAL = {
     "torch": {"array", "data.torch", "neural"},

@@ -6,6 +6,7 @@ import pytest
 import glmstat
 from glmstat import glm
 from glmstat.errors import BoundaryWarning, SeparationWarning
+from glmstat.inference.influence import influence
 from tests.unit.sample import frame
 
 
@@ -120,3 +121,44 @@ def test_a_row_at_its_bound_has_no_residual():
 
 def test_partial_residuals_without_terms_have_no_columns():
     assert glm("y ~ 1", {"y": [1, 2, 3, 4]}, "poisson").residuals("partial").shape[1] == 0
+
+
+def test_standardised_and_studentised_residuals_are_those_of_r():
+    fit = glm("g ~ x", glmstat.datasets.load("trips"), "gamma", link="log", weights="w")
+    assert fit.residuals(standardized=True)[0] == pytest.approx(-1.010058, abs=3e-6)
+    assert fit.residuals("pearson", standardized=True)[0] == pytest.approx(-0.784478, abs=3e-6)
+    assert fit.residuals(studentized=True)[0] == pytest.approx(-0.871862, abs=4e-6)
+
+
+def test_studentised_residuals_of_fixed_and_given_dispersion(data):
+    fixed = glm("y ~ x + f", data, "poisson")
+    given = glm("y ~ x + f", data, "poisson", dispersion=4.0)
+    np.testing.assert_allclose(given.residuals(studentized=True), fixed.residuals(studentized=True) / 2)
+    np.testing.assert_allclose(given.residuals(standardized=True), fixed.residuals(standardized=True) / 2)
+    estimated = glm("y ~ x + f", data, "poisson", dispersion="pearson").residuals(studentized=True)
+    quasi = glm("y ~ x + f", data, "quasipoisson").residuals(studentized=True)
+    np.testing.assert_allclose(estimated, quasi, rtol=1e-9)
+
+
+def test_deletion_scale_is_that_of_the_refit_in_least_squares(data):
+    fit = glm("g ~ x + f", data)
+    gone = glm("g ~ x + f", data.drop(data.index[7]))
+    row = fit.residuals("response").iloc[7]
+    expected = row / np.sqrt(gone.dispersion * (1 - influence(fit).hat[7]))
+    assert fit.residuals(studentized=True).iloc[7] == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_row_that_any_response_fits_has_no_standardised_residual(data):
+    fit = glm("y ~ x + f", data.assign(f=np.where(np.arange(40) == 7, "z", data.f)), "poisson")
+    for words in ({"standardized": True}, {"studentized": True}):
+        found = fit.residuals(**words)
+        assert np.flatnonzero(found.isna()).tolist() == [7]
+
+
+def test_scaled_residuals_need_deviance_or_pearson(fit):
+    with pytest.raises(glmstat.ArgumentError, match="standardized residuals have type deviance or pearson"):
+        fit.residuals("working", standardized=True)
+    with pytest.raises(glmstat.ArgumentError, match="studentized residuals have type deviance; they combine"):
+        fit.residuals("pearson", studentized=True)
+    with pytest.raises(glmstat.ArgumentError, match="exclude each other"):
+        fit.residuals(standardized=True, studentized=True)

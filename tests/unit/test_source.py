@@ -177,9 +177,18 @@ TIMES = {
 def test_times_are_recognised_and_refused_when_used(data):
     source = open_source(data)
     assert source.kind("v") == "time"
-    for use in (source.frame().__getitem__, source.frame().missing):
-        with pytest.raises(DataError, match=r"Column 'v' holds dates or times. Convert it to a number first"):
-            use("v")
+    with pytest.raises(DataError, match=r"Column 'v' holds dates or times. Convert it to a number first"):
+        source.frame()["v"]
+
+
+@pytest.mark.parametrize("data", TIMES.values(), ids=TIMES.keys())
+def test_times_have_an_order_and_may_be_missing(data):
+    frame = open_source(data).frame()
+    codes = frame.source.column("v").sorted.codes
+    absent = frame.missing("v")
+    assert codes.tolist() in ([0, 1], [0, -1])
+    assert (absent is None) == (codes >= 0).all()
+    assert absent is None or absent.tolist() == (codes < 0).tolist()
 
 
 REFUSED = {

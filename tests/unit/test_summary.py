@@ -8,7 +8,7 @@ import pytest
 
 import glmstat
 from glmstat import glm
-from glmstat.report.number import coefficient_texts, figure, p_text, statistic_text
+from glmstat.text.number import coefficient_texts, figure, p_text, statistic_text
 from tests.unit.sample import frame
 
 FORMULA = "y ~ x + f + offset(log(t))"

@@ -1,0 +1,293 @@
+"""Analysis of deviance: the terms of a fit one by one, or several fits, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glmstat.errors import ArgumentError, ComparisonError, near, one_of
+from glmstat.inference.comparison import check_alike, nested, nested_terms, offset_text
+from glmstat.inference.difference import (
+    Inside,
+    Outcome,
+    by_deviance,
+    by_score,
+    by_wald,
+    check_test,
+    columns_of,
+    foot,
+    heading,
+)
+from glmstat.inference.restrict import moments
+from glmstat.inference.submodel import FitTerm, contains, fit_terms, recoded, without
+from glmstat.matrix import Array
+from glmstat.text.listing import Listing
+
+if TYPE_CHECKING:
+    from glmstat.fit import Covariance, Fit
+
+__all__ = ["Anova", "analysis", "compare"]
+
+_TYPES = ("I", "II", "III")
+_WORDS = {"I": "sequential", "II": "type II", "III": "type III"}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Anova(Listing):
+    """An analysis of deviance in print.
+
+    Parameters
+    ----------
+    type : "I", "II", "III", "fits", "drop" or "add".
+    test : "LRT", "F", "Rao" or "Wald".
+    dispersion : what the statistics are divided by.
+    """
+
+    type: str = "I"
+    test: str = "LRT"
+    dispersion: float = 1.0
+
+
+def analysis(
+    fit: Fit,
+    type: str = "I",
+    *,
+    test: str = "LRT",
+    vcov: str | Covariance | None = None,
+    data: Any = None,
+) -> Anova:
+    """Return the analysis of deviance of one fit: a test of every term.
+
+    A term is dropped with its columns and the rest refitted from the estimate; the dispersion is that of
+    the fit, the largest model, in every row. Rows, weights and offset stay.
+
+    Parameters
+    ----------
+    type : "I" adds the terms in their order, "II" tests each within the model of all terms that do not
+        contain it, "III" each given all others: linear restrictions that are the same for every coding of
+        the factors (those of sum contrasts).
+    test : "LRT" (or "Chisq"): fall of the deviance / dispersion, chi-squared; "F": the same / df, F, where
+        the dispersion is estimated; "Rao" (or "score"); "Wald": no refit, robust under a sandwich `vcov`.
+    vcov, data : as in `Fit.vcov`.
+
+    Returns
+    -------
+    Anova with columns df, deviance (the fall), for type I resid_df and resid_dev of the model with the terms
+    so far, statistic, p_value. In type I, statistic is left out where it is the fall itself.
+
+    Raises
+    ------
+    ArgumentError : unknown type or test; "F" where the dispersion is known.
+    ComparisonError : a test by likelihood with sampling weights; type III with aliased coefficients.
+
+    Source: McCullagh & Nelder (1989), section 2.3; Fox (2016), section 8.2; numbers as R's anova.glm and
+    car's Anova (type III: after contr.sum).
+
+    >>> import glmstat
+    >>> data = {"y": [1, 2, 3, 5, 9, 4], "x": [0, 1, 2, 3, 4, 2], "f": list("ababab")}
+    >>> table = analysis(glmstat.glm("y ~ x + f", data, "poisson"))
+    >>> table.index, table["df"]
+    (('null', 'x', 'f'), [None, 1, 1])
+    """
+    if type not in _TYPES:
+        raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(_TYPES)}.{near(str(type), _TYPES)}")
+    fit = fit.with_vcov(vcov, data=data)
+    kind = check_test(fit, test)
+    inside, terms = Inside(fit, kind, data), fit_terms(fit)
+    if type == "I":
+        return _sequential(inside, terms)
+    notes: list[str] = []
+    if type == "II":
+        outcomes = [inside.test(*_marginal(fit, term, terms)) for term in terms]
+        notes.append("each term within the model of all terms that do not contain it")
+    else:
+        rows, changed = _restrictions(fit)
+        outcomes = [inside.test(rows[term.label], np.zeros((0, len(fit.columns)))) for term in terms]
+        notes += _third_notes(fit, terms, changed)
+    fields = (
+        ("df", "deviance", "statistic", "p_value") if kind in ("LRT", "F") else ("df", "statistic", "p_value")
+    )
+    return _table(inside, type, [term.label for term in terms], columns_of(outcomes, fields), outcomes, notes)
+
+
+def compare(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -> Anova:
+    """Return the tests between several fits, each within the next larger one.
+
+    One table for R's anova, lmtest's lrtest and waldtest. The fits are ordered by their residual degrees of
+    freedom, whatever their order in the call; columns decide whether one lies in the next, not names.
+
+    Parameters
+    ----------
+    fits : two or more fits of the same rows, response, weights, family and link; one fit is analysed term
+        by term.
+    test : as in `analysis`. "LRT" and "F" divide by the dispersion of the largest model, as R's anova (for
+        families with an estimated dispersion lrtest takes another one for each fit). "Wald" uses the
+        covariance of the larger of two fits.
+    vcov : covariance of Wald tests; default that of the larger fit.
+
+    Returns
+    -------
+    Anova with a row per formula: df, deviance (the fall), resid_df, resid_dev, statistic, p_value.
+
+    Raises
+    ------
+    ComparisonError : fits that are not of the same rows, response, weights, family, link or dispersion rule,
+        or not nested: what differs.
+    ArgumentError : something that is not a fit.
+
+    >>> import glmstat
+    >>> data = {"y": [1, 2, 3, 5, 9, 4], "x": [0, 1, 2, 3, 4, 2], "f": list("ababab")}
+    >>> fits = [glmstat.glm(text, data, "poisson") for text in ("y ~ x", "y ~ x + f")]
+    >>> compare(*fits).index
+    ('y ~ x', 'y ~ x + f')
+    """
+    _check_fits(fits)
+    if len(fits) == 1:
+        return analysis(fits[0], test=test, vcov=vcov)
+    check_alike(fits)
+    ordered = sorted(fits, key=lambda fit: -fit.df_residual)
+    largest = ordered[-1].with_vcov(vcov)
+    kind = check_test(largest, test)
+    for small, large in pairwise(ordered):
+        if small.df_residual == large.df_residual:
+            raise ComparisonError(
+                f"Models are not nested: '{small.formula}' and '{large.formula}' have the same degrees of "
+                "freedom. Compare their aic."
+            )
+    outcomes = [_between(small, large.with_vcov(vcov), largest, kind) for small, large in pairwise(ordered)]
+    columns = {
+        **columns_of([None, *outcomes], ("df", "deviance")),
+        "resid_df": [fit.df_residual for fit in ordered],
+        "resid_dev": [fit.deviance for fit in ordered],
+        **columns_of([None, *outcomes], ("statistic", "p_value")),
+    }
+    same_offset = len({offset_text(fit) for fit in fits}) == 1
+    notes = [*foot(largest, kind, outcomes, offset=same_offset), *_status_notes(ordered)]
+    if list(fits) != ordered:
+        notes.append("fits are ordered by their residual degrees of freedom")
+    return Anova(
+        (heading(largest, "Analysis of deviance of fits"),),
+        tuple(" ".join(fit.formula.split()) for fit in ordered),
+        columns,
+        tuple(notes),
+        largest.native,
+        "formula",
+        "fits",
+        kind,
+        largest.dispersion,
+    )
+
+
+def _sequential(inside: Inside, terms: Sequence[FitTerm]) -> Anova:
+    fit, kind = inside.fit, inside.kind
+    models = [without(fit, terms[place:]) for place in range(len(terms) + 1)]
+    outcomes = [inside.test(small, large) for small, large in pairwise(models)]
+    if kind == "Wald":
+        columns = columns_of(outcomes, ("df", "statistic", "p_value"))
+        return _table(inside, "I", [term.label for term in terms], columns, outcomes, [])
+    points = [inside.point(model) for model in models]
+    repeats = kind == "LRT" and fit.estimate.dispersion.estimator == "fixed"
+    columns = {
+        **columns_of([None, *outcomes], ("df", "deviance")),
+        "resid_df": [fit.nobs - point.rank for point in points],
+        "resid_dev": [point.deviance for point in points],
+        **columns_of([None, *outcomes], ("p_value",) if repeats else ("statistic", "p_value")),
+    }
+    return _table(inside, "I", ["null", *(term.label for term in terms)], columns, outcomes, [])
+
+
+def _marginal(fit: Fit, term: FitTerm, terms: Sequence[FitTerm]) -> tuple[Array, Array]:
+    """The models without a term and with it, both without the terms that contain it."""
+    above = [
+        other for other in terms if other.predictor == term.predictor and contains(other.term, term.term)
+    ]
+    return without(fit, [term, *above]), without(fit, above)
+
+
+def _restrictions(fit: Fit) -> tuple[Any, tuple[str, ...]]:
+    """Type III restrictions by term, and the factors that are coded otherwise."""
+    aliased = fit.estimate.aliased
+    if aliased:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(aliased.items())[:3])
+        raise ComparisonError(
+            f"Type III tests need every coefficient: {reasons}. "
+            'Use type="II", or leave out what the rows do not determine.'
+        )
+    return recoded(fit)
+
+
+def _third_notes(fit: Fit, terms: Sequence[FitTerm], changed: Sequence[str]) -> Iterator[str]:
+    if changed:
+        yield f"{', '.join(changed)}: recoded to sum contrasts, so that no test depends on the coding"
+    factors = {text for text, part in fit.spec.design.schema.parts.items() if part.kind == "factor"}
+    numbers = dict.fromkeys(
+        part.text
+        for outer in terms
+        for part in outer.term.parts
+        if part.text not in factors and any(contains(outer.term, inner.term) for inner in terms)
+    )
+    if numbers:
+        yield f"terms inside interactions with {', '.join(numbers)} are tested where that is 0"
+
+
+def _table(
+    inside: Inside,
+    type: str,
+    labels: Sequence[str],
+    columns: dict[str, list[Any]],
+    outcomes: Sequence[Outcome],
+    notes: Sequence[str],
+) -> Anova:
+    fit = inside.fit
+    return Anova(
+        (heading(fit, f"Analysis of deviance, {_WORDS[type]}"),),
+        tuple(labels),
+        columns,
+        (*foot(fit, inside.kind, outcomes), *notes, *inside.notes()),
+        fit.native,
+        "term",
+        type,
+        inside.kind,
+        fit.dispersion,
+    )
+
+
+def _check_fits(fits: Sequence[Any]) -> None:
+    from glmstat.fit import Fit
+
+    strangers = [fit for fit in fits if not isinstance(fit, Fit)]
+    if strangers or not fits:
+        found = type(strangers[0]).__name__ if strangers else "nothing"
+        raise ArgumentError(f"anova compares fits: got {found}. Write anova(fit0, fit1).")
+
+
+def _between(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
+    """The test of one fit within another."""
+    one, two = (small.deviance, small.estimate.rank), (large.deviance, large.estimate.rank)
+    found = by_deviance(largest, one, two, kind)
+    if kind in ("LRT", "F") and (small.frame is None or large.frame is None) and nested_terms(small, large):
+        return found
+    nesting = nested(small, large)
+    if kind == "Wald":
+        wald = by_wald(large, nesting.matrix, nesting.value)
+        return wald._replace(deviance=found.deviance)
+    if kind != "Rao":
+        return found
+    if small.estimate.directions:
+        return Outcome(found.df, found.deviance, np.nan, np.nan)
+    theta = nesting.image @ np.nan_to_num(small.estimate.theta) + nesting.shift
+    at = moments(large, theta)
+    return by_score(largest, at.score, at.information, found.df)._replace(deviance=found.deviance)
+
+
+def _status_notes(fits: Sequence[Fit]) -> Iterator[str]:
+    for fit in fits:
+        if not fit.converged:
+            yield f"'{fit.formula}' did not converge: its deviance is not the least"
+        for note in fit.notes:
+            if note.kind == "selection":
+                yield note.text

@@ -1,0 +1,218 @@
+"""Clustered covariances: sums of scores by group, adjusted for leverage or by a factor."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glmstat.call import Values
+from glmstat.errors import ArgumentError, DataError, FewClustersWarning, outside
+from glmstat.inference.group_sums import group_scores
+from glmstat.inference.leverage_adjusted import adjusted, as_vcovcl
+from glmstat.inference.recipe import Cooked, Facts, Recipe, from_meat
+from glmstat.inference.small_sample import check_preset, cluster_factors, factor_words
+from glmstat.inference.variable import Grouping, grouping
+from glmstat.matrix import Array
+
+if TYPE_CHECKING:
+    from glmstat.fit import Covariance, Fit
+
+__all__ = [
+    "CLUSTER",
+    "FEW",
+    "expected_root",
+    "information_change",
+    "variance_pieces",
+    "way_names",
+]
+
+FEW = 40  # clusters below which t and normal quantiles mislead: Cameron & Miller (2015), section VI
+KEPT = 20_000_000  # numbers for Satterthwaite's degrees of freedom that a fit keeps
+
+
+def expected_root(fit: Fit) -> Array:
+    """Return L (p, q) with L L' the inverse expected information for dispersion 1.
+
+    Rows of coefficients without one, aliased or infinite, are 0.
+    """
+    inverse = fit.estimate.information.inverse_root
+    finite = np.isfinite(fit.estimate.coef) & np.isfinite(inverse).all(axis=1)
+    return np.where(finite[:, None], inverse, 0.0)
+
+
+def information_change(fit: Fit, covariance: Covariance) -> Array:
+    """Return M (q, q) with L M L' the inverse information of the bread, L the root of the expected one."""
+    kept = fit.kept.get(f"{covariance.key} change")
+    if kept is None:
+        return np.eye(fit.estimate.information.inverse_root.shape[1])
+    return kept @ kept.T
+
+
+def variance_pieces(fit: Fit, covariance: Covariance, data: Any = None) -> tuple[Array, Array]:
+    """Return K and N (G, q, q) of `Adjusted` for CR2 or CR3 by one variable.
+
+    Kept on the fit unless they are more than 2e7 numbers; then each call is a pass over the rows.
+    """
+    key = _pieces_key(covariance)
+    if key not in fit.kept:
+        way = grouping(fit, covariance.cluster, data=data)
+        found = adjusted(fit, expected_root(fit), way, covariance.kind, data)
+        return found.variance, found.overlap
+    return fit.kept[key][0], fit.kept[key][1]
+
+
+def way_names(covariance: Covariance) -> tuple[str, ...]:
+    """Return what each way of clustering is called in labels and messages."""
+    names = [str(way) if isinstance(way, Values) else way.strip() for way in covariance.cluster]
+    return tuple(names)
+
+
+def _pieces_key(covariance: Covariance) -> str:
+    return f"{covariance.key} pieces"
+
+
+def _keep(fit: Fit, key: str, array: Array) -> Array:
+    if array.size <= KEPT:
+        array.flags.writeable = False
+        fit.kept[key] = array
+    return array
+
+
+# ---------------------------------------------------------------- ways
+
+
+def _intersections(fit: Fit, covariance: Covariance, data: Any) -> tuple[list[Grouping], list[int]]:
+    """Groupings by every intersection of ways, single ways first, and their signs.
+
+    Source: Cameron, Gelbach & Miller (2011), inclusion and exclusion.
+    """
+    ways = covariance.cluster
+    if not ways:
+        raise ArgumentError(
+            f'{covariance.kind} needs clusters: none are given. Write "{covariance.kind} ~ firm".'
+        )
+    subsets = [subset for size in range(1, len(ways) + 1) for subset in combinations(ways, size)]
+    groups = [grouping(fit, subset, data=data) for subset in subsets]
+    for one in groups[: len(ways)]:
+        if one.count < 2:
+            raise DataError(
+                f"Clusters must be two or more: cluster '{one.text}' has {one.count} in the rows of the fit. "
+                'Use another variable, or vcov="HC3".'
+            )
+    return groups, [1 if len(subset) % 2 else -1 for subset in subsets]
+
+
+def _warn_few(covariance: Covariance, groups: Sequence[Grouping]) -> None:
+    """Warn of fewer than 40 clusters; CR2 and CR3 with Satterthwaite's df do not need it."""
+    fewest, way = min(zip(groups, covariance.cluster, strict=False), key=lambda pair: pair[0].count)
+    if fewest.count >= FEW:
+        return
+    remedy = 'Covariance("CR2", cluster=…)' if isinstance(way, Values) else f'"CR2 ~ {way}"'
+    warnings.warn(
+        f"Few clusters for {covariance.kind}: '{fewest.text}' has {fewest.count}, and below {FEW} standard "
+        f"errors tend to be too small. Use vcov={remedy}, with its Satterthwaite degrees of freedom.",
+        FewClustersWarning,
+        stacklevel=outside(),
+    )
+
+
+# ---------------------------------------------------------------- recipes
+
+
+def _factored(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+    """Sum of products of the clusters' scores times a factor; one pass, memory G q for each intersection."""
+    check_preset(covariance)
+    groups, signs = _intersections(fit, covariance, data)
+    scores = group_scores(fit, inverse, groups, data)
+    _warn_few(covariance, groups)
+    return _cooked(fit, inverse, covariance, groups, signs, scores)
+
+
+def _adjusted(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+    """The same without a factor, of scores that are adjusted for the leverage of their cluster."""
+    if covariance.small_sample not in ("default", "sandwich"):
+        raise ArgumentError(
+            f"{covariance.kind} has no factor: small_sample is {covariance.small_sample!r}. "
+            'Leave it out, or use "sandwich".'
+        )
+    groups, signs = _intersections(fit, covariance, data)
+    root, change = _leverage_root(fit, inverse, covariance)
+    if covariance.small_sample == "sandwich":
+        scores = [as_vcovcl(fit, root, one, covariance.kind, data) for one in groups]
+        _warn_few(covariance, groups)
+    else:
+        found = [adjusted(fit, root, one, covariance.kind, data) for one in groups]
+        scores = [one.scores for one in found]
+        if len(found) == 1:
+            _keep(fit, _pieces_key(covariance), np.stack([found[0].variance, found[0].overlap]))
+    return _cooked(fit, inverse, covariance, groups, signs, [rows @ change for rows in scores])
+
+
+def _leverage_root(fit: Fit, inverse: Array, covariance: Covariance) -> tuple[Array, Array]:
+    """Root L (p, q) in which leverages are taken, and K with L K the given inverse root; K is kept.
+
+    Leverages are those of the expected information, whichever the bread inverts, as hat values are.
+    """
+    if covariance.information == "expected":
+        return inverse, np.eye(inverse.shape[1])
+    root = expected_root(fit)
+    change: Array = np.asarray(np.linalg.lstsq(root, inverse, rcond=None)[0], dtype=np.float64)
+    return root, _keep(fit, f"{covariance.key} change", change)
+
+
+def _cooked(
+    fit: Fit,
+    inverse: Array,
+    covariance: Covariance,
+    groups: Sequence[Grouping],
+    signs: Sequence[int],
+    scores: Sequence[Array],
+) -> Cooked:
+    """The covariance from the summed, adjusted scores of every intersection of ways."""
+    factors = cluster_factors(fit, covariance, [one.count for one in groups])
+    meat = np.zeros((inverse.shape[1],) * 2)
+    for sign, factor, rows in zip(signs, factors.each, scores, strict=True):
+        meat += sign * factor * (rows.T @ rows)
+    counts = tuple(one.count for one in groups[: len(covariance.cluster)])
+    cooked = from_meat(inverse, meat)
+    return cooked._replace(
+        facts=cooked.facts._replace(
+            factor=factors.common, df=float(min(counts) - 1), groups=counts, extra=factors.rows
+        )
+    )
+
+
+# ---------------------------------------------------------------- words
+
+
+def _clusters(facts: Facts) -> str:
+    """'8 clusters', or '8 and 5 clusters' where there are several ways."""
+    *most, last = (str(count) for count in facts.groups)
+    return f"{', '.join(most)} and {last} clusters" if most else f"{last} clusters"
+
+
+def _factored_words(covariance: Covariance, facts: Facts) -> str:
+    by = " and ".join(way_names(covariance))
+    return f"by {by}, {_clusters(facts)}, {factor_words(facts.factor, facts.extra)}"
+
+
+def _adjusted_words(covariance: Covariance, facts: Facts) -> str:
+    by = " and ".join(way_names(covariance))
+    if covariance.small_sample == "sandwich":
+        how = "as vcovCL type " + {"CR2": "HC2", "CR3": "HC3"}[covariance.kind]
+    else:
+        how = {"CR2": "scores / sqrt(1-h)", "CR3": "scores / (1-h)"}[covariance.kind]
+    return f"by {by}, {_clusters(facts)}, {how}"
+
+
+CLUSTER: Mapping[str, Recipe] = {
+    "CR0": Recipe(_factored, _factored_words, takes=("cluster",)),
+    "CR1": Recipe(_factored, _factored_words, takes=("cluster",), small_sample=True),
+    "CR1S": Recipe(_factored, _factored_words, takes=("cluster",), small_sample=True),
+    "CR2": Recipe(_adjusted, _adjusted_words, takes=("cluster",), small_sample=True),
+    "CR3": Recipe(_adjusted, _adjusted_words, takes=("cluster",), small_sample=True),
+}

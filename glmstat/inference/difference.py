@@ -1,0 +1,302 @@
+"""The test of a smaller model within a larger one, by four statistics that share one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from glmstat.errors import ArgumentError, near, one_of
+from glmstat.estimate import Estimate
+from glmstat.inference.comparison import check_likelihood, dispersion_text, offset_text, weights_text
+from glmstat.inference.covariance import covariance_root, is_robust, label
+from glmstat.inference.reference import chi_squared_p_value, f_p_value, joint
+from glmstat.inference.restrict import Subspace, default_root, moments
+from glmstat.inference.submodel import estimable_rows, null_basis
+from glmstat.matrix import Array
+from glmstat.text.layout import WIDTH, count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glmstat.fit import Fit
+
+__all__ = [
+    "Inside",
+    "Outcome",
+    "Point",
+    "by_deviance",
+    "by_score",
+    "by_wald",
+    "check_test",
+    "columns_of",
+    "foot",
+    "has_dispersion",
+    "heading",
+]
+
+_TESTS: Mapping[str, str] = {
+    **dict.fromkeys(("lrt", "chisq", "lr"), "LRT"),
+    **dict.fromkeys(("rao", "score"), "Rao"),
+    "f": "F",
+    "wald": "Wald",
+}
+_ROUNDING = 1e-9  # share of the deviance below which a negative difference is rounding
+_SINGULAR_MEAT = 1e-7  # the same for sandwiches: the square root of a meat whose zeros are rounding
+_SINGULAR = 1e-10  # share of the largest singular value below which restrictions have no variance
+
+
+class Outcome(NamedTuple):
+    """One test: degrees of freedom, fall of the deviance, statistic, p-value, denominator of F."""
+
+    df: int
+    deviance: float
+    statistic: float
+    p_value: float
+    df_denominator: float = np.inf
+
+
+class Point(NamedTuple):
+    """A fitted model inside another, in the coefficients (p,) of that one."""
+
+    theta: Array
+    estimate: Estimate
+
+    @property
+    def deviance(self) -> float:
+        """Deviance of the model."""
+        return self.estimate.deviance
+
+    @property
+    def rank(self) -> int:
+        """Number of its coefficients."""
+        return self.estimate.rank
+
+
+def check_test(fit: Fit, test: str) -> str:
+    """Return the test that a word asks for: "LRT", "F", "Rao" or "Wald".
+
+    Raises
+    ------
+    ArgumentError : no such test, or F where the dispersion is known.
+    ComparisonError : a test by likelihood with sampling weights.
+    """
+    found = _TESTS.get(test.lower()) if isinstance(test, str) else None
+    if found is None:
+        known = ("LRT", "Chisq", "F", "Rao", "score", "Wald")
+        raise ArgumentError(f"Unknown test: {test!r}. Known: {one_of(known)}.{near(str(test), known)}")
+    if found != "Wald":
+        check_likelihood(fit, {"Rao": "score (Rao)"}.get(found, "likelihood ratio"))
+    if found == "F" and not fit.estimate.dispersion.estimated:
+        raise ArgumentError(
+            f'test="F" needs an estimated dispersion: {dispersion_text(fit)}. '
+            'Use test="LRT", or fit with dispersion="pearson".'
+        )
+    return found
+
+
+def by_deviance(largest: Fit, small: tuple[float, int], large: tuple[float, int], test: str) -> Outcome:
+    """Return the likelihood ratio test of two models given as (deviance, rank).
+
+    Parameters
+    ----------
+    largest : gives dispersion and, for "F", the degrees of freedom of the residuals.
+    """
+    fall, df = small[0] - large[0], large[1] - small[1]
+    if -_ROUNDING * (1.0 + abs(large[0])) < fall < 0:
+        fall = 0.0
+    if df <= 0 or not has_dispersion(largest):
+        return Outcome(df, fall, np.nan, np.nan)
+    scaled = fall / largest.dispersion
+    if test == "F":
+        rest = largest.df_residual
+        return Outcome(df, fall, scaled / df, f_p_value(scaled / df, df, rest), rest)
+    return Outcome(df, fall, scaled, chi_squared_p_value(scaled, df))
+
+
+def by_score(largest: Fit, score: Array, information: Array, df: int) -> Outcome:
+    """Return the score test from U and J of the larger model at the estimate of the smaller.
+
+    Source: Rao (1948); scaled by the dispersion of the largest model, as R's anova(test="Rao").
+    """
+    if df <= 0 or not has_dispersion(largest):
+        return Outcome(df, np.nan, np.nan, np.nan)
+    values, vectors = np.linalg.eigh(information)
+    kept = values > _SINGULAR * values.max(initial=0.0)
+    parts = vectors[:, kept].T @ score
+    statistic = float(np.sum(parts**2 / values[kept])) / largest.dispersion
+    return Outcome(df, np.nan, statistic, chi_squared_p_value(statistic, df))
+
+
+def by_wald(fit: Fit, rows: Array, value: Array) -> Outcome:
+    """Return the Wald test of R coef = r under the covariance of a fit.
+
+    NaN where a coefficient in R is infinite, or where the covariance of R coef is singular.
+
+    Parameters
+    ----------
+    rows, value : R (m, p) of full row rank, r (m,).
+    """
+    df = len(rows)
+    infinite = np.isinf(fit.estimate.coef)
+    if df == 0 or np.abs(rows[:, infinite]).any():
+        return Outcome(df, np.nan, np.nan, np.nan)
+    root = covariance_root(fit)
+    part = rows @ np.nan_to_num(root)
+    sizes = np.linalg.norm(part, axis=1)
+    if not (sizes > 0).all() or np.isnan(root[(rows != 0).any(axis=0)]).any():
+        return Outcome(df, np.nan, np.nan, np.nan)
+    left, values, _ = np.linalg.svd(part / sizes[:, None], full_matrices=False)
+    least = _SINGULAR_MEAT if is_robust(fit) else _SINGULAR
+    if len(values) < df or values[-1] <= least * values[0]:
+        return Outcome(df, np.nan, np.nan, np.nan)
+    distance = (rows @ np.nan_to_num(fit.estimate.coef, posinf=0.0, neginf=0.0) - value) / sizes
+    found = joint(fit, rows, float(np.sum((left.T @ distance / values) ** 2)))
+    rest = found.df[1] if len(found.df) > 1 else np.inf
+    return Outcome(df, np.nan, found.statistic, found.p_value, rest)
+
+
+class Inside:
+    """Models inside a fit, as rows R with R coef = 0: each is fitted once, near the others.
+
+    Parameters
+    ----------
+    fit : the largest model; it gives dispersion and covariance.
+    test : "LRT", "F", "Rao" or "Wald".
+    data : the data of the fit, where the fit holds none.
+    """
+
+    def __init__(self, fit: Fit, test: str, data: Any = None) -> None:
+        self.fit, self.kind, self.data = fit, test, data
+        self._points: dict[bytes, Point] = {}
+
+    def point(self, rows: Array) -> Point:
+        """Return the maximum of the likelihood on R coef = 0."""
+        rows = estimable_rows(self.fit, rows)
+        if not len(rows):
+            return Point(self.fit.estimate.theta, self.fit.estimate)
+        found = self._points.get(rows.tobytes())
+        if found is None:
+            restricted = Subspace(self.fit, rows, self.data).fit(np.zeros(len(rows)))
+            found = self._points[rows.tobytes()] = Point(restricted.theta, restricted.estimate)
+        return found
+
+    def notes(self) -> Iterator[str]:
+        """Yield what a reader should know of the fits so far."""
+        ends = [
+            self.fit.estimate.convergence,
+            *(point.estimate.convergence for point in self._points.values()),
+        ]
+        count = sum(end.status == "not converged" for end in ends)
+        if count:
+            yield f"{count} of {len(ends)} models did not converge: their deviances are not the least"
+
+    def test(self, small: Array, large: Array) -> Outcome:
+        """Return the test of one model within another, both given by their rows."""
+        if self.kind == "Wald":
+            rows = self._orthogonal(small, large)
+            return by_wald(self.fit, rows, np.zeros(len(rows)))
+        one, two = self.point(small), self.point(large)
+        found = by_deviance(self.fit, (one.deviance, one.rank), (two.deviance, two.rank), self.kind)
+        return self._score(one, found, large) if self.kind == "Rao" else found
+
+    def _score(self, small: Point, found: Outcome, large: Array) -> Outcome:
+        if small.estimate.directions:  # the score of the smaller model does not vanish at any finite point
+            return Outcome(found.df, found.deviance, np.nan, np.nan)
+        root = default_root(self.fit)
+        if len(large):
+            root = root @ null_basis(estimable_rows(self.fit, large) @ root)
+        at = moments(self.fit, small.theta, root, self.data)
+        return by_score(self.fit, at.score, at.information, found.df)._replace(deviance=found.deviance)
+
+    def _orthogonal(self, small: Array, large: Array) -> Array:
+        """Rows that span those of `small` with those of `large`, uncorrelated with the latter.
+
+        Their Wald statistic is that of the smaller model less that of the larger: what the first says
+        beyond the second. Source: Fox & Weisberg, car's Anova, for tests that obey marginality.
+        """
+        root = np.nan_to_num(covariance_root(self.fit))
+        rows, given = (_unit(estimable_rows(self.fit, model), root) for model in (small, large))
+        if not len(given):
+            return rows
+        share, *_ = np.linalg.lstsq((given @ root).T, (rows @ root).T, rcond=None)
+        said, *_ = np.linalg.lstsq(rows.T, given.T, rcond=None)  # given = said' rows
+        return null_basis(said.T).T @ (rows - share.T @ given)
+
+
+def _unit(rows: Array, root: Array) -> Array:
+    """The rows in units of the standard error of what they say."""
+    sizes = np.linalg.norm(rows @ root, axis=1, keepdims=True)
+    return rows / np.where(sizes > 0, sizes, 1.0)
+
+
+def has_dispersion(fit: Fit) -> bool:
+    """Return whether there is a dispersion to divide by."""
+    value = fit.dispersion
+    return fit.status != "perfect fit" and bool(np.isfinite(value)) and value > 0
+
+
+def _distribution(outcomes: Sequence[Outcome]) -> str:
+    """'chi-squared', 'F(df, 37)', or 'F(df, df_denominator)' where each row has its own."""
+    rests = _denominators(outcomes)
+    if not rests:
+        return "chi-squared"
+    return f"F(df, {rests.pop():.4g})" if len(rests) == 1 else "F(df, df_denominator)"
+
+
+def _denominators(outcomes: Sequence[Outcome | None]) -> set[float]:
+    return {outcome.df_denominator for outcome in outcomes if outcome and np.isfinite(outcome.df_denominator)}
+
+
+def columns_of(outcomes: Sequence[Outcome | None], fields: Sequence[str]) -> dict[str, list[Any]]:
+    """Return fields of tests as columns; None leaves a row empty. Denominators only where they differ."""
+    if len(_denominators(outcomes)) > 1:
+        place = fields.index("statistic")
+        fields = (*fields[:place], "df_denominator", *fields[place:])
+    return {
+        name: [None if outcome is None else getattr(outcome, name) for outcome in outcomes] for name in fields
+    }
+
+
+def heading(fit: Fit, left: str) -> str:
+    """Return the first line of a table: what it is, then family, link and rows at the right."""
+    family = fit.spec.likelihood.family
+    name = family.text.replace("_", " ")
+    name = name[:1].upper() + name[1:]
+    right = f"{name}, {family.link.text.replace('_', ' ')} link · {count(fit.nobs, 'row')}"
+    return left + " " * max(WIDTH - 1 - len(left) - len(right), 2) + right
+
+
+def foot(
+    fit: Fit, test: str, outcomes: Sequence[Outcome], *, dispersion: str = "", offset: bool = True
+) -> Iterator[str]:
+    """Yield the lines below a table: test, distribution, dispersion, offset, weights, covariance.
+
+    Parameters
+    ----------
+    dispersion : in the place of that of the fit.
+    offset : whether every model of the table has the offset of the fit.
+    """
+    name = {"Rao": "score (Rao)", "Wald": "robust Wald" if is_robust(fit) else "Wald"}.get(test)
+    facts = [
+        f"test: {name or 'likelihood ratio'}, {_distribution(outcomes)}",
+        dispersion or dispersion_text(fit),
+    ]
+    if offset and offset_text(fit):
+        facts.append(f"{offset_text(fit)} in every model")
+    if weights_text(fit):
+        facts.append(weights_text(fit))
+    yield " · ".join(facts)
+    if test == "Wald":
+        yield f"vcov: {label(fit)}"
+    elif is_robust(fit):
+        name = "the score test" if test == "Rao" else "likelihood ratio"
+        yield f"{name} assumes the model's variance: vcov {fit.covariance.kind} is not used"
+    if not has_dispersion(fit):
+        yield "no residual variation: nothing to divide by, so there are no tests"
+    if test in ("Wald", "Rao") and any(np.isnan(o.statistic) and o.df > 0 for o in outcomes):
+        yield (
+            "no statistic where a coefficient is infinite or the covariance of the restrictions is singular: "
+            'use test="LRT"'
+        )

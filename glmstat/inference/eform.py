@@ -1,0 +1,101 @@
+"""Exponentiated coefficients: which ratio they are, for which families and links."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glmstat.errors import ArgumentError
+from glmstat.inference.interval import Wald
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["baseline_name", "exponentiated", "ratio_column", "ratio_name", "ratio_notes"]
+
+COUNTS = ("poisson", "quasipoisson", "negative_binomial")
+SHARES = ("binomial", "quasibinomial")
+_REASONS = {
+    "identity": "its coefficients are differences of means",
+    "inverse": "its coefficients add to 1 / mean",
+    "inverse_squared": "its coefficients add to 1 / mean squared",
+    "sqrt": "its coefficients add to the square root of the mean",
+    "power": "its coefficients add to a power of the mean",
+    "probit": "its coefficients are differences of normal quantiles",
+    "cauchit": "its coefficients are differences of Cauchy quantiles",
+    "loglog": "its coefficients multiply the cumulative hazard of the other outcome",
+    "log_complement": "its coefficients multiply the probability of the other outcome",
+}
+_BASELINES = {
+    "odds ratio": "odds",
+    "risk ratio": "risk",
+    "hazard ratio": "cumulative hazard",
+    "rate ratio": "rate",
+    "mean ratio": "mean",
+}
+
+
+def ratio_name(fit: Fit) -> str:
+    """Return what exp(coefficient) is: "odds ratio", "rate ratio" and so on.
+
+    Logit link: odds ratio. Log link: risk ratio for shares, rate ratio for counts (with an exposure or
+    without: then per row), mean ratio else. Complementary log-log link for shares: hazard ratio, of discrete
+    or grouped time.
+
+    Raises
+    ------
+    ArgumentError : the link gives no ratio.
+    """
+    family = fit.spec.likelihood.family
+    link, name = family.link.name, family.name
+    if link == "logit":
+        return "odds ratio"
+    if link == "cloglog" and name in SHARES:
+        return "hazard ratio"
+    if link == "log":
+        return "risk ratio" if name in SHARES else "rate ratio" if name in COUNTS else "mean ratio"
+    why = _REASONS.get(link, "what its coefficients multiply is not known")
+    raise ArgumentError(
+        f"exp(coefficient) is not a ratio with the {family.link.text.replace('_', ' ')} link: {why}. "
+        "Leave eform= out."
+    )
+
+
+def ratio_column(fit: Fit) -> str:
+    """Return the ratio as the name of a column: "odds_ratio"."""
+    return ratio_name(fit).replace(" ", "_")
+
+
+def baseline_name(fit: Fit) -> str:
+    """Return what exp(Intercept) is: "baseline odds", "baseline rate"."""
+    return f"baseline {_BASELINES[ratio_name(fit)]}"
+
+
+def exponentiated(fit: Fit, table: Wald) -> Wald:
+    """Return estimates and ends exponentiated, standard errors by the delta method.
+
+    Statistic and p-value stay those of the coefficient, which is 0 where the ratio is 1.
+
+    Raises
+    ------
+    ArgumentError : the link gives no ratio.
+    """
+    ratio_name(fit)
+    with np.errstate(over="ignore", invalid="ignore"):
+        estimate = np.exp(table.estimate)
+        return table._replace(
+            estimate=estimate,
+            std_error=estimate * table.std_error,
+            conf_low=np.exp(table.conf_low),
+            conf_high=np.exp(table.conf_high),
+        )
+
+
+def ratio_notes(fit: Fit) -> tuple[str, ...]:
+    """Return the lines under a table of ratios: what is shown, and what the intercept is."""
+    shown = f"estimate: {ratio_name(fit)}, exp(coefficient) · std_error: delta method"
+    tests = "statistic, p_value: of the coefficient (ratio = 1)"
+    if fit.spec.design.intercept is None:
+        return (f"{shown} · {tests}",)
+    return (f"{shown} · {tests}", f"{fit.columns[fit.spec.design.intercept]}: {baseline_name(fit)}")

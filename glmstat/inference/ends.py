@@ -1,0 +1,244 @@
+"""Profile likelihood and score intervals: the ends, how they came about, and what is refused."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from math import inf, nan
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from glmstat.errors import (
+    ArgumentError,
+    BoundaryWarning,
+    ComparisonError,
+    ConvergenceWarning,
+    GlmstatWarning,
+    one_of,
+)
+from glmstat.inference.covariance import label
+from glmstat.inference.crossing import Crossing
+from glmstat.inference.curve import Curve, Kind, Point
+from glmstat.inference.linear import Linear
+from glmstat.inference.reference import check_level
+from glmstat.inference.score import frame_of
+from glmstat.matrix import Array
+from glmstat.text.number import figure
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["Ends", "cut_of", "facts", "intervals", "traced"]
+
+KINDS = ("deviance", "score")
+
+
+class Ends(NamedTuple):
+    """Intervals of m combinations.
+
+    Parameters
+    ----------
+    low, high : (m,) infinite where no value is excluded, NaN where none is known.
+    notes : how an end came about where it is not a crossing of the cut.
+    """
+
+    low: Array
+    high: Array
+    notes: tuple[str, ...]
+
+
+class _Remark(NamedTuple):
+    """What to say of one end: warned where the class is given, noted in any case."""
+
+    category: type[GlmstatWarning] | None
+    text: str
+
+
+def intervals(
+    fit: Fit,
+    chosen: Linear,
+    level: float = 0.95,
+    statistic: str = "deviance",
+    known: Sequence[Sequence[Point]] = (),
+    data: Any = None,
+    depth: int = 4,
+) -> Ends:
+    """Return profile or score intervals; the ends of combinations not reached before Ctrl-C are NaN.
+
+    Parameters
+    ----------
+    known : points of each combination that were made before.
+    depth : of the caller to whom a warning belongs.
+    """
+    kind, fit = _checked(fit, statistic, data)
+    found = _all(fit, chosen, kind, cut_of(fit, level), known, 0)
+    return _ends(chosen, found, len(chosen.texts) - len(found), depth)
+
+
+class Traced(NamedTuple):
+    """The combinations that were reached, their points and intervals, and the fit with its rows."""
+
+    fit: Fit
+    kind: Kind
+    linear: Linear
+    points: tuple[tuple[Point, ...], ...]
+    ends: Ends
+
+
+def traced(
+    fit: Fit, chosen: Linear, level: float, statistic: str, *, points: int, data: Any = None
+) -> Traced:
+    """Return intervals with the curves behind them; those reached before Ctrl-C, if it comes.
+
+    Parameters
+    ----------
+    points : values on each side of the estimate.
+    """
+    kind, fit = _checked(fit, statistic, data)
+    found = _all(fit, chosen, kind, cut_of(fit, level), (), points)
+    done = Linear(chosen.texts[: len(found)], chosen.matrix[: len(found)])
+    ends = _ends(done, found, len(chosen.texts) - len(found), depth=5)
+    return Traced(fit, kind, done, tuple(curve for _, _, curve, _ in found), ends)
+
+
+def cut_of(fit: Fit, level: float) -> float:
+    """Return the quantile that the signed root is compared with.
+
+    Student's with `df_residual` where the dispersion is estimated, unless the convention cuts at the normal.
+    """
+    upper = 0.5 + 0.5 * check_level(level)
+    by_t = fit.estimate.dispersion.estimated and fit.convention.wald_quantile != "normal"
+    return float(stdtrit(fit.df_residual, upper) if by_t else ndtri(upper))
+
+
+def facts(fit: Fit, statistic: str, level: float) -> tuple[str, ...]:
+    """Return what is compared with what, in words."""
+    phi, cut = fit.estimate.dispersion, cut_of(fit, level)
+    by_t = phi.estimated and fit.convention.wald_quantile != "normal"
+    over = (
+        ""
+        if phi.value == 1.0 and not phi.estimated
+        else f" / {figure(phi.value)} (dispersion, {phi.estimator})"
+    )
+    lines = [f"{statistic}{over} · cut: {f't({fit.df_residual})' if by_t else 'normal'} {cut:.4g}"]
+    if not fit.spec.likelihood.family.has_likelihood:
+        lines.append("quasi-likelihood: no distribution is behind the deviance")
+    if fit.covariance.kind != "classical":
+        lines.append(f"the {statistic} assumes the family's variance: vcov {label(fit)} is not used")
+    return tuple(lines)
+
+
+def _checked(fit: Fit, statistic: str, data: Any) -> tuple[Kind, Fit]:
+    """The fit with its rows, if a profile of it has a meaning."""
+    if statistic not in KINDS:
+        raise ArgumentError(f"Unknown statistic: {statistic!r}. Known: {one_of(KINDS)}.")
+    kind: Kind = "score" if statistic == "score" else "deviance"
+    if fit.spec.call["sampling_weights"] is not None:
+        raise ComparisonError(
+            "Profile and score intervals are not defined with sampling weights: rows are not independent "
+            'draws. Use method="wald".'
+        )
+    phi = fit.estimate.dispersion
+    if phi.estimated and not (fit.df_residual > 0 and phi.value > 0 and fit.status != "perfect fit"):
+        raise ArgumentError(
+            "Profile and score intervals need an estimated dispersion: the fit is perfect. "
+            "Give dispersion= in the fit."
+        )
+    if kind == "score" and fit.status == "boundary":
+        raise ArgumentError(
+            "Score intervals need a maximum inside the domain: a mean of the fit lies at its bound. "
+            'Use method="profile".'
+        )
+    fit = fit if data is None else fit.with_data(data)
+    frame_of(fit, "A profile")
+    return kind, fit
+
+
+Found = tuple[Crossing, Crossing, tuple[Point, ...], tuple[_Remark, ...]]
+
+
+def _all(
+    fit: Fit, chosen: Linear, kind: Kind, cut: float, known: Sequence[Sequence[Point]], points: int
+) -> list[Found]:
+    """Ends, points and remarks of every combination, or of those done when interrupted."""
+    found: list[Found] = []
+    for place, (text, row) in enumerate(zip(chosen.texts, chosen.matrix, strict=True)):
+        try:
+            before = known[place] if known else ()
+            found.append(_one(fit, text, row, kind, cut, before, points))
+        except KeyboardInterrupt:
+            if not found:
+                raise
+            break
+    return found
+
+
+def _one(
+    fit: Fit, text: str, row: Array, kind: Kind, cut: float, known: Sequence[Point], points: int
+) -> Found:
+    if np.isnan(row).any():
+        none = Crossing(nan, "lost", nan)
+        return none, none, (), ()
+    if fit.status == "not converged":
+        none = Crossing(nan, "lost", nan)
+        return none, none, (), (_Remark(ConvergenceWarning, f"{text}: the fit has not converged"),)
+    curve = Curve(fit, row, kind)
+    curve.points.extend(known)
+    low, high = curve.end(-1, cut), curve.end(1, cut)
+    remarks = (*_remarks(curve, text, -1, low), *_remarks(curve, text, 1, high))
+    return low, high, tuple(curve.grid(low, high, cut, points)) if points else (), remarks
+
+
+def _remarks(curve: Curve, text: str, side: int, end: Crossing) -> Iterator[_Remark]:
+    where = "upper" if side > 0 else "lower"
+    if end.kind == "level":
+        yield _Remark(None, f"{text}: {where} end {'inf' if side > 0 else '-inf'}, {_why(curve, side)}")
+    elif end.kind == "edge":
+        yield _Remark(
+            BoundaryWarning, f"{text}: {where} end {figure(end.value)} is the edge of the domain of the means"
+        )
+    elif end.kind == "lost" and curve.better is not None:
+        yield _Remark(
+            ConvergenceWarning,
+            f"{text}: a refit has a deviance lower by {-curve.better:.3g} than the fit, "
+            "which is not the maximum",
+        )
+    elif end.kind == "lost" and curve.at_bound:
+        yield _Remark(
+            ConvergenceWarning, f"{text}: no score toward the {where} end, where means lie at their bound"
+        )
+    elif end.kind == "lost":
+        yield _Remark(ConvergenceWarning, f"{text}: the refits toward the {where} end do not converge")
+
+
+def _why(curve: Curve, side: int) -> str:
+    if curve.estimate == side * inf:
+        return "where the likelihood has its maximum"
+    return f"where the {curve.kind} levels off below the cut"
+
+
+def _ends(chosen: Linear, found: list[Found], stopped: int, depth: int) -> Ends:
+    """The ends as arrays; one warning of each class for all of them."""
+    low, high = np.full(len(chosen.texts), nan), np.full(len(chosen.texts), nan)
+    for place, (below, above, _, _) in enumerate(found):
+        low[place], high[place] = below.value, above.value
+    remarks = [remark for _, _, _, several in found for remark in several]
+    if stopped:
+        last = chosen.texts[len(found) - 1]
+        remarks.append(
+            _Remark(ConvergenceWarning, f"interrupted: {stopped} not profiled, the last was {last}")
+        )
+    for category in (BoundaryWarning, ConvergenceWarning):
+        texts = list(dict.fromkeys(remark.text for remark in remarks if remark.category is category))
+        if texts:
+            warnings.warn(_headline(category, texts), category, stacklevel=depth)
+    return Ends(low, high, tuple(dict.fromkeys(remark.text for remark in remarks)))
+
+
+def _headline(category: type[GlmstatWarning], texts: list[str]) -> str:
+    listed = "; ".join(texts[:3]) + ("; …" if len(texts) > 3 else "")
+    if category is BoundaryWarning:
+        return f"Interval stops at a bound: {listed}."
+    return f"Interval not found, the end is NaN: {listed}."

@@ -1,0 +1,391 @@
+"""Influence: what the fit would be without a row, or without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import fdtr, fdtri
+
+from glmstat.call import Covariance, Variable
+from glmstat.errors import ArgumentError, near, one_of
+from glmstat.inference.cluster_influence import deletions
+from glmstat.inference.deletion import (
+    Deletion,
+    Refits,
+    refits,
+    unit_frame,
+    unit_words,
+    without_cluster,
+    without_row,
+)
+from glmstat.inference.hat import Leverage, hat_root, known_coefficients, leverage, touched
+from glmstat.inference.residual import RESIDUALS, deletion_scale, residual_rows, standardised, studentised
+from glmstat.inference.rows import of_fit, rows_shown
+from glmstat.inference.score import frame_of
+from glmstat.inference.variable import Grouping, grouping
+from glmstat.matrix import Array, Block, IntArray
+from glmstat.table import Native
+from glmstat.text.listing import Listing
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["Influence", "influence"]
+
+METHODS = ("one-step", "exact")
+ROW_MEASURES = (
+    *("hat", "sigma", "std_resid_deviance", "std_resid_pearson", "student_resid"),
+    *("cooks", "dffits", "covratio"),
+)
+_SHOWN = 10  # rows of the printed table
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Influence:
+    """How much each row, or each cluster, moves the fit. `str` shows those that move it most.
+
+    Rows: `hat`, `sigma` (square root of the dispersion without the row, from deviances), `std_resid_deviance`
+    and `std_resid_pearson`, `student_resid`, `cooks`, `dffits`, `covratio`. Clusters: `rows`, `hat` (sum of
+    the rows'), `cooks`. NaN where the model fits a row whatever its response is.
+
+    Parameters
+    ----------
+    fit : with its rows.
+    unit : "row", or what groups the rows.
+    labels : (m,) the caller's labels of the rows, or names of the clusters.
+    places : (m,) source rows, or numbers of the clusters.
+    measures : name → (m,).
+    dfbeta : (m, p) coefficients of the fit less those without the row, of deviance residuals as R; of
+        clusters, the one-step change. Where the link decreases R's sign is opposite: so it is with
+        compat="R", and then only.
+    dfbetas : (m, p) the same in standard errors: of rows with `sigma` as R, of clusters with the
+        dispersion of the fit.
+    flags : measure → (m,) whether it marks the row, by the rules of R's influence.measures.
+    notes : rules and definitions in words.
+    native : library and labels of `to_frame`.
+    clusters : the groups, where the units are clusters.
+    """
+
+    fit: Fit
+    unit: str
+    labels: Any
+    places: IntArray
+    measures: Mapping[str, Array]
+    dfbeta: Array
+    dfbetas: Array
+    flags: Mapping[str, BoolArray]
+    notes: tuple[str, ...]
+    native: Native = field(repr=False)
+    clusters: Grouping | None = field(default=None, repr=False)
+
+    def __getattr__(self, name: str) -> Array:
+        measures = self.__dict__.get("measures", {})
+        if name in measures:
+            return measures[name]
+        raise AttributeError(f"Influence has no {name!r}. Known: {one_of(tuple(measures))}.")
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @cached_property
+    def flagged(self) -> BoolArray:
+        """Whether any measure marks the row or cluster (m,)."""
+        return np.any(list(self.flags.values()), axis=0)
+
+    def to_frame(self) -> Any:
+        """Return all measures, dfbeta_… and dfbetas_… of each coefficient, and `flagged`, as a table.
+
+        Rows have the caller's index; clusters are the index in pandas, else a first column `cluster`.
+        """
+        names = self.fit.columns
+        columns = {
+            **self.measures,
+            **{f"dfbeta_{name}": column for name, column in zip(names, self.dfbeta.T, strict=True)},
+            **{f"dfbetas_{name}": column for name, column in zip(names, self.dfbetas.T, strict=True)},
+            "flagged": self.flagged,
+        }
+        return unit_frame(columns, self.native, None if self.clusters is None else self.labels)
+
+    def largest(self, rows: int = _SHOWN) -> Listing:
+        """Return the flagged rows or clusters with the largest Cook's distances; if none is, the largest."""
+        flagged = np.flatnonzero(self.flagged)
+        chosen = flagged if len(flagged) else np.flatnonzero(~np.isnan(self.measures["hat"]))
+        size = np.nan_to_num(self.measures["cooks"][chosen], nan=np.inf)
+        top = chosen[np.argsort(-size, kind="stable")][:rows]
+        shown = [
+            name for name in self.measures if name not in ("sigma", "std_resid_deviance", "std_resid_pearson")
+        ]
+        columns: dict[str, Sequence[Any]] = {name: self.measures[name][top].tolist() for name in shown}
+        columns["flagged by"] = [self._marks(place) for place in top]
+        head = (f"Influence of each {unit_words(self.unit, self.clusters is not None)}", self.fit.formula)
+        count = (
+            f"{len(flagged):,} of {len(self):,} flagged; shown are the {len(top):,} with the largest cooks"
+        )
+        labels = tuple(str(self.labels[place]) for place in top)
+        name = "row" if self.clusters is None else "cluster"
+        return Listing(head, labels, columns, (count, *self.notes), Native(self.native.library), name)
+
+    def deletion(
+        self, method: str = "exact", *, of: Sequence[int] | None = None, progress: bool | None = None
+    ) -> Deletion:
+        """Return the coefficients without each row or cluster.
+
+        Parameters
+        ----------
+        method : "exact" fits again, from the estimate on; "one-step" is the first step of that fit, from
+            scores and hat values: exact for least squares.
+        of : which, as positions in the table; default all. A row that counts f times loses one of them.
+        progress : show a bar; None shows one on a terminal if it takes more than two seconds.
+            Interrupting keeps what is done.
+
+        Raises
+        ------
+        ArgumentError : an unknown method, or positions outside the table.
+
+        Source: Pregibon (1981).
+        """
+        if method not in METHODS:
+            raise ArgumentError(
+                f"Unknown method: {method!r}. Known: {one_of(METHODS)}.{near(str(method), METHODS)}"
+            )
+        chosen = self._chosen(of)
+        coef, infinite = self.fit.estimate.coef, np.isinf(self.fit.estimate.coef)
+        if method == "one-step":
+            change = _row_steps(self.fit)[self.places] if self.clusters is None else self.dfbeta
+            change = np.where(infinite, np.nan, change[chosen])
+            status = ("one step",) * len(chosen)
+            cooks = self.measures["cooks"][chosen]
+            done = Refits(coef - change, change, cooks, status, ())
+        else:
+            changes = [self._without(place) for place in chosen]
+            done = refits(self.fit, changes, self.unit, progress=progress)
+        chosen = chosen[: len(done.status)]
+        labels = [self.labels[place] for place in chosen]
+        native = self.native.take(chosen) if self.clusters is None else self.native
+        clustered = self.clusters is not None
+        return Deletion(self.fit, method, self.unit, clustered, labels, *done, native)
+
+    def _without(self, place: int) -> Callable[[Block], Block]:
+        if self.clusters is None:
+            return without_row(int(self.places[place]))
+        return without_cluster(self.clusters, int(self.places[place]))
+
+    def _chosen(self, of: Sequence[int] | None) -> IntArray:
+        if of is None:
+            return np.flatnonzero(~np.isnan(self.measures["hat"]))
+        chosen = np.asarray(of)
+        inside = chosen.dtype.kind in "iu" and ((chosen >= 0) & (chosen < len(self))).all()
+        if chosen.ndim != 1 or not (inside or chosen.size == 0):
+            raise ArgumentError(f"of must list positions in the table, from 0 to {len(self) - 1}: {of!r}.")
+        return chosen.astype(np.intp)
+
+    def _marks(self, place: int) -> str:
+        return ", ".join(name for name, marked in self.flags.items() if marked[place])
+
+    def __str__(self) -> str:
+        return str(self.largest())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.largest()._repr_html_()
+
+
+def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | None = None) -> Influence:
+    """Return what each row, or each cluster, does to the fit, in one pass over the rows.
+
+    Parameters
+    ----------
+    data : the data of the fit, where the fit holds none.
+    by : names, expressions or arrays that group the rows; the deletion of whole clusters then, to first
+        order: (J - J_g)⁻¹ U_g, of information J and score U.
+
+    Raises
+    ------
+    ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
+    ColumnError, DataError : `by` is not there, or has missing values.
+
+    Source: Belsley, Kuh & Welsch (1980), Pregibon (1981), Williams (1987); numbers of rows as R's
+    influence.measures, rstandard and rstudent.
+
+    >>> import glmstat
+    >>> fit = glmstat.glm("y ~ x", {"y": [1, 2, 3, 5, 9], "x": [0, 1, 2, 3, 4]}, "poisson")
+    >>> influence(fit).cooks.round(4).tolist()
+    [0.0017, 0.0078, 0.0003, 0.002, 0.0192]
+    """
+    if data is not None:
+        fit = fit.with_data(data)
+    return _of_rows(fit) if by is None else _of_clusters(fit, by)
+
+
+# ---------------------------------------------------------------- rows
+
+
+def _of_rows(fit: Fit) -> Influence:
+    root = hat_root(fit)
+    known = known_coefficients(fit)
+    width = len(ROW_MEASURES) + 2
+    deviations = np.where(known, np.linalg.norm(root, axis=1), np.nan)
+
+    def values(block: Block) -> Array:
+        return _row_values(fit, block, root, known)
+
+    rows = of_fit(fit, "influence", values, width=width + len(known))
+    measures = dict(zip(ROW_MEASURES, rows.values.T, strict=False))
+    falling, counts, dfbeta = rows.values[:, width - 2], rows.values[:, width - 1], rows.values[:, width:]
+    with np.errstate(all="ignore"):
+        dfbetas = dfbeta / (measures["sigma"][:, None] * deviations)
+    dfbetas[~np.isfinite(dfbetas)] = np.nan
+    total = round(float(counts[measures["hat"] > 0].sum()))
+    flags, rules = _row_flags(measures, dfbetas, total, fit.estimate.rank)
+    notes = (
+        *rules,
+        "cooks of Pearson, the others of deviance residuals, to first order, as R's influence.measures",
+    )
+    if (falling == 1).any() and fit.convention.dfbeta == "opposite":
+        notes = (*notes, "decreasing link: dfbeta has the opposite sign of the change, as in R")
+    held = frame_of(fit, "influence")
+    places = rows_shown(held)
+    places = np.arange(held.source.rows) if places is None else places
+    labels = rows.native.index if rows.native.index is not None else places
+    return Influence(fit, "row", labels, places, measures, dfbeta, dfbetas, flags, notes, rows.native)
+
+
+def _row_values(fit: Fit, block: Block, root: Array, known: BoolArray) -> Array:
+    """Measures, whether the link falls, frequency, and dfbeta of the rows of a block."""
+    rows = leverage(fit, block, root)
+    hat, rank = rows.hat, fit.estimate.rank
+    deviance, pearson = (residual_rows(fit, RESIDUALS[kind], block) for kind in ("deviance", "pearson"))
+    scale = deletion_scale(fit, deviance, hat, block.total)
+    left, falling = 1.0 - hat, rows.gradient * deviance < 0
+    used = np.where(falling, -deviance, deviance) if fit.convention.dfbeta == "change" else deviance
+    out = np.empty((len(hat), len(ROW_MEASURES) + 2 + len(known)))
+    with np.errstate(all="ignore"):
+        deviations = np.sqrt(fit.deviance / fit.df_residual) if fit.df_residual > 0 else np.nan
+        columns = (
+            hat,
+            scale,
+            standardised(fit, deviance, hat),
+            standardised(fit, pearson, hat),
+            studentised(fit, deviance, pearson, hat, scale),
+            (pearson / left) ** 2 * hat / (fit.dispersion * rank),
+            deviance * np.sqrt(hat) / (scale * left),
+            (scale / deviations) ** (2 * rank) / left,
+            falling,
+            np.ones(len(hat)) if block.frequency is None else block.frequency,
+        )
+        out[:, : len(columns)] = np.column_stack(columns)
+        step = rows.projected * (np.sqrt(rows.information) * used / left)[:, None]
+    out[~np.isfinite(out)] = np.nan
+    out[:, len(columns) :] = _moved(rows, step, root, known)
+    return out
+
+
+def _moved(rows: Leverage, step: Array, root: Array, known: BoolArray) -> Array:
+    """Changes (n, p) of the coefficients from whitened steps (n, q).
+
+    A row with h = 1 is all there is about a direction: coefficients that it touches have no value without
+    it, the others do not change.
+    """
+    only = rows.hat == 1.0
+    change = np.where(only[:, None], 0.0, step) @ root.T
+    if only.any():
+        with np.errstate(invalid="ignore"):
+            direction = rows.projected[only] * np.sqrt(rows.information[only])[:, None]
+            change[only] = np.where(touched(direction, root), np.nan, 0.0)
+    change[:, ~known] = np.nan
+    return change
+
+
+def _row_steps(fit: Fit) -> Array:
+    """First step (source rows, p) from the estimate to the fit without each row, sign reversed."""
+    root, known = hat_root(fit), known_coefficients(fit)
+    held = frame_of(fit, "influence")
+    out = np.full((held.source.rows, len(known)), np.nan)
+
+    def kernel(block: Block) -> int:
+        rows = leverage(fit, block, root)
+        with np.errstate(all="ignore"):
+            step = rows.projected * (rows.gradient / (1.0 - rows.hat))[:, None]
+        out[block.source_rows(np.arange(len(rows.hat)))] = _moved(rows, step, root, known)
+        return 0
+
+    held.reduce(kernel)
+    return out
+
+
+def _row_flags(
+    measures: Mapping[str, Array], dfbetas: Array, n: int, k: int
+) -> tuple[dict[str, BoolArray], tuple[str, ...]]:
+    """Marks of R's influence.measures (m,), and the rules in words."""
+    blank = np.zeros(len(dfbetas), dtype=bool)
+    if n <= k or k == 0:
+        return {"hat": blank}, (f"nothing is flagged: {n} rows with hat > 0, {k} coefficients",)
+    fits, ratio, hat = 3.0 * np.sqrt(k / (n - k)), 3.0 * k / (n - k), 3.0 * k / n
+    with np.errstate(invalid="ignore"):
+        flags = {
+            "hat": measures["hat"] > hat,
+            "cooks": fdtr(k, n - k, measures["cooks"]) > 0.5,
+            "dffits": np.abs(measures["dffits"]) > fits,
+            "covratio": np.abs(1.0 - measures["covratio"]) > ratio,
+            "dfbetas": (np.abs(dfbetas) > 1.0).any(axis=1),
+        }
+    rules = (
+        f"flagged: hat > 3k/n = {hat:.3g} · cooks > median of F({k}, {n - k}) = {_median(k, n):.3g}"
+        f" · |dffits| > 3 (k/(n-k))^½ = {fits:.3g} · |1 - covratio| > 3k/(n-k) = {ratio:.3g}"
+        " · any |dfbetas| > 1"
+    )
+    return flags, (rules,)
+
+
+def _median(k: int, n: int) -> float:
+    return float(fdtri(k, n - k, 0.5))
+
+
+# ---------------------------------------------------------------- clusters
+
+
+def _of_clusters(fit: Fit, by: Variable | Sequence[Variable]) -> Influence:
+    groups = grouping(fit, Covariance(cluster=by).cluster, "by")
+    root, known = hat_root(fit), known_coefficients(fit)
+    rows, hat, cooks, change, alone = deletions(fit, groups, root)
+    change[:, ~known] = np.nan
+    deviations = np.sqrt(fit.dispersion) * np.linalg.norm(root, axis=1)
+    with np.errstate(all="ignore"):
+        dfbetas = change / deviations
+    n, k = fit.nobs, fit.estimate.rank
+    with np.errstate(invalid="ignore"):
+        marked = fdtr(k, n - k, cooks) > 0.5 if n > k > 0 else np.zeros(len(cooks), dtype=bool)
+        flags = {"cooks": marked, "dfbetas": (np.abs(dfbetas) > 1.0).any(axis=1)}
+    notes = ["one-step deletion of whole clusters · dfbetas in standard errors of the fit, classical"]
+    if n > k > 0:
+        notes.append(f"flagged: cooks > median of F({k}, {n - k}) = {_median(k, n):.3g} · any |dfbetas| > 1")
+    if alone.any():
+        notes.append(
+            f"{int(alone.sum())} of {groups.count} clusters are all there is about some coefficient: it has "
+            "no value without them"
+        )
+    measures = {"rows": rows, "hat": hat, "cooks": cooks}
+    native = Native(fit.native.library)
+    places = np.arange(groups.count)
+    return Influence(
+        fit,
+        groups.text,
+        groups.labels,
+        places,
+        measures,
+        change,
+        dfbetas,
+        flags,
+        tuple(notes),
+        native,
+        groups,
+    )

@@ -1,0 +1,144 @@
+"""Covariance of the coefficients from fits that leave out one row, or one cluster, at a time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from math import nan
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from glmstat.compute import triangle
+from glmstat.errors import ConvergenceWarning, DataError, GlmstatError, outside
+from glmstat.estimate import Estimate
+from glmstat.inference.cluster import way_names
+from glmstat.inference.deletion import without_cluster, without_row
+from glmstat.inference.recipe import Cooked, Facts, Recipe
+from glmstat.inference.score import frame_of
+from glmstat.inference.variable import grouping
+from glmstat.matrix import Array, Block
+from glmstat.progress import track
+from glmstat.solve.estimate import fit_estimate
+
+if TYPE_CHECKING:
+    from glmstat.fit import Covariance, Fit
+    from glmstat.frame import ModelFrame
+
+__all__ = ["JACKKNIFE", "jackknife"]
+
+
+def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> Cooked:
+    """Return (G - 1) / G Σ (b_g - b)(b_g - b)', b_g the coefficients without row or cluster g, b their mean.
+
+    Every b_g is a maximum likelihood estimate, found from the coefficients of the fit: G fits for G rows or
+    clusters. A row that counts f times stands for f rows, any of which is left out. t has G - 1 degrees of
+    freedom with clusters; without, the distribution is that of the classical covariance.
+
+    Parameters
+    ----------
+    fit, inverse, covariance, data : as in Recipe. `cluster` of the covariance, of which several are taken
+        together, is what is left out as a whole.
+
+    Raises
+    ------
+    DataError : fewer than two usable estimates, or one cluster.
+
+    Warns
+    -----
+    ConvergenceWarning : estimates that do not exist without some row or cluster are left out of the sum.
+
+    Source: Tukey (1958); centre and factor as R's sandwich, vcovJK, and Stata's vce(jackknife).
+    """
+    frame = frame_of(fit, "jackknife", data)
+    units = _clusters(fit, covariance, data) if covariance.cluster else _rows(frame)
+    finite = np.abs(inverse).max(axis=1, initial=0.0) > 0
+    found = _replicates(fit, frame, units, finite)
+    used = ~np.isnan(found).any(axis=1)
+    times, total = units.times[used], float(units.times.sum())
+    count = float(times.sum())
+    if count < 2:
+        raise DataError(
+            f"jackknife needs two usable estimates or more: there are {count:.0f} of {total:.0f}. "
+            'Use "HC3" or "CR3".'
+        )
+    if count < total:
+        warnings.warn(_lost(covariance, total - count, total), ConvergenceWarning, stacklevel=outside())
+    centred = found[used] - times @ found[used] / count
+    factor = (count - 1.0) / count
+    upper = triangle(np.sqrt(factor * times)[:, None] * centred)
+    root = np.zeros((len(finite), len(upper)))
+    root[finite] = upper.T
+    groups = (int(total),) if covariance.cluster else ()
+    df = count - 1.0 if covariance.cluster else nan
+    return Cooked(root, Facts(factor=factor, df=df, groups=groups, reps=count))
+
+
+class _Units(NamedTuple):
+    """What is left out in turn: a change of the blocks for each, and how many equal units it stands for."""
+
+    changes: list[Callable[[Block], Block]]
+    times: Array
+
+
+def _clusters(fit: Fit, covariance: Covariance, data: Any) -> _Units:
+    groups = grouping(fit, covariance.cluster, "cluster", data)
+    if groups.count < 2:
+        raise DataError(
+            f"jackknife needs two clusters or more: {groups.text} has {groups.count}. Leave cluster= out."
+        )
+    return _Units([without_cluster(groups, code) for code in range(groups.count)], np.ones(groups.count))
+
+
+def _rows(frame: ModelFrame) -> _Units:
+    """Rows of positive weight, each as often as it counts."""
+    changes: list[Callable[[Block], Block]] = []
+    times: list[Array] = []
+    for block in frame.blocks():
+        used = block.total > 0
+        changes += [without_row(row) for row in block.source_rows(used).tolist()]
+        times.append(np.ones(int(used.sum())) if block.frequency is None else block.frequency[used])
+    return _Units(changes, np.concatenate(times))
+
+
+def _replicates(fit: Fit, frame: ModelFrame, units: _Units, finite: Any) -> Array:
+    """Coefficients (G, m) without each unit; a row of NaN where there is no estimate of all of them."""
+    out = np.full((len(units.changes), int(finite.sum())), np.nan)
+    for number, change in enumerate(track(units.changes, len(out), "jackknife")):
+        estimate = _estimate(fit, frame.changed(change))
+        if estimate is not None and estimate.convergence.status != "not converged":
+            out[number] = estimate.coef[finite]
+    out[~np.isfinite(out).all(axis=1)] = np.nan
+    return out
+
+
+def _estimate(fit: Fit, frame: ModelFrame) -> Estimate | None:
+    """The estimate on some rows; None where there is no maximum."""
+    spec = fit.spec
+    start = None if fit.estimate.directions else np.nan_to_num(fit.estimate.theta)
+    try:  # coefficients do not depend on the dispersion
+        return fit_estimate(frame, spec.likelihood, start=start, control=spec.control, dispersion=1.0)
+    except GlmstatError:
+        return None
+
+
+def _lost(covariance: Covariance, lost: float, total: float) -> str:
+    what = "clusters" if covariance.cluster else "rows"
+    return (
+        f"The jackknife leaves out {lost:.0f} of {total:.0f} {what}: without one of them a coefficient is "
+        "infinite, aliased or not found, and its standard error is too small. Merge or drop the level of a "
+        f'factor, or use "{"CR3" if covariance.cluster else "HC3"}".'
+    )
+
+
+def _words(covariance: Covariance, facts: Facts) -> str:
+    """What tables say about the covariance."""
+    which = "one row"
+    if covariance.cluster:
+        which = f"one of {facts.groups[0]} clusters of {' and '.join(way_names(covariance))}"
+    return f"{facts.reps:.0f} estimates without {which} about their mean, factor (G-1)/G = {facts.factor:.5g}"
+
+
+JACKKNIFE: Mapping[str, Recipe] = {
+    "jackknife": Recipe(jackknife, _words, takes=("cluster",), informed=False),
+}

@@ -1,0 +1,168 @@
+"""A fit with one more term, on the same rows."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from math import nan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glmstat.call import frame_for
+from glmstat.compute import Triangle
+from glmstat.errors import ArgumentError, ComparisonError, GlmstatWarning, one_of, row_list
+from glmstat.estimate import Estimate
+from glmstat.formula.terms import Linear
+from glmstat.inference.again import refit, whole_call
+from glmstat.inference.comparison import nested, row_numbers
+from glmstat.inference.covariance import as_covariance
+from glmstat.inference.criterion import as_r
+from glmstat.inference.difference import Outcome, Point, by_deviance, by_wald, has_dispersion
+from glmstat.inference.reference import chi_squared_p_value
+from glmstat.inference.scope import updated
+from glmstat.inference.submodel import embedded
+from glmstat.matrix import Array, Block
+from glmstat.solve.estimate import fit_estimate
+from glmstat.triangular import triangle
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+    from glmstat.frame import ModelFrame
+
+__all__ = ["Larger", "frame_with", "quiet_fit"]
+
+_ALIASED = 1e-10  # share of a weighted column's norm that the columns before it leave
+
+
+class Larger:
+    """The fit with one more term, on the same rows; fitted when asked for."""
+
+    def __init__(self, fit: Fit, term: Linear) -> None:
+        self.fit, self.term = fit, term
+        self.formula = updated(fit, f". ~ . + {term}").text
+        self.frame = frame_with(fit, self.formula)
+        _check_same_rows(fit, self.frame, str(term))
+        self._point: Point | None = None
+
+    @property
+    def theta(self) -> Array | None:
+        """Coefficients (p,) of the larger model that are the fit; None where it is at infinity."""
+        if self.fit.estimate.directions:
+            return None
+        theta = np.nan_to_num(self.fit.estimate.theta)
+        return embedded(self.fit.spec.design, self.frame.design, theta)
+
+    @property
+    def point(self) -> Point:
+        """The maximum of the likelihood."""
+        if self._point is None:
+            try:
+                estimate = self._estimate(self.theta)
+            except ArgumentError:  # rounding put the start outside the domain; the solver knows others
+                estimate = self._estimate(None)
+            self._point = Point(estimate.theta, estimate)
+        return self._point
+
+    def _estimate(self, start: Array | None) -> Estimate:
+        spec = self.fit.spec
+        return fit_estimate(
+            self.frame,
+            spec.likelihood,
+            start=start,
+            control=spec.control,
+            dispersion=spec.call["dispersion"],
+        )
+
+    def outcome(self, kind: str) -> Outcome:
+        """Return the test of the term."""
+        fit = self.fit
+        if kind == "Rao":
+            return self._score()
+        if kind == "Wald":
+            large = quiet_fit(fit, self.formula)
+            nesting = nested(fit, large)
+            return by_wald(large, nesting.matrix, nesting.value)
+        point = self.point
+        largest = replace(fit, estimate=point.estimate)
+        found = by_deviance(largest, (fit.deviance, fit.estimate.rank), (point.deviance, point.rank), kind)
+        if fit.convention.name == "R":
+            return as_r(fit, found, kind, Point(fit.estimate.theta, fit.estimate), point)
+        return found
+
+    def _score(self) -> Outcome:
+        """The score test from one triangle of the weighted columns and the working residuals."""
+        theta, fit = self.theta, self.fit
+        if theta is None:
+            return Outcome(0, nan, nan, nan)
+        rank, size = _projection(fit, self.frame, theta)
+        df = rank - fit.estimate.rank
+        if df <= 0 or not has_dispersion(fit):
+            return Outcome(df, nan, nan, nan)
+        statistic = size / fit.dispersion
+        return Outcome(df, nan, statistic, chi_squared_p_value(statistic, df))
+
+
+def _projection(fit: Fit, frame: ModelFrame, theta: Array) -> tuple[int, float]:
+    """Rank of the weighted columns of a frame, and U'J⁻¹U at `theta`, without forming J."""
+    likelihood, design = fit.spec.likelihood, frame.design
+    width = len(theta)
+
+    def kernel(block: Block) -> Triangle:
+        eta = np.array(block.offset, order="F")
+        for k, (X, predictor) in enumerate(zip(block.X, design.predictors, strict=True)):
+            eta[:, k] += X.dot(theta[predictor.slots])
+        rows = likelihood.rows(block.y, eta, block.total, information="expected")
+        values, vectors = np.linalg.eigh(rows.expected)
+        root = np.sqrt(np.maximum(values, 0.0))
+        turned = np.einsum("nkj,nk->nj", vectors, rows.gradient)
+        residual = np.divide(turned, root, out=np.zeros_like(turned), where=root > 0)
+        factor = np.zeros((width + 1, width + 1))
+        for j in range(eta.shape[1]):
+            for k, (X, predictor) in enumerate(zip(block.X, design.predictors, strict=True)):
+                share = root[:, j] * vectors[:, k, j]
+                for at, run in X.runs():
+                    out = np.zeros((run.shape[1], width + 1))
+                    out[:, predictor.slots] = run.T * share[at, None]
+                    if k == 0:
+                        out[:, -1] = residual[at, j]
+                    factor = triangle(np.vstack([factor, out]))
+        return Triangle(factor)
+
+    factor = frame.reduce(kernel).factor
+    basis, sizes = np.zeros((width + 1, 0)), np.linalg.norm(factor, axis=0)
+    for column, size in zip(factor.T[:-1], sizes[:-1], strict=True):
+        left = column - basis @ (basis.T @ column)
+        left = left - basis @ (basis.T @ left)
+        if np.linalg.norm(left) > _ALIASED * size:
+            basis = np.column_stack([basis, left / np.linalg.norm(left)])
+    return basis.shape[1], float(np.sum((basis.T @ factor[:, -1]) ** 2))
+
+
+def frame_with(fit: Fit, formula: str) -> ModelFrame:
+    """Return the rows of the call of a fit with another formula; what they warn of, the fit has said."""
+    source = None if fit.frame is None else fit.frame.source
+    call = whole_call(fit, {"data": source, "formula": formula, "start": None})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GlmstatWarning)
+        return frame_for(call, fit.spec.likelihood, as_covariance(call["vcov"]).variables)
+
+
+def quiet_fit(fit: Fit, formula: str) -> Fit:
+    """Return the fit of another formula with the same covariance; its warnings are the caller's to give."""
+    source = None if fit.frame is None else fit.frame.source
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GlmstatWarning)
+        found = refit(fit, {"data": source, "formula": formula, "start": None})
+    return replace(found, covariance=fit.covariance)
+
+
+def _check_same_rows(fit: Fit, frame: ModelFrame, term: str) -> None:
+    assert fit.frame is not None
+    lost = np.setdiff1d(row_numbers(fit.frame), row_numbers(frame))
+    if len(lost):
+        new = [name for name in frame.missing.by if name not in fit.frame.missing.by]
+        raise ComparisonError(
+            f"Missing values of {one_of(new) or term} in {row_list(lost, len(lost))} that the fit uses: the "
+            "models would have different rows. Refit with subset=, or drop these rows first."
+        )

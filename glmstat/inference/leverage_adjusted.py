@@ -1,0 +1,308 @@
+"""Scores of clusters adjusted for their leverage: CR2 and CR3.
+
+In whitened rows: Z = W^(1/2) X L with W the expected information of each row, L L' the inverse information,
+so that Z'Z = I, and e the Pearson residuals, so that Z'e are the scores. Of cluster j, S_j = Z_j'Z_j.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.special import ellipj, ellipk, ellipkm1
+
+from glmstat.errors import ArgumentError
+from glmstat.inference.group_sums import (
+    GroupSums,
+    expected_information,
+    group_leverages,
+    group_scores,
+    in_runs,
+    outer,
+)
+from glmstat.inference.score import finite_predictor, frame_of, gradient
+from glmstat.inference.variable import Grouping
+from glmstat.likelihood.base import GLM
+from glmstat.matrix import Array, Block, IntArray
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["POWERS", "Adjusted", "adjusted", "as_vcovcl"]
+
+POWERS = {"CR2": -0.5, "CR3": -1.0}
+_SINGULAR = 1e-10  # 1 less a leverage below which the cluster alone determines a direction
+_GATHERED = 20_000_000  # numbers of whitened rows held at once
+_CACHED = 20_000  # numbers of whitened rows that are worked on at once
+_DIGITS = 37.0  # natural logarithm of 1e16
+_EVEN = 1e-12  # relative spread of the variances below which they are one
+
+
+class Adjusted(NamedTuple):
+    """Of G clusters: adjusted scores, and what the model says about their variance.
+
+    Parameters
+    ----------
+    scores : h (G, q).
+    variance : K (G, q, q): variance of h_j where rows are independent, had the coefficients been known.
+    overlap : N (G, q, q): h_j moves by N_j d when the coefficients move by L d.
+    """
+
+    scores: Array
+    variance: Array
+    overlap: Array
+
+
+def adjusted(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None) -> Adjusted:
+    """Return the adjusted scores of clusters for CR2 or CR3.
+
+    CR3: h_j = (I - S_j)^(-1) Z_j'e_j, the step of the coefficients when the cluster is left out. CR2:
+    h_j = Z_j' B_j^(-1/2) T_j e_j with B_j = T_j (I - Z_j Z_j') T_j and T_j the diagonal matrix of the
+    variances of the rows, of the response and for dispersion 1; their sum of squares has the expectation
+    that the model says. Where all variances are equal, and in models other than GLMs, this is
+    (I - S_j)^(-1/2) Z_j'e_j. Directions that a cluster alone determines are left out: generalised inverses.
+
+    Memory G q q; for CR2 with unequal variances the rows are gathered by cluster, in as many passes as keep
+    these small but for a cluster that is large alone.
+
+    Source: Bell & McCaffrey (2002); Pustejovsky & Tipton (2018); numbers as R's
+    clubSandwich (vcovCR of a glm).
+    """
+    if kind == "CR2" and isinstance(fit.spec.likelihood, GLM) and not _even(fit, data):
+        return _gathered(fit, root, way, data)
+    leverages = group_leverages(fit, root, way, data)
+    power = _function(leverages, POWERS[kind])
+    scores = np.einsum("gij,gj->gi", power, group_scores(fit, root, [way], data)[0])
+    overlap = power @ leverages
+    return Adjusted(scores, overlap @ power, overlap)
+
+
+def as_vcovcl(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None) -> Array:
+    """Return the adjusted scores (G, q) that the types HC2 (for CR2) and HC3 (for CR3) of vcovCL take.
+
+    X'(I - H)^a W r with a = -1/2 or -1, H = X (X'WX)^(-1) X'W and r the working residuals. With H' in the
+    place of H, and -1, these are the scores of CR3; they differ where the weights W of a cluster do.
+
+    Raises
+    ------
+    ArgumentError : a model with several predictors.
+
+    Source: numbers as R's sandwich 3.0 (vcovCL).
+    """
+    if len(fit.spec.design.predictors) > 1:
+        raise ArgumentError(
+            f'{kind} with small_sample="sandwich" needs a model with one predictor. Leave small_sample out.'
+        )
+    size = root.shape[1]
+
+    def kernel(block: Block) -> GroupSums:
+        columns = block.X[0].dot(root[fit.spec.design.predictors[0].slots])
+        often = np.where(block.total > 0, 1.0 if block.frequency is None else block.frequency, 0.0)
+        slope, weight = often * gradient(fit, block)[:, 0], expected_information(fit, block)[:, 0, 0]
+        factors = often[:, None], (often * weight)[:, None]
+
+        def products(rows: slice) -> Array:
+            squares = [outer(factor[rows] * columns[rows], columns[rows]) for factor in factors]
+            linear = [factor[rows, None] * columns[rows] for factor in (slope, slope * weight)]
+            return np.hstack([*squares, *linear])
+
+        return in_runs(way.of(block), products, size)
+
+    total = frame_of(fit, "A covariance by groups", data).reduce(kernel).whole([way.count])[0]
+    plain, leverages = np.moveaxis(total[:, : 2 * size**2].reshape(-1, 2, size, size), 1, 0)
+    scores, weighted = total[:, -2 * size : -size], total[:, -size:]
+    return scores + np.einsum("gij,gjk,gk->gi", plain, _beyond(leverages, POWERS[kind]), weighted)
+
+
+def _function(leverages: Array, power: float) -> Array:
+    """(I - S)^power (G, q, q) for power < 0, or its generalised inverse."""
+    values, vectors = np.linalg.eigh(leverages)
+    rest = 1.0 - values
+    free = rest > _SINGULAR
+    factors = np.where(free, np.where(free, rest, 1.0) ** power, 0.0)
+    return (vectors * factors[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+
+
+def _beyond(leverages: Array, power: float) -> Array:
+    """F with (I - Z Z')^power = I + Z F Z' where Z'Z is S: ((1 - s)^power - 1) / s of the eigenvalues s."""
+    values, vectors = np.linalg.eigh(0.5 * (leverages + np.swapaxes(leverages, -1, -2)))
+    rest = 1.0 - values
+    free = rest > _SINGULAR
+    side = np.sqrt(np.where(free, rest, 1.0))
+    if power == 0.5:
+        factors = -1.0 / (1.0 + np.where(free, side, 0.0))
+    else:
+        factors = np.where(free, 1.0 / side**2 if power == -1.0 else 1.0 / (side * (1.0 + side)), -1.0)
+    return (vectors * factors[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+
+
+# ---------------------------------------------------------------- rows gathered by cluster
+
+
+def _even(fit: Fit, data: Any) -> bool:
+    """Whether all rows have the same variance."""
+
+    def kernel(block: Block) -> _Range:
+        found = _variance(fit, block)[block.total > 0]
+        return _Range(found.min(initial=np.inf), found.max(initial=-np.inf))
+
+    span = frame_of(fit, "A covariance by groups", data).reduce(kernel)
+    return span.high - span.low <= _EVEN * span.high
+
+
+def _variance(fit: Fit, block: Block) -> Array:
+    """Variance (n,) of the response of each row, for dispersion 1."""
+    likelihood = fit.spec.likelihood
+    mean = likelihood.mean(finite_predictor(fit.estimate, block.X, block.offset, fit.spec.design))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return likelihood.family.variance(mean) / block.weights
+
+
+class _Range(NamedTuple):
+    """Smallest and largest value; adding takes both."""
+
+    low: float
+    high: float
+
+    def __add__(self, other: _Range) -> _Range:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Range(min(self.low, other.low), max(self.high, other.high))
+
+
+class _Rows(NamedTuple):
+    """Whitened rows: cluster (n,), Z (n, q), e (n,) and the variance of the response (n,)."""
+
+    codes: IntArray
+    Z: Array
+    e: Array
+    variance: Array
+
+    def of(self, places: IntArray) -> tuple[Array, Array, Array]:
+        """Z, e and variance at some places, of any shape."""
+        return self.Z[places], self.e[places], self.variance[places]
+
+
+def _gathered(fit: Fit, root: Array, way: Grouping, data: Any) -> Adjusted:
+    width = root.shape[1]
+    out = Adjusted(
+        np.zeros((way.count, width)),
+        np.zeros((way.count, width, width)),
+        np.zeros((way.count, width, width)),
+    )
+    frame = frame_of(fit, "A covariance by groups", data)
+    sizes = frame.reduce(lambda block: np.bincount(way.of(block)[block.total > 0], minlength=way.count))
+    for first, last in _batches(sizes, _GATHERED // (width + 3)):
+        parts = [_whitened_rows(fit, block, root, way.of(block), first, last) for block in frame.blocks()]
+        rows = _Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        for codes, places in _equal_sizes(rows.codes, _CACHED // width):
+            for target, found in zip(out, _bell_mccaffrey(*rows.of(places)), strict=True):
+                target[codes] = found
+    return out
+
+
+def _batches(sizes: IntArray, most: int) -> Iterator[tuple[int, int]]:
+    """Runs first:last of clusters with about `most` rows in all."""
+    number = (np.cumsum(sizes) - 1) // max(most, 1)
+    edges = np.flatnonzero(np.diff(number, prepend=-1))
+    yield from zip(edges.tolist(), [*edges[1:].tolist(), len(sizes)], strict=True)
+
+
+def _whitened_rows(fit: Fit, block: Block, root: Array, codes: IntArray, first: int, last: int) -> _Rows:
+    """The rows of clusters first:last in a block; f equal rows are one with √f Z and √f e."""
+    information = expected_information(fit, block)[:, 0, 0]
+    variance = _variance(fit, block)
+    used = (block.total > 0) & (information > 0) & (variance > 0) & (codes >= first) & (codes < last)
+    size = np.sqrt(information[used])
+    often = 1.0 if block.frequency is None else np.sqrt(block.frequency[used])
+    columns = block.X[0].dot(root[fit.spec.design.predictors[0].slots])[used]
+    residual = gradient(fit, block)[used, 0] / size
+    return _Rows(codes[used], columns * (size * often)[:, None], residual * often, variance[used])
+
+
+def _equal_sizes(codes: IntArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Clusters (g,) of one size m at a time and the places of their rows (g, m), g m about `cells`."""
+    order = np.argsort(codes, kind="stable")
+    names, starts, sizes = np.unique(codes[order], return_index=True, return_counts=True)
+    for size in np.unique(sizes).tolist():
+        chosen = np.flatnonzero(sizes == size)
+        step = max(1, cells // size)
+        for start in range(0, len(chosen), step):
+            some = chosen[start : start + step]
+            yield names[some], order[starts[some][:, None] + np.arange(size)]
+
+
+def _bell_mccaffrey(Z: Array, e: Array, variance: Array) -> Adjusted:
+    """h, K and N of g clusters from Z (g, m, q), e (g, m) and the variances (g, m) of m rows each."""
+    scale = variance / variance.max(axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh(np.swapaxes(Z, 1, 2) @ Z)
+    rest = 1.0 - values
+    alone = rest <= _SINGULAR
+    count = int(alone.sum(axis=1).max())
+    size = values.shape[1]
+    null = Z @ (vectors * alone[:, None, :])[:, :, size - count :] / scale[:, :, None]
+    low = scale.min(axis=1) ** 2 * np.where(alone, 1.0, rest).min(axis=1)
+    Y = _times_inverse_root(scale, Z, _orthonormal(null), np.minimum(low, 1.0))
+    back = np.swapaxes(Y, 1, 2)
+    return Adjusted(np.einsum("gmi,gm->gi", Y, e), back @ Y, back @ Z)
+
+
+def _orthonormal(vectors: Array) -> Array:
+    """Orthonormal vectors (g, m, r) with the span of the given ones; zeros stay."""
+    values, rotation = np.linalg.eigh(np.swapaxes(vectors, 1, 2) @ vectors)
+    used = values > 0
+    return vectors @ (rotation * np.where(used, np.where(used, values, 1.0) ** -0.5, 0.0)[:, None, :])
+
+
+def _times_inverse_root(scale: Array, Z: Array, null: Array, low: Array) -> Array:
+    """T B^(-1/2) Z (g, m, q) with B = T (I - Z Z') T, T = diag(scale), 0 < scale <= 1.
+
+    B^(-1/2) = 2/π ∫ (B + t²)^(-1) dt over t > 0, by a rule whose error falls geometrically and whose every
+    term is a diagonal matrix less one of rank q: no matrix is m wide. `null` (g, m, r) are the eigenvectors
+    of B to eigenvalue 0; they are put to 1 and taken off after. The others lie from `low` (g,) to 1.
+
+    Source: Hale, Higham & Trefethen (2008), method 3.
+    """
+    size = Z.shape[2]
+    U = np.concatenate([scale[:, :, None] * Z, null], axis=2)
+    shifts, weights = _nodes(low)
+    runs = _runs(Z)
+    inner = np.zeros((len(shifts), len(Z), U.shape[2], U.shape[2] + size))
+    for run in runs:
+        both = np.concatenate([U[:, run], Z[:, run]], axis=2)
+        for place, t in enumerate(shifts):
+            inner[place] += np.swapaxes(U[:, run] * _resolvent(scale[:, run], t), 1, 2) @ both
+    middle = np.diag(np.r_[np.ones(size), -np.ones(null.shape[2])])
+    inner = np.linalg.solve(middle - inner[..., : U.shape[2]], inner[..., U.shape[2] :])
+    total = -null @ (np.swapaxes(null, 1, 2) @ Z)
+    for run in runs:
+        for t, weight, part in zip(shifts, weights, inner, strict=True):
+            diagonal = weight[:, None, None] * _resolvent(scale[:, run], t)
+            total[:, run] += diagonal * (Z[:, run] + U[:, run] @ part)
+    return scale[:, :, None] * total
+
+
+def _resolvent(scale: Array, t: Array) -> Array:
+    """1 / (scale² + t²) (g, m, 1)."""
+    return (1.0 / (scale**2 + t[:, None] ** 2))[:, :, None]
+
+
+def _runs(Z: Array) -> list[slice]:
+    """Runs of the rows of Z (g, m, q), so short that they stay in the processor's cache."""
+    step = max(1, _CACHED // max(1, len(Z) * Z.shape[2]))
+    return [slice(start, start + step) for start in range(0, Z.shape[1], step)]
+
+
+def _nodes(low: Array) -> tuple[Array, Array]:
+    """Shifts t and weights (k, g) with Σ weight (B + t²)^(-1) = B^(-1/2), eigenvalues from low (g,) to 1.
+
+    t = √low sc(u) at equidistant u; sc at the upper half of the u from its symmetry.
+    """
+    width = ellipkm1(low)
+    rate = 2.0 * np.pi * ellipk(np.minimum(low, 0.99)) / width
+    half = max(4, int(np.ceil(0.5 * _DIGITS / rate.min())))
+    u = (np.arange(half) + 0.5)[:, None] / (2 * half) * width
+    sine, cosine, *_ = ellipj(u, 1.0 - low)
+    lower = sine / cosine
+    sc = np.vstack([lower, 1.0 / (np.sqrt(low) * lower)])
+    weight = width / (np.pi * half) * np.sqrt(low * (1.0 + sc**2) * (1.0 + low * sc**2))
+    return np.sqrt(low) * sc, weight

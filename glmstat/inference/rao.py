@@ -1,0 +1,123 @@
+"""Score tests of linear restrictions: Rao's, and the generalised one that does not trust the variance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from glmstat.errors import ComparisonError
+from glmstat.inference.restrict import Moments, Restricted, default_root, moments
+from glmstat.inference.score import frame_of, moved_by
+from glmstat.inference.variable import grouping
+from glmstat.inference.wald import wald_statistic
+from glmstat.matrix import Array, Block
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["Scores", "generalised_statistic", "rao_statistic", "scores_at"]
+
+_BY_ROW = "HC"  # kinds whose meat is a sum over rows begin so
+_BY_CLUSTER = ("CR0", "CR1", "CR1S", "CR2", "CR3")
+
+
+class Scores(NamedTuple):
+    """Score, information and meat at a restricted estimate, in coordinates that make J near 1.
+
+    Parameters
+    ----------
+    root : L (p, q) with L L' near the inverse of the information J.
+    """
+
+    sums: Moments
+    root: Array
+
+
+def scores_at(fit: Fit, restricted: Restricted, data: Any = None) -> Scores:
+    """Return the sums of the larger model at the restricted estimate, in one pass."""
+    root = default_root(fit)
+    if fit.estimate.directions:  # the information at infinity misses the directions that the test is about
+        root = np.eye(len(root))[:, ~np.isnan(fit.estimate.theta)]
+    sums = moments(fit, restricted.theta, root, data, directions=restricted.directions)
+    size = np.sqrt(np.diag(sums.information))
+    size = np.where(size > 0, size, 1.0)
+    scaled = Moments(
+        sums.score / size, sums.information / np.outer(size, size), sums.meat / np.outer(size, size)
+    )
+    return Scores(scaled, root / size)
+
+
+def rao_statistic(scores: Scores) -> float:
+    """Return U' J^-1 U for dispersion 1.
+
+    Source: Rao (1948); numbers as R's anova(test = "Rao").
+    """
+    return float(scores.sums.score @ _solved(scores, scores.sums.score))
+
+
+def generalised_statistic(
+    fit: Fit, scores: Scores, matrix: Array, restricted: Restricted, data: Any = None
+) -> float:
+    """Return d' (R J^-1 B J^-1 R')^-1 d, d = R J^-1 U, with B the meat of the kind of covariance.
+
+    No factor for small samples; the dispersion cancels.
+
+    Parameters
+    ----------
+    matrix : R (m, p).
+
+    Raises
+    ------
+    ComparisonError : a covariance that is no sum over rows or over clusters of one way.
+
+    Source: Boos (1992), The American Statistician 46, 327-333.
+    """
+    combined = matrix @ scores.root
+    bread = _solved(scores, combined.T).T
+    kind, ways = fit.covariance.kind, fit.covariance.cluster
+    if kind.startswith(_BY_ROW):
+        meat = scores.sums.meat
+    elif kind in _BY_CLUSTER and len(ways) == 1:
+        meat = _cluster_meat(fit, scores.root, restricted, data)
+    else:
+        raise ComparisonError(
+            f"A robust score test is not defined under vcov {kind}. Use HC0 to HC5 or one way of clusters."
+        )
+    values, vectors = np.linalg.eigh(meat)
+    half = bread @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+    return wald_statistic(half, bread @ scores.sums.score)
+
+
+def _solved(scores: Scores, right: Array) -> Array:
+    try:
+        return np.asarray(np.linalg.solve(scores.sums.information, right), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        raise ComparisonError(
+            "A score test is not defined: the information at the restricted estimate is singular. "
+            'Use method="lr".'
+        ) from None
+
+
+def _cluster_meat(fit: Fit, root: Array, restricted: Restricted, data: Any) -> Array:
+    """Σ over clusters of the outer square of L' times their summed scores."""
+    likelihood, design = fit.spec.likelihood, fit.spec.design
+    groups, theta = grouping(fit, fit.covariance.cluster, data=data), np.nan_to_num(restricted.theta)
+
+    def kernel(block: Block) -> Array:
+        eta = np.array(block.offset, order="F")
+        for k, (X, predictor) in enumerate(zip(block.X, design.predictors, strict=True)):
+            eta[:, k] += X.dot(theta[predictor.slots])
+        gradient = likelihood.rows(block.y, eta, block.total, information="none").gradient
+        signs = moved_by(restricted.directions, block.X, design)
+        if signs is not None:
+            gradient = np.where((signs != 0).any(axis=1)[:, None], 0.0, gradient)
+        total, codes = np.zeros((groups.count, root.shape[1])), groups.of(block)
+        counted = codes >= 0
+        for k, (X, predictor) in enumerate(zip(block.X, design.predictors, strict=True)):
+            rows = X.dot(root[predictor.slots]) * gradient[:, k : k + 1]
+            np.add.at(total, codes[counted], rows[counted])
+        return total
+
+    sums = frame_of(fit, "A score test", data).reduce(kernel)
+    return sums.T @ sums

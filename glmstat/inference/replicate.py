@@ -1,0 +1,196 @@
+"""One resample: drawn by its number, fitted from the estimate of the fit, with its own standard errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glmstat.errors import GlmstatError
+from glmstat.estimate import Estimate
+from glmstat.inference.recipe import square_root
+from glmstat.inference.scheme import Counts, Scheme, Scores, place
+from glmstat.inference.score import projected
+from glmstat.matrix import Array, Block, IntArray
+from glmstat.solve.estimate import fit_estimate
+
+if TYPE_CHECKING:
+    from glmstat.call import Covariance
+    from glmstat.fit import Fit
+    from glmstat.frame import ModelFrame
+
+__all__ = [
+    "KINDS",
+    "Answer",
+    "Clustered",
+    "Job",
+    "Kinds",
+    "Pivot",
+    "Replicate",
+    "Sandwich",
+    "by_cluster",
+    "combine",
+]
+
+Kinds = NDArray[np.int8]
+KINDS = ("usable", "separated", "not converged", "aliased", "failed")
+_USABLE, _SEPARATED, _NOT_CONVERGED, _ALIASED, _FAILED = range(5)
+
+Pivot = Callable[["Fit", "ModelFrame"], Array]
+
+
+class Replicate(NamedTuple):
+    """Numbers of one resample: coefficients (p,), standard errors (m,), place of its kind in KINDS."""
+
+    coef: Array
+    std_error: Array
+    kind: int
+    reason: str = ""
+
+
+Answer = tuple[int, Replicate]
+
+
+@dataclass(frozen=True)
+class Sandwich:
+    """Roots of a covariance that needs nothing beside the rows: classical, or scores of rows.
+
+    Parameters
+    ----------
+    covariance : its choice.
+    """
+
+    covariance: Covariance
+
+    def __call__(self, fit: Fit, frame: ModelFrame) -> Array:
+        """Return R (p, k) with R R' the covariance of a fit on some rows."""
+        from glmstat.inference.covariance import covariance_root
+
+        return covariance_root(fit, self.covariance)
+
+
+@dataclass(frozen=True, eq=False)
+class Clustered:
+    """Roots of the sandwich of clusters' scores (CR0), in which a cluster drawn twice is two clusters.
+
+    Parameters
+    ----------
+    counts, codes, number : as in `Clusters`.
+    """
+
+    counts: Counts
+    codes: IntArray
+    number: int
+
+    def __call__(self, fit: Fit, frame: ModelFrame) -> Array:
+        """Return R (p, k) with R R' the covariance of a fit on some rows."""
+        inverse = fit.estimate.information.inverse_root
+        inverse = np.where(np.isfinite(inverse), inverse, 0.0)
+
+        def kernel(block: Block) -> Array:
+            rows = projected(fit, block, inverse)
+            once = rows * self.counts[place(block), None]
+            drawn = once if block.frequency is None else rows * block.frequency[:, None]
+            return by_cluster(np.hstack([once, drawn]), self.codes[place(block)], self.number)
+
+        once, drawn = np.hsplit(frame.reduce(kernel), 2)
+        return inverse @ square_root(drawn.T @ once)[0]
+
+
+def by_cluster(rows: Array, codes: IntArray, number: int) -> Array:
+    """Return the sum of the rows (n, q) of each cluster, (number, q)."""
+    inside = codes >= 0
+    out = np.zeros((number, rows.shape[1]))
+    for slot, column in enumerate(rows.T):
+        out[:, slot] = np.bincount(codes[inside], column[inside], number)
+    return out
+
+
+def combine(matrix: Array, values: Array) -> Array:
+    """Return linear combinations (…, m) of values (…, p) that may be infinite or NaN where not used."""
+    out = np.zeros((*values.shape[:-1], len(matrix)))
+    with np.errstate(invalid="ignore"):
+        for row, weights in enumerate(matrix):
+            used = np.flatnonzero(weights)
+            out[..., row] = values[..., used] @ weights[used]
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Resamples by their number: the same numbers in whatever order and wherever they are computed.
+
+    Parameters
+    ----------
+    fit : the fit, holding its rows.
+    scheme : how resamples are drawn.
+    pivot : what studentised intervals divide by; None for nothing.
+    targets : C (m, p), combinations of the coefficients with a standard error.
+    seed : of all resamples; each has a stream of its own, spawned by its number.
+    """
+
+    fit: Fit
+    scheme: Scheme | Scores
+    pivot: Pivot | None
+    targets: Array
+    seed: int
+
+    def __call__(self, number: int) -> Replicate:
+        """Return the numbers of one resample."""
+        try:
+            with np.errstate(all="ignore"):
+                return self._replicate(self.rng(number))
+        except (GlmstatError, ArithmeticError, np.linalg.LinAlgError) as error:
+            return Replicate(*self._nothing, _FAILED, str(error))
+
+    def rng(self, number: int) -> np.random.Generator:
+        """Return the stream of random numbers of one resample."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(number,)))
+
+    def std_error(self, root: Array, estimate: Array) -> Array:
+        """Return the standard errors (m,) from the root (p, k) of a covariance; NaN where not finite."""
+        finite = np.isfinite(estimate) & np.isfinite(root).all(axis=1)
+        sizes = np.linalg.norm(self.targets[:, finite] @ root[finite], axis=1)
+        sizes[(self.targets[:, ~finite] != 0).any(axis=1)] = np.nan
+        return sizes
+
+    @property
+    def _nothing(self) -> tuple[Array, Array]:
+        return np.full(self.targets.shape[1], np.nan), np.full(len(self.targets), np.nan)
+
+    def _replicate(self, rng: np.random.Generator) -> Replicate:
+        assert self.fit.frame is not None
+        if isinstance(self.scheme, Scores):
+            move, root = self.scheme.step(self.fit, self.fit.frame, rng)
+            coef = self.fit.estimate.coef + move
+            return Replicate(coef, self.std_error(root, coef), _USABLE)
+        frame = self.scheme.frame(self.fit.frame, rng)
+        estimate = self._estimate(frame)
+        kind = self._kind(estimate)
+        if kind > _SEPARATED:
+            return Replicate(*self._nothing, kind, estimate.convergence.reason)
+        if self.pivot is None:
+            return Replicate(estimate.coef, self._nothing[1], kind)
+        root = self.pivot(replace(self.fit, estimate=estimate, frame=frame, kept={}), frame)
+        return Replicate(estimate.coef, self.std_error(root, estimate.coef), kind)
+
+    def _estimate(self, frame: ModelFrame) -> Estimate:
+        spec = self.fit.spec
+        return fit_estimate(
+            frame,
+            spec.likelihood,
+            start=np.nan_to_num(self.fit.estimate.theta),
+            control=spec.control,
+            dispersion=spec.call["dispersion"],
+        )
+
+    def _kind(self, estimate: Estimate) -> int:
+        if (np.isnan(estimate.theta) & ~np.isnan(self.fit.estimate.theta)).any():
+            return _ALIASED
+        if estimate.convergence.status == "not converged":
+            return _NOT_CONVERGED
+        new = (estimate.infinite != 0) & (self.fit.estimate.infinite == 0)
+        return _SEPARATED if new.any() else _USABLE

@@ -1,0 +1,261 @@
+"""Schemes of resampling: what is drawn, and what a drawn number makes of the rows of a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glmstat.inference.score import projected
+from glmstat.matrix import Array, Block, IntArray
+
+if TYPE_CHECKING:
+    from glmstat.families import Family
+    from glmstat.fit import Fit
+    from glmstat.frame import ModelFrame
+
+__all__ = [
+    "MULTIPLIERS",
+    "Cases",
+    "Clusters",
+    "Multipliers",
+    "Parametric",
+    "Residuals",
+    "Scheme",
+    "Scores",
+    "Wild",
+    "place",
+]
+
+Counts = NDArray[np.int64]
+
+
+class Scheme(Protocol):
+    """A way of drawing resamples of the rows of a fit."""
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows of one resample."""
+        ...
+
+
+def place(block: Block) -> slice | IntArray:
+    """Return where the rows of a block stand among those of the data."""
+    return slice(block.start, block.start + len(block.y)) if block.rows is None else block.rows
+
+
+def _counted(frame: ModelFrame, frequency: Array) -> ModelFrame:
+    return frame.changed(lambda block: replace(block, frequency=frequency[place(block)]))
+
+
+def _responding(frame: ModelFrame, y: Array) -> ModelFrame:
+    return frame.changed(lambda block: replace(block, y=y[place(block)]))
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Rows drawn with replacement, each as often as it is counted.
+
+    Parameters
+    ----------
+    counts : (rows of the data,) how often each row is counted in the fit; 0 where it is not in it.
+    """
+
+    counts: Counts
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows with the drawn numbers as their frequencies."""
+        return _counted(frame, self.draw(rng))
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """Return how often each row is drawn: multinomial over the expanded rows."""
+        total = int(self.counts.sum())
+        if self.counts.max() > 1:
+            return rng.multinomial(total, self.counts / total).astype(np.float64)
+        drawn = np.flatnonzero(self.counts)[rng.integers(0, total, total)]
+        return np.bincount(drawn, minlength=len(self.counts)).astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Whole clusters drawn with replacement, as many as there are.
+
+    Parameters
+    ----------
+    counts : as in `Cases`.
+    codes : (rows of the data,) the cluster of each row, -1 outside the fit.
+    number : of clusters.
+    """
+
+    counts: Counts
+    codes: IntArray
+    number: int
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows with the frequency of their cluster."""
+        times = self.draw(rng)
+        frequency = np.where(self.codes >= 0, times[self.codes], 0.0) * self.counts
+        return _counted(frame, frequency.astype(np.float64))
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """Return how often each cluster is drawn."""
+        drawn = rng.integers(0, self.number, self.number)
+        return np.bincount(drawn, minlength=self.number).astype(np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Parametric:
+    """Responses drawn from the distribution of the family at the fitted means.
+
+    Parameters
+    ----------
+    family, dispersion : of the fit.
+    mean, weights : (rows of the data,); weights are prior weights times trials.
+    inside : rows that are in the fit; others keep no response.
+    """
+
+    family: Family
+    dispersion: float
+    mean: Array
+    weights: Array
+    inside: IntArray
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows with drawn responses."""
+        y = self.mean.copy()
+        y[self.inside] = self.family.simulate(
+            rng, self.mean[self.inside], self.weights[self.inside], self.dispersion
+        )
+        return _responding(frame, y)
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """Fitted means plus standardised residuals drawn with replacement.
+
+    Parameters
+    ----------
+    mean, size : (rows of the data,) mean, and square root of variance function over weight.
+    residuals : (m,) centred residuals of equal variance.
+    """
+
+    mean: Array
+    size: Array
+    residuals: Array
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows with drawn responses."""
+        drawn = rng.integers(0, len(self.residuals), len(self.mean))
+        return _responding(frame, self.mean + self.size * self.residuals[drawn])
+
+
+@dataclass(frozen=True)
+class Multipliers:
+    """A distribution of mean 0 and variance 1 that residuals or scores are multiplied by.
+
+    Parameters
+    ----------
+    name : as printed.
+    values, chances : what is drawn, and how probably.
+    """
+
+    name: str
+    values: tuple[float, ...]
+    chances: tuple[float, ...]
+
+    def draw(self, rng: np.random.Generator, number: int) -> Array:
+        """Return independent draws."""
+        edges = np.cumsum(self.chances)[:-1]
+        return np.array(self.values)[np.searchsorted(edges, rng.random(number), side="right")]
+
+
+_ROOT5 = 5.0**0.5
+_WEBB = tuple(sign * size**0.5 for sign in (-1.0, 1.0) for size in (1.5, 1.0, 0.5))
+MULTIPLIERS: Mapping[str, Multipliers] = {
+    "rademacher": Multipliers("Rademacher", (-1.0, 1.0), (0.5, 0.5)),
+    "mammen": Multipliers(
+        "Mammen",
+        ((1.0 - _ROOT5) / 2.0, (1.0 + _ROOT5) / 2.0),
+        ((_ROOT5 + 1.0) / (2.0 * _ROOT5), (_ROOT5 - 1.0) / (2.0 * _ROOT5)),
+    ),
+    "webb": Multipliers("Webb", _WEBB, (1.0 / 6.0,) * 6),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Wild:
+    """Fitted means plus each row's own residual times a random multiplier, one per row or cluster.
+
+    Parameters
+    ----------
+    mean, residual : (rows of the data,), 0 outside the fit.
+    multipliers : their distribution.
+    codes : (rows of the data,) cluster of each row; None where each row has its own multiplier.
+    number : of multipliers.
+    """
+
+    mean: Array
+    residual: Array
+    multipliers: Multipliers
+    codes: IntArray | None
+    number: int
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows with drawn responses."""
+        return self.multiplied(frame, self.multipliers.draw(rng, self.number))
+
+    def multiplied(self, frame: ModelFrame, multipliers: Array) -> ModelFrame:
+        """Return the rows with the responses that some multipliers make."""
+        each = multipliers if self.codes is None else multipliers[self.codes]
+        return _responding(frame, self.mean + self.residual * each)
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """One Newton step from the estimate with scores times random multipliers; nothing is fitted again.
+
+    Parameters
+    ----------
+    root : L (p, q), L L' the inverse information for dispersion 1.
+    rows : whitened scores L'u (units, q), one row per row or cluster; None where each pass computes them.
+    multipliers : their distribution.
+    number : of multipliers: units, or rows of the data where `rows` is None.
+    units : number of rows or clusters.
+
+    Source: Kline & Santos (2012).
+    """
+
+    root: Array
+    rows: Array | None
+    multipliers: Multipliers
+    number: int
+    units: int
+
+    def step(self, fit: Fit, frame: ModelFrame, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return a drawn step L Σ v z (p,) and the root (p, q) of its own sandwich covariance."""
+        return self.multiplied(fit, frame, self.multipliers.draw(rng, self.number))
+
+    def multiplied(self, fit: Fit, frame: ModelFrame, multipliers: Array) -> tuple[Array, Array]:
+        """Return the step that some multipliers make, and the root of its covariance, scores centred."""
+        total = self._sums(fit, frame, multipliers)
+        move, meat = total[0], total[1:]
+        meat = meat - np.outer(move, move) / self.units
+        values, vectors = np.linalg.eigh(meat)
+        return self.root @ move, self.root @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+
+    def _sums(self, fit: Fit, frame: ModelFrame, multipliers: Array) -> Array:
+        if self.rows is not None:
+            return _moments(self.rows * multipliers[:, None])
+
+        def kernel(block: Block) -> Array:
+            counted = 1.0 if block.frequency is None else block.frequency[:, None]
+            return _moments(projected(fit, block, self.root) * multipliers[place(block), None] * counted)
+
+        return frame.reduce(kernel)
+
+
+def _moments(rows: Array) -> Array:
+    """The sum of rows (q,) above the sum of their products (q, q)."""
+    return np.vstack([rows.sum(axis=0), rows.T @ rows])

@@ -1,0 +1,96 @@
+"""Which terms a scope names, and which of them can be dropped or added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from glmstat.call import functions
+from glmstat.errors import ArgumentError, near, one_of
+from glmstat.formula.parse import update_formula
+from glmstat.formula.terms import Formula, Linear
+from glmstat.inference.submodel import FitTerm, contains, fit_terms, key
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["Scope", "addable", "container", "scope_terms", "to_add", "to_drop", "updated"]
+
+Scope = str | Sequence[str] | None
+
+
+def scope_terms(fit: Fit, scope: Scope) -> tuple[Linear, ...]:
+    """Return the terms that a scope names; '.' stands for those of the fit."""
+    given = list(scope) if isinstance(scope, (list, tuple)) else [scope]
+    texts = [text for text in given if isinstance(text, str)]
+    if len(texts) < len(given):
+        raise ArgumentError(f'scope must be a formula or a list of terms: {scope!r}. Write ". + z".')
+    text = " + ".join(texts)
+    side = text.partition("~")[2] if "~" in text else text
+    if not side.strip():
+        raise ArgumentError('scope names no term. Write ". + z".')
+    return tuple(term for term in updated(fit, f"~ {side}").linear if term.parts)
+
+
+def updated(fit: Fit, text: str) -> Formula:
+    """Return the formula of a fit changed by a text in which '.' stands for what was there."""
+    call, design = fit.spec.call, fit.spec.design
+    return update_formula(
+        design.formula, text, allow_python=call["allow_python"], functions=functions(design.context)
+    )
+
+
+def to_drop(fit: Fit, scope: Scope) -> list[FitTerm]:
+    """Return the terms of a scope, by default all, that no other term of the fit contains.
+
+    Raises
+    ------
+    ArgumentError : a term that the fit lacks, or that another contains.
+    """
+    terms = fit_terms(fit)
+    free = [term for term in terms if not container(term, terms)]
+    if scope is None:
+        return free
+    found = []
+    for asked in scope_terms(fit, scope):
+        term = next((term for term in terms if key(term.term) == key(asked)), None)
+        if term is None:
+            known = [term.label for term in terms]
+            raise ArgumentError(
+                f"The fit has no term '{asked}': its terms are {one_of(known)}.{near(str(asked), known)}"
+            )
+        if (outer := container(term, terms)) is not None:
+            raise ArgumentError(
+                f"'{asked}' cannot be dropped while '{outer.label}' contains it. "
+                f"Drop '{outer.label}' first, or test it by anova(type=\"III\")."
+            )
+        found.append(term)
+    return found
+
+
+def container(term: FitTerm, terms: Sequence[FitTerm]) -> FitTerm | None:
+    """Return a term to which another is marginal, or None."""
+    same = (other for other in terms if other.predictor == term.predictor)
+    return next((other for other in same if contains(other.term, term.term)), None)
+
+
+def to_add(fit: Fit, scope: Scope) -> list[Linear]:
+    """Return the terms of a scope that can be added to a fit.
+
+    Raises
+    ------
+    ArgumentError : there is none.
+    """
+    if scope is None:
+        raise ArgumentError('add1 needs a scope: the terms to try. Write ". + z + s".')
+    found = addable(fit, scope_terms(fit, scope))
+    if not found:
+        raise ArgumentError(f"scope has no term that the fit does not have: {scope!r}. Name one.")
+    return found
+
+
+def addable(fit: Fit, scope: Sequence[Linear]) -> list[Linear]:
+    """Return the terms of a scope that the fit lacks, but for those that contain another of these."""
+    present = {key(term.term) for term in fit_terms(fit)}
+    absent = [term for term in scope if key(term) not in present]
+    return [term for term in absent if not any(contains(term, other) for other in absent)]

@@ -1,0 +1,186 @@
+"""Terms dropped and added one by one: `drop1` and `add1`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glmstat.formula.terms import Linear
+from glmstat.inference.anova import Anova
+from glmstat.inference.comparison import DISPERSIONS, dispersion_text
+from glmstat.inference.criterion import aic_column, aic_words, as_r
+from glmstat.inference.difference import Inside, Outcome, Point, check_test, columns_of, foot, heading
+from glmstat.inference.larger import Larger
+from glmstat.inference.scope import Scope, to_add, to_drop
+from glmstat.inference.submodel import FitTerm, without
+
+if TYPE_CHECKING:
+    from glmstat.fit import Covariance, Fit
+
+__all__ = ["add1", "drop1"]
+
+
+def drop1(
+    fit: Fit,
+    scope: Scope = None,
+    *,
+    test: str = "LRT",
+    vcov: str | Covariance | None = None,
+    data: Any = None,
+) -> Anova:
+    """Return what the fit loses without each term that can be dropped.
+
+    Every row is the model without that term, on the same rows, refitted from the estimate.
+
+    Parameters
+    ----------
+    scope : terms to try, as the right side of a formula or a list of terms; default all that no other term
+        of the fit contains. Only such terms can be dropped.
+    test : "LRT" (or "Chisq"), "F", "Rao" (or "score") or "Wald", which needs no refit.
+    vcov, data : as in `Fit.vcov`.
+
+    Returns
+    -------
+    Anova with a row "none", the fit itself, and a row per term: df, deviance and aic of the model without it
+    (not for "Wald"; aic where there is a likelihood), statistic, p_value. aic is that of the refitted model;
+    with compat="R" what R's drop1 prints, which for an estimated dispersion is another number.
+
+    Raises
+    ------
+    ArgumentError : a term that the fit does not have, or that another contains; unknown test.
+    ComparisonError : a test by likelihood with sampling weights.
+
+    Source: Chambers & Hastie (1992), section 6.2; numbers as R's drop1.
+
+    >>> import glmstat
+    >>> data = {"y": [1, 2, 3, 5, 9, 4], "x": [0, 1, 2, 3, 4, 2], "f": list("ababab")}
+    >>> drop1(glmstat.glm("y ~ x + f", data, "poisson")).index
+    ('none', 'x', 'f')
+    """
+    fit = fit.with_vcov(vcov, data=data)
+    kind = check_test(fit, test)
+    inside, none = Inside(fit, kind, data), np.zeros((0, len(fit.columns)))
+    terms = to_drop(fit, scope)
+    models = [without(fit, [term]) for term in terms]
+    outcomes = [inside.test(model, none) for model in models]
+    if kind == "Wald":
+        columns = columns_of([None, *outcomes], ("df", "statistic", "p_value"))
+        return _table(fit, "drop", "single terms dropped", terms, columns, kind, outcomes, inside.notes())
+    points = [inside.point(model) for model in models]
+    if fit.convention.name == "R":
+        here = Point(fit.estimate.theta, fit.estimate)
+        outcomes = [
+            as_r(fit, outcome, kind, point, here) for outcome, point in zip(outcomes, points, strict=True)
+        ]
+    columns = {
+        **columns_of([None, *outcomes], ("df",)),
+        "deviance": [fit.deviance, *(point.deviance for point in points)],
+        **aic_column(fit, [point.estimate for point in points]),
+        **columns_of([None, *outcomes], ("statistic", "p_value")),
+    }
+    return _table(fit, "drop", "single terms dropped", terms, columns, kind, outcomes, inside.notes())
+
+
+def add1(
+    fit: Fit,
+    scope: Scope,
+    *,
+    test: str = "LRT",
+    vcov: str | Covariance | None = None,
+    data: Any = None,
+) -> Anova:
+    """Return what the fit gains by each further term.
+
+    Parameters
+    ----------
+    scope : formula such as ". + z + s", or a list of terms; tried are its terms that the fit does not have,
+        but for those that contain another of them.
+    test : "LRT" (or "Chisq"), "F", "Rao" (or "score": one pass over the rows, no fit of the larger model) or
+        "Wald".
+    vcov, data : as in `Fit.vcov`.
+
+    Returns
+    -------
+    Anova with a row "none", the fit itself, and a row per term: df; deviance and aic of the model with it
+    (for "LRT" and "F"); statistic, p_value. The dispersion is that of the larger model, for "Rao" that of
+    the fit; aic as in `drop1`.
+
+    Raises
+    ------
+    ArgumentError : nothing to add; unknown test.
+    ComparisonError : missing values of a new term in rows of the fit; sampling weights.
+
+    Source: Chambers & Hastie (1992), section 6.2; Rao (1948). Numbers as R's add1 and, for "Rao", anova.
+
+    >>> import glmstat
+    >>> data = {"y": [1, 2, 3, 5, 9, 4], "x": [0, 1, 2, 3, 4, 2], "f": list("ababab")}
+    >>> add1(glmstat.glm("y ~ x", data, "poisson"), ". + f", test="Rao").index
+    ('none', 'f')
+    """
+    fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
+    kind = check_test(fit, test)
+    terms = to_add(fit, scope)
+    trials = [Larger(fit, term) for term in terms]
+    outcomes = [trial.outcome(kind) for trial in trials]
+    columns = columns_of([None, *outcomes], ("df", "statistic", "p_value"))
+    notes: list[str] = []
+    if kind in ("LRT", "F"):
+        points = [trial.point for trial in trials]
+        fields = {
+            "deviance": [fit.deviance, *(point.deviance for point in points)],
+            **aic_column(fit, [point.estimate for point in points]),
+        }
+        columns = {"df": columns["df"], **fields, **{k: v for k, v in columns.items() if k != "df"}}
+        notes += _failures(terms, points)
+    return _table(fit, "add", "single terms added", terms, columns, kind, outcomes, notes)
+
+
+def _table(
+    fit: Fit,
+    type: str,
+    words: str,
+    terms: Sequence[FitTerm | Linear],
+    columns: dict[str, list[Any]],
+    kind: str,
+    outcomes: Sequence[Outcome],
+    notes: Iterable[str],
+) -> Anova:
+    lines = list(foot(fit, kind, outcomes, dispersion=_divided_by(fit, type, kind)))
+    if "aic" in columns:
+        lines.append(f"aic: {aic_words(fit)}")
+    labels = [term.label if isinstance(term, FitTerm) else str(term) for term in terms]
+    return Anova(
+        (heading(fit, words[:1].upper() + words[1:]), " ".join(fit.formula.split())),
+        ("none", *labels),
+        columns,
+        (*lines, *notes),
+        fit.native,
+        "term",
+        type,
+        kind,
+        fit.dispersion,
+    )
+
+
+def _divided_by(fit: Fit, type: str, kind: str) -> str:
+    """Whose dispersion the statistics are divided by, where it is not that of the fit, or not by its rule."""
+    found, old = fit.estimate.dispersion, fit.convention.name == "R"
+    if not found.estimated or kind == "Wald":
+        return ""
+    if old and kind == "F" and found.estimator == "pearson":
+        return f"dispersion: deviance / df of {'each larger model' if type == 'add' else 'the fit'}, as R"
+    if old and kind == "LRT" and fit.spec.likelihood.family.power == 0:
+        return "statistic: n log(deviance ratio), as R"
+    if type == "add" and kind != "Rao" and not old:
+        return f"dispersion: {DISPERSIONS[found.estimator]}, of each larger model"
+    return f"{dispersion_text(fit)}, of the fit" if type == "add" else ""
+
+
+def _failures(terms: Sequence[Linear], points: Sequence[Point]) -> list[str]:
+    return [
+        f"with {term}: not converged"
+        for term, point in zip(terms, points, strict=True)
+        if point.estimate.convergence.status == "not converged"
+    ]

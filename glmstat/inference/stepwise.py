@@ -1,0 +1,345 @@
+"""Stepwise selection: single terms dropped and added until nothing is gained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import inf, isnan, nan
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from glmstat.errors import ArgumentError, ComparisonError, Note, near, one_of, row_list
+from glmstat.formula.terms import Linear, render
+from glmstat.inference.comparison import row_numbers
+from glmstat.inference.criterion import aic_words, criterion_value
+from glmstat.inference.difference import Inside, check_test, heading
+from glmstat.inference.larger import Larger, frame_with, quiet_fit
+from glmstat.inference.scope import addable, container, scope_terms, updated
+from glmstat.inference.submodel import FitTerm, fit_terms, key, without
+from glmstat.progress import track
+from glmstat.text.listing import Listing
+from glmstat.verdict import warn
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["Step", "step"]
+
+_DIRECTIONS = ("both", "backward", "forward")
+_CRITERIA = ("aic", "bic", "test")
+_GAIN = 1e-7  # R step: a criterion that falls by less did not fall
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Where adding and dropping terms led, and the way there.
+
+    Parameters
+    ----------
+    fit : the last fit, a fit of its formula like any other, with a note that its terms were selected.
+    path : the steps: change, df, deviance, and the criterion that was compared.
+    criterion : what was compared, in words.
+    interrupted : whether the search was stopped from the keyboard; fit and path are those so far.
+    """
+
+    fit: Fit
+    path: Listing
+    criterion: str
+    interrupted: bool = False
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self.path._repr_html_()
+
+
+def step(
+    fit: Fit,
+    scope: str | Sequence[str] | Mapping[str, str] | None = None,
+    *,
+    direction: Literal["both", "backward", "forward"] = "both",
+    criterion: str = "aic",
+    alpha: float = 0.05,
+    test: str = "LRT",
+    k: float | None = None,
+    max_steps: int = 1000,
+    progress: bool | None = None,
+    data: Any = None,
+) -> Step:
+    """Return the fit that adding and dropping single terms leads to, and the way there.
+
+    Each step takes the change that lowers the criterion most, until none lowers it. Terms are dropped only
+    while no other contains them, and added only after those that they contain.
+
+    Parameters
+    ----------
+    scope : the largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of `fit`.
+        Default: between the intercept alone and `fit`.
+    direction : "both", "backward" (only drop) or "forward" (only add).
+    criterion : "aic"; "bic"; or "test": the term with the largest p-value above `alpha` goes, else the one
+        with the smallest below `alpha` comes.
+    alpha, test : level and statistic of the tests.
+    k : penalty per parameter in the place of 2 (aic) or log(nobs) (bic).
+    max_steps : most steps.
+    progress : a bar for each step: True, False, or None for steps that take long.
+    data : the data of the fit, where the fit holds none.
+
+    Returns
+    -------
+    Step. Its fit says that terms were selected: p-values and intervals of a selected model are too small.
+
+    Raises
+    ------
+    ArgumentError : unknown words; a lower scope that the fit does not hold; no likelihood for aic.
+    ComparisonError : rows that would change along the way, because a variable of the scope has missing
+        values; sampling weights with aic or bic.
+
+    Source: Chambers & Hastie (1992), section 6.1; numbers as R's step.
+
+    >>> import glmstat
+    >>> data = {"y": [1, 2, 3, 5, 9, 4], "x": [0, 1, 2, 3, 4, 2], "f": list("ababab")}
+    >>> step(glmstat.glm("y ~ x + f", data, "poisson")).fit.formula
+    'y ~ x'
+    """
+    fit = fit if data is None else fit.with_data(data)
+    rule = _rule(fit, criterion, alpha, test, k)
+    _check_words(direction, scope, max_steps)
+    lower, upper = _bounds(fit, scope)
+    _check_rows_stay(fit, lower, upper)
+    search = _Search(fit, lower, upper, direction, rule, progress)
+    interrupted = False
+    try:
+        for number in range(1, max_steps + 1):
+            if not search.advance(number):
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+    return search.result(interrupted)
+
+
+class _Rule(NamedTuple):
+    """What is compared: its name, penalty per parameter, level, statistic of tests, words."""
+
+    name: str
+    k: float
+    alpha: float
+    test: str
+    words: str
+    penalty: str = ""
+
+    @property
+    def tests(self) -> bool:
+        """Whether p-values are compared."""
+        return self.name == "test"
+
+
+class _Trial(NamedTuple):
+    """One change: its words, the formula after it, the criterion or p-value, degrees of freedom."""
+
+    words: str
+    formula: str
+    value: float
+    df: int
+
+
+def _rule(fit: Fit, criterion: str, alpha: float, test: str, k: float | None) -> _Rule:
+    if criterion not in _CRITERIA:
+        raise ArgumentError(
+            f"Unknown criterion: {criterion!r}. Known: {one_of(_CRITERIA)}.{near(str(criterion), _CRITERIA)}"
+        )
+    if criterion == "test":
+        if not (isinstance(alpha, (int, float)) and 0 < alpha < 1):
+            raise ArgumentError(f"alpha must lie strictly between 0 and 1: {alpha!r}. The default is 0.05.")
+        kind = check_test(fit, test)
+        return _Rule("test", nan, alpha, kind, f"{kind} tests at level {alpha:g}")
+    if fit.spec.call["sampling_weights"] is not None:
+        raise ComparisonError(
+            f"{criterion.upper()} is not defined with sampling weights: rows are not independent draws. "
+            'Use criterion="test" with test="Wald".'
+        )
+    if isnan(fit.loglik):
+        raise ArgumentError(
+            f"{criterion.upper()} needs a likelihood: {fit.spec.likelihood.family.text} has none. "
+            'Use criterion="test".'
+        )
+    if k is not None and not (isinstance(k, (int, float)) and k > 0):
+        raise ArgumentError(f"k must be > 0: {k!r}. Leave it out for 2 (aic) or log(nobs) (bic).")
+    penalty = k if k is not None else 2.0 if criterion == "aic" else float(np.log(fit.nobs))
+    name = criterion.upper() if k is None else f"{criterion.upper()} with k = {k:g}"
+    words = f"{k:g}" if k is not None else "2" if criterion == "aic" else "log(nobs)"
+    return _Rule(criterion, penalty, alpha, "LRT", name, words)
+
+
+def _check_words(direction: str, scope: Any, max_steps: int) -> None:
+    if direction not in _DIRECTIONS:
+        known = f"{one_of(_DIRECTIONS)}.{near(str(direction), _DIRECTIONS)}"
+        raise ArgumentError(f"Unknown direction: {direction!r}. Known: {known}")
+    if direction == "forward" and scope is None:
+        raise ArgumentError('direction="forward" needs a scope: the largest model. Write scope="~ . + z".')
+    if not (isinstance(max_steps, int) and max_steps >= 1):
+        raise ArgumentError(f"max_steps must be >= 1: {max_steps!r}. The default is 1000.")
+
+
+def _bounds(
+    fit: Fit, scope: str | Sequence[str] | Mapping[str, str] | None
+) -> tuple[tuple[Linear, ...], tuple[Linear, ...]]:
+    """Terms that stay, and terms that may be in the model."""
+    here = tuple(term.term for term in fit_terms(fit))
+    given: Mapping[str, Any] = {} if scope is None else {"upper": scope}
+    if isinstance(scope, Mapping):
+        given = scope
+        unknown = [word for word in given if word not in ("lower", "upper")]
+        if unknown:
+            raise ArgumentError(f"Unknown part of scope: {unknown[0]!r}. Known: lower, upper.")
+    lower = scope_terms(fit, given["lower"]) if "lower" in given else ()
+    upper = scope_terms(fit, given["upper"]) if "upper" in given else here
+    absent = [str(term) for term in lower if key(term) not in {key(other) for other in here}]
+    if absent:
+        raise ArgumentError(
+            f"scope: the fit lacks terms of the lower model: {one_of(absent)}. Start from a fit with them."
+        )
+    known = {key(term) for term in upper}
+    return lower, (*upper, *(term for term in here if key(term) not in known))
+
+
+def _check_rows_stay(fit: Fit, lower: Sequence[Linear], upper: Sequence[Linear]) -> None:
+    """Refuse a scope in which some model would have other rows: the smallest has most, the largest fewest."""
+    formula = fit.spec.design.formula
+    parts = {part.text: Linear((part,)) for term in upper for part in term.parts}
+    texts = [
+        render(formula.response, (*((Linear(()),) if formula.intercept else ()), *terms, *formula.offsets))
+        for terms in (tuple(lower), tuple(parts.values()))
+    ]
+    most, least = (frame_with(fit, text) for text in texts)
+    lost = np.setdiff1d(row_numbers(most), row_numbers(least))
+    if len(lost):
+        names = [name for name in least.missing.by if name not in most.missing.by]
+        raise ComparisonError(
+            f"Rows would change along the way: {one_of(names)} missing in {row_list(lost, len(lost))}. "
+            "Refit with subset=, or drop these rows first."
+        )
+
+
+class _Search:
+    """The state of `step`: the present fit, and the path to it."""
+
+    def __init__(
+        self,
+        fit: Fit,
+        lower: Sequence[Linear],
+        upper: Sequence[Linear],
+        direction: str,
+        rule: _Rule,
+        progress: bool | None,
+    ) -> None:
+        self.fit, self.rule, self.direction, self.progress = fit, rule, direction, progress
+        self.stay = [key(term) for term in lower]
+        self.upper = upper
+        self.seen = {self._terms(fit)}
+        self.changes, self.fits, self.p_values = ["start"], [fit], [nan]
+
+    def advance(self, number: int) -> bool:
+        """Take the best step; False where none is better."""
+        best = self._best(f"step {number}")
+        if best is None:
+            return False
+        found = quiet_fit(self.fit, best.formula)
+        if self._terms(found) in self.seen:
+            return False
+        self.fit = found
+        self.seen.add(self._terms(found))
+        self.changes.append(best.words)
+        self.fits.append(found)
+        self.p_values.append(best.value if self.rule.tests else nan)
+        return True
+
+    def _best(self, words: str) -> _Trial | None:
+        drops, adds = self._drops(), self._adds()
+        trials = list(track(self._trials(drops, adds), len(drops) + len(adds), words, self.progress))
+        usable = [trial for trial in trials if not isnan(trial.value)]
+        if not self.rule.tests:
+            limit = criterion_value(self.fit, self.fit.estimate, self.rule.k) - _GAIN
+            return min((t for t in usable if t.value < limit), key=lambda t: t.value, default=None)
+        weak = [t for t in usable if t.words.startswith("-") and t.value > self.rule.alpha]
+        if weak:
+            return max(weak, key=lambda t: t.value)
+        strong = [t for t in usable if t.words.startswith("+") and t.value < self.rule.alpha]
+        return min(strong, key=lambda t: t.value, default=None)
+
+    def _drops(self) -> list[FitTerm]:
+        if self.direction == "forward":
+            return []
+        terms = fit_terms(self.fit)
+        free = [term for term in terms if container(term, terms) is None]
+        return [term for term in free if not any(key(term.term) <= stay for stay in self.stay)]
+
+    def _adds(self) -> list[Linear]:
+        return [] if self.direction == "backward" else addable(self.fit, self.upper)
+
+    def _trials(self, drops: Sequence[FitTerm], adds: Sequence[Linear]) -> Iterator[_Trial]:
+        fit, rule = self.fit, self.rule
+        inside, none = Inside(fit, rule.test), np.zeros((0, len(fit.columns)))
+        for term in drops:
+            rows = without(fit, [term])
+            if rule.tests:
+                outcome = inside.test(rows, none)
+                value, df = outcome.p_value if outcome.df > 0 else inf, outcome.df
+            else:
+                estimate = inside.point(rows).estimate
+                value, df = criterion_value(fit, estimate, rule.k), fit.estimate.rank - estimate.rank
+            yield _Trial(f"- {term.label}", updated(fit, f". ~ . - {term.term}").text, value, df)
+        for term in adds:
+            larger = Larger(fit, term)
+            if rule.tests:
+                outcome = larger.outcome(rule.test)
+                value, df = outcome.p_value, outcome.df
+            else:
+                value, df = (
+                    criterion_value(fit, larger.point.estimate, rule.k),
+                    larger.point.rank - fit.estimate.rank,
+                )
+            yield _Trial(f"+ {term}", larger.formula, value, df)
+
+    def _terms(self, fit: Fit) -> frozenset[frozenset[str]]:
+        return frozenset(key(term.term) for term in fit_terms(fit))
+
+    def result(self, interrupted: bool) -> Step:
+        """Return what was found, with the last fit marked and its warnings given."""
+        note = Note(
+            "selection", f"terms were selected by {self.rule.words}: p-values and intervals ignore that"
+        )
+        others = tuple(note for note in self.fit.notes if note.kind != "selection")
+        fit = replace(self.fit, notes=(*others, note))
+        if len(self.fits) > 1:
+            warn(fit.estimate, fit.columns, stacklevel=4)
+        return Step(fit, self._path(fit, interrupted), self.rule.words, interrupted)
+
+    def _path(self, fit: Fit, interrupted: bool) -> Listing:
+        ranks, deviances = [f.estimate.rank for f in self.fits], [f.deviance for f in self.fits]
+        columns: dict[str, list[Any]] = {
+            "df": [None, *(int(abs(b - a)) for a, b in pairwise(ranks))],
+            "deviance": [None, *(b - a for a, b in pairwise(deviances))],
+            "resid_df": [f.df_residual for f in self.fits],
+            "resid_dev": deviances,
+        }
+        if self.rule.tests:
+            columns["p_value"] = self.p_values
+            compared = self.rule.words
+        else:
+            columns[self.rule.name] = [criterion_value(f, f.estimate, self.rule.k) for f in self.fits]
+            compared = f"{self.rule.name} = {aic_words(fit, self.rule.penalty)}"
+        notes = [f"compared: {compared}", f"found: {' '.join(fit.formula.split())}"]
+        notes.append(fit.notes[-1].text)
+        if interrupted:
+            notes.append("interrupted: these are the steps so far")
+        title = (
+            heading(fit, f"Stepwise selection, {self.direction}"),
+            " ".join(self.fits[0].formula.split()),
+        )
+        return Listing(title, tuple(self.changes), columns, tuple(notes), fit.native, "change")

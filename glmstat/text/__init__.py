@@ -1,0 +1,1 @@
+"""Numbers, letters and tables as text."""

@@ -1,0 +1,344 @@
+"""Verbs of a fit that ask for tests, intervals and diagnostics; bound as methods of `Fit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from glmstat.fit import Covariance, Fit
+    from glmstat.inference.anova import Anova
+    from glmstat.inference.bootstrap import Bootstrap
+    from glmstat.inference.criteria import InformationCriteria
+    from glmstat.inference.goodness import GoodnessOfFit
+    from glmstat.inference.hypothesis import Tests
+    from glmstat.inference.influence import Influence
+    from glmstat.inference.profile import Profile
+    from glmstat.inference.stepwise import Step
+
+__all__ = [
+    "add1",
+    "anova",
+    "bootstrap",
+    "drop1",
+    "goodness_of_fit",
+    "influence",
+    "information_criteria",
+    "profile",
+    "step",
+    "test",
+]
+
+
+def test(
+    self: Fit,
+    hypothesis: str | Sequence[str] | Mapping[str, float] | Any,
+    *,
+    method: str = "wald",
+    vcov: str | Covariance | None = None,
+    adjust: str = "none",
+    level: float = 0.95,
+    data: Any = None,
+) -> Tests:
+    """Return tests of hypotheses about the coefficients, each labelled with what it is.
+
+    Parameters
+    ----------
+    hypothesis : a text, with names of coefficients as the fit prints them, numbers, + - * / ^, exp log sqrt
+        expit and the like. "x = 0.5, f[T.b] = f[T.c]" is one joint hypothesis, "x - z" is "x - z = 0", a
+        term's name stands for all its coefficients = 0; "exp(x) = 2" and "x / z" go by the delta method, a
+        ratio by Fieller's too. Or a mapping {"x": 1, "z": -1} (the combination is 0), a matrix (m, p), a pair
+        (matrix, value). A list of these, or a mapping from labels to texts, is as many separate hypotheses.
+    method : "wald"; "lr" (likelihood ratio); "score" (Rao; under a sandwich the robust score test);
+        "robust wald", "robust score" and "rao-scott" (these need a sandwich); "all": every test that is
+        defined in one table, the others with the reason. "all" without a sandwich takes HC3 for robust Wald.
+    vcov, data : as in `vcov`. Under a sandwich covariance Wald tests are robust, and labelled so.
+    adjust : of the p-values of several hypotheses: "none", "holm", "hochberg", "bonferroni", "sidak", "BH",
+        "BY" or "single-step" (max-t). Intervals are simultaneous for "bonferroni", "sidak", "single-step".
+    level : coverage of the intervals.
+
+    Returns
+    -------
+    Table with a row per test: estimate, std_error, statistic, df, p_value, conf_low, conf_high where they
+    exist. One restriction by Wald has a signed z or t; other statistics are chi-squared, or F where the
+    dispersion is estimated. `to_frame()` adds p_unadjusted, reference and note.
+
+    Raises
+    ------
+    ArgumentError : a name that is no coefficient, restrictions that contradict each other or cannot be
+        estimated, an unknown word.
+    ComparisonError : a likelihood-based test with sampling weights, Wald for an infinite coefficient.
+
+    >>> import glmstat
+    >>> data = {"y": [1, 2, 3, 5, 9, 8], "x": [0, 1, 2, 3, 4, 5]}
+    >>> fit = glmstat.glm("y ~ x", data, "poisson")
+    >>> round(fit.test("x = 0.5")["statistic"][0], 4)
+    -0.8999
+    """
+    from glmstat.inference.hypothesis import test
+
+    return test(self, hypothesis, method=method, vcov=vcov, adjust=adjust, level=level, data=data)
+
+
+def anova(
+    self: Fit,
+    type: Literal["I", "II", "III"] = "I",
+    *,
+    test: str = "LRT",
+    vcov: str | Covariance | None = None,
+    data: Any = None,
+) -> Anova:
+    """Return the analysis of deviance: a test of every term.
+
+    Parameters
+    ----------
+    type : "I" adds the terms in order, "II" tests each given all that do not contain it, "III" given all
+        others, independent of how factors are coded.
+    test : "LRT", "F", "Rao" or "Wald".
+    vcov, data : as in `vcov`; another covariance than "classical" goes with "Wald".
+
+    Raises
+    ------
+    ArgumentError : unknown type or test; "F" where the dispersion is known.
+    ComparisonError : a likelihood-based test with sampling weights; type III with empty cells.
+
+    Source: numbers as R's anova.glm and car's Anova.
+    """
+    from glmstat.inference.anova import analysis
+
+    return analysis(self, type, test=test, vcov=vcov, data=data)
+
+
+def drop1(
+    self: Fit,
+    scope: str | Sequence[str] | None = None,
+    *,
+    test: str = "LRT",
+    vcov: str | Covariance | None = None,
+    data: Any = None,
+) -> Anova:
+    """Return what the fit loses without each term that can be dropped.
+
+    Parameters
+    ----------
+    scope : terms to try, as the right side of a formula or a list; default all that no other term contains.
+    test : "LRT", "F", "Rao" or "Wald".
+    vcov, data : as in `vcov`.
+
+    Raises
+    ------
+    ArgumentError : a term that the fit does not have, or that another contains.
+    ComparisonError : a likelihood-based test with sampling weights.
+    """
+    from glmstat.inference.selection import drop1
+
+    return drop1(self, scope, test=test, vcov=vcov, data=data)
+
+
+def add1(
+    self: Fit,
+    scope: str | Sequence[str],
+    *,
+    test: str = "LRT",
+    vcov: str | Covariance | None = None,
+    data: Any = None,
+) -> Anova:
+    """Return what the fit gains by each further term.
+
+    Parameters
+    ----------
+    scope : a formula such as ". + z + s", whose further terms are tried.
+    test : "LRT", "F", "Rao" (one pass, no fit of the larger model) or "Wald".
+    vcov, data : as in `vcov`.
+
+    Raises
+    ------
+    ComparisonError : missing values of a new term in rows of the fit; sampling weights.
+    """
+    from glmstat.inference.selection import add1
+
+    return add1(self, scope, test=test, vcov=vcov, data=data)
+
+
+def step(
+    self: Fit,
+    scope: str | Sequence[str] | Mapping[str, str] | None = None,
+    *,
+    direction: Literal["both", "backward", "forward"] = "both",
+    criterion: str = "aic",
+    alpha: float = 0.05,
+    test: str = "LRT",
+    k: float | None = None,
+    max_steps: int = 1000,
+    progress: bool | None = None,
+    data: Any = None,
+) -> Step:
+    """Return the fit that adding and dropping single terms leads to, and the way there.
+
+    Parameters
+    ----------
+    scope : largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of the fit.
+        Default: only dropping.
+    direction : "both", "backward" or "forward".
+    criterion : "aic", "bic", or "test" (p-values against `alpha`).
+    alpha, test : level and statistic of the tests: "LRT", "F", "Rao" or "Wald".
+    k : penalty per parameter in the place of 2 (aic) or log(nobs) (bic).
+    max_steps : most steps.
+    progress : a bar for each step: True, False, or None for steps that take long.
+    data : the data of the fit, where the fit holds none.
+
+    Returns
+    -------
+    Step with `fit`, whose notes say that its terms were selected, and `path`.
+
+    Raises
+    ------
+    ArgumentError : unknown words; no likelihood for aic or bic.
+    ComparisonError : rows that would change along the way; aic or bic with sampling weights.
+
+    Source: numbers as R's step.
+    """
+    from glmstat.inference.stepwise import step
+
+    return step(
+        self,
+        scope,
+        direction=direction,
+        criterion=criterion,
+        alpha=alpha,
+        test=test,
+        k=k,
+        max_steps=max_steps,
+        progress=progress,
+        data=data,
+    )
+
+
+def profile(
+    self: Fit,
+    of: str | Sequence[str] | None = None,
+    *,
+    level: float = 0.95,
+    statistic: Literal["deviance", "score"] = "deviance",
+    points: int = 12,
+    data: Any = None,
+) -> Profile:
+    """Return the profile of the likelihood along coefficients or linear combinations of them.
+
+    Parameters
+    ----------
+    of : names or combinations such as "x + f[T.b]"; default every coefficient.
+    level : how far the profile reaches.
+    statistic : "deviance" or "score".
+    points : values on each side of the estimate.
+    data : the data of the fit, where the fit holds none.
+    """
+    from glmstat.inference.profile import profile
+
+    return profile(self, of, level=level, statistic=statistic, points=points, data=data)
+
+
+def bootstrap(
+    self: Fit,
+    reps: int = 1999,
+    *,
+    resample: str = "case",
+    cluster: Any = None,
+    seed: int | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+    of: str | Sequence[str] | None = None,
+    data: Any = None,
+) -> Bootstrap:
+    """Return the estimates of many resamples, with standard errors and intervals of five types.
+
+    Every resample has the design of the fit (knots, levels and scales are not learned again) and is fitted
+    from its estimate. Ctrl-C keeps the resamples that are done.
+
+    Parameters
+    ----------
+    reps : number of resamples, 2 or more; 40 for intervals at 95 %.
+    resample : "case" (rows; a row that counts f times is f rows), "cluster" (whole clusters), "parametric"
+        (responses drawn from the family), "residual" (standardised residuals), "wild" (residuals, or scores
+        in one step, times random multipliers; "wild rademacher", "wild mammen" and "wild webb" choose these).
+    cluster : variable whose groups are drawn as one; default that of the fit's covariance.
+    seed : >= 0; default a fresh one, which is printed.
+    workers : processes; default chooses. Results have the same bits for any number.
+    progress : whether a bar is shown; default where it takes long, in a terminal.
+    of : coefficients or linear combinations ("x - z") that tables show; default every coefficient.
+    data : the data of the fit, where the fit holds none.
+
+    Returns
+    -------
+    Bootstrap: print it, or take `summary(type, level)`, `confint(type, level)`, `vcov()`, `to_frame()` and
+    `estimates` (reps, p).
+
+    Raises
+    ------
+    ArgumentError : a way of resampling that does not exist or that family, weights or clusters do not allow.
+
+    Warns
+    -----
+    ResampleWarning : fewer than 80 % of the resamples are usable.
+    FewClustersWarning : fewer than 40 clusters are drawn from.
+
+    >>> import glmstat
+    >>> fit = glmstat.glm("y ~ x", {"y": [1, 2, 3, 5, 9, 4, 2, 6], "x": [0, 1, 2, 3, 4, 2, 1, 3]}, "poisson")
+    >>> fit.bootstrap(199, seed=1).confint("bca").index
+    ('Intercept', 'x')
+    """
+    from glmstat.inference.resample import bootstrap
+
+    return bootstrap(
+        self,
+        reps,
+        resample=resample,
+        cluster=cluster,
+        seed=seed,
+        workers=workers,
+        progress=progress,
+        of=of,
+        data=data,
+    )
+
+
+def influence(self: Fit, *, by: Any = None, data: Any = None) -> Influence:
+    """Return what each row, or each cluster, does to the fit.
+
+    Parameters
+    ----------
+    by : variable whose groups are left out as one; default each row.
+    data : the data of the fit, where the fit holds none.
+    """
+    from glmstat.inference.influence import influence
+
+    return influence(self, data=data, by=by)
+
+
+def information_criteria(self: Fit, dispersion: float | None = None) -> InformationCriteria:
+    """Return AIC, AICc, BIC and QAIC, each with its definition.
+
+    Parameters
+    ----------
+    dispersion : c-hat of QAIC; default Pearson's chi-squared over its degrees of freedom.
+
+    Raises
+    ------
+    ComparisonError : sampling weights.
+    """
+    from glmstat.inference.criteria import information_criteria
+
+    return information_criteria(self, dispersion)
+
+
+def goodness_of_fit(self: Fit) -> GoodnessOfFit:
+    """Return the deviance and Pearson chi-squared tests of the fit, with what they need to hold.
+
+    Raises
+    ------
+    ComparisonError : sampling weights.
+    """
+    from glmstat.inference.goodness import goodness_of_fit
+
+    return goodness_of_fit(self)

@@ -1,0 +1,404 @@
+"""Influence of rows and clusters against R's influence.measures and refits, and by their laws."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from glmstat import glm
+from glmstat.errors import ArgumentError, ColumnError, SeparationWarning
+from glmstat.fit import Fit
+from glmstat.inference import deletion
+from glmstat.inference.influence import ROW_MEASURES, Influence, influence
+from tests.unit.sample import frame
+
+HERE = Path(__file__).parent
+R = json.loads((HERE.parent / "reference" / "inference" / "influence.json").read_text("utf-8"))
+D = pd.read_csv(HERE / "data" / "features_check_data.csv")
+D["few"], D["times"], D["firm"] = [1, 0, 2, 3] * 10, [1, 3, 2, 1, 4] * 8, [*range(1, 9)] * 5
+CASES: dict[str, tuple[Any, ...]] = {
+    "gaussian": ("mpg ~ wt + hp", "mtcars", "gaussian", {}),
+    "poisson": ("breaks ~ wool * tension", "warpbreaks", "poisson", {}),
+    "quasipoisson": ("breaks ~ wool + tension", "warpbreaks", "quasipoisson", {}),
+    "gamma_inverse": ("lot1 ~ log(u)", "clotting", "gamma", {}),
+    "gamma_weighted": ("g ~ x", D, "gamma", {"link": "log", "weights": "w"}),
+    "logit": ("low ~ age + lwt", "birthwt", "binomial", {}),
+    "trials": ("cbind(numdead, n - numdead) ~ sex + ldose", "budworm", "binomial", {}),
+    "sqrt": ("y ~ x + f", D, "poisson", {"link": "sqrt"}),
+    "zero_weights": ("g ~ x + f", D, "gamma", {"link": "log", "weights": "few"}),
+    "repeated": ("g ~ x", D, "gamma", {"link": "log", "freq_weights": "times"}),
+}
+CLUSTERED: dict[str, tuple[Any, ...]] = {
+    "poisson": ("y ~ x + f", D, "poisson", {}),
+    "gamma": ("g ~ x", D, "gamma", {"link": "log", "weights": "w"}),
+    "gaussian": ("g ~ x + f", D, "gaussian", {}),
+}
+MARKS = ("dffits", "covratio", "cooks", "hat")
+
+
+def table(name: str) -> pd.DataFrame:
+    data = pd.read_csv(HERE.parent / "reference" / "data" / f"{name}.csv")
+    if name == "warpbreaks":
+        data["tension"] = pd.Categorical(data.tension, ["L", "M", "H"])
+    return data
+
+
+@cache
+def fit_of(name: str, compat: str = "glmstat") -> Fit:
+    formula, data, family, words = CASES[name]
+    return glm(formula, table(data) if isinstance(data, str) else data, family, compat=compat, **words)
+
+
+@cache
+def found(name: str, compat: str = "glmstat") -> Influence:
+    return influence(fit_of(name, compat))
+
+
+def numbers(values: Any) -> np.ndarray:
+    """R's numbers; what JSON cannot write is NaN."""
+    return np.array(values, dtype=object).astype(float)
+
+
+def counted(name: str, values: np.ndarray) -> np.ndarray:
+    """Values as R has them: without rows of weight 0, repeated by frequency."""
+    block = fit_of(name).frame.block(0)
+    if block.frequency is not None:
+        return np.repeat(values, block.frequency.astype(int), axis=0)
+    return values[block.total > 0]
+
+
+# ---------------------------------------------------------------- rows
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("measure", ROW_MEASURES)
+def test_measures_are_those_of_r(name: str, measure: str) -> None:
+    expected = numbers(R["rows"][name][measure])
+    values = counted(name, found(name).measures[measure])
+    np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-10 * np.nanmax(np.abs(expected)))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("measure", ["dfbeta", "dfbetas"])
+def test_changes_of_coefficients_are_those_of_r(name: str, measure: str) -> None:
+    expected = numbers(R["rows"][name][measure])
+    values = counted(name, getattr(found(name, "R"), measure))
+    np.testing.assert_allclose(
+        values / np.abs(expected).max(axis=0), expected / np.abs(expected).max(axis=0), atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_marks_are_those_of_r(name: str) -> None:
+    marks = np.array(R["rows"][name]["marks"], dtype=bool)
+    own = found(name)
+    for place, measure in enumerate(MARKS, marks.shape[1] - len(MARKS)):
+        np.testing.assert_array_equal(counted(name, own.flags[measure]), marks[:, place])
+    np.testing.assert_array_equal(counted(name, own.flags["dfbetas"]), marks[:, : -len(MARKS)].any(axis=1))
+    np.testing.assert_array_equal(counted(name, own.flagged), R["rows"][name]["flagged"])
+
+
+def test_the_sign_of_a_decreasing_link_is_that_of_the_change() -> None:
+    own, theirs = found("gamma_inverse"), found("gamma_inverse", "R")
+    exact = own.deletion(progress=False)
+    np.testing.assert_array_equal(own.dfbeta, -theirs.dfbeta)
+    largest = np.abs(exact.change) > 0.1 * np.abs(exact.change).max(axis=0)
+    np.testing.assert_array_equal(np.sign(own.dfbeta[largest]), np.sign(exact.change[largest]))
+    assert "opposite sign" in str(theirs)
+    assert "opposite sign" not in str(own)
+
+
+def test_rows_of_weight_0_change_nothing() -> None:
+    own = found("zero_weights")
+    out = (D.few == 0).to_numpy()
+    for measure, value in {
+        "hat": 0.0,
+        "cooks": 0.0,
+        "dffits": 0.0,
+        "student_resid": 0.0,
+        "covratio": 1.0,
+    }.items():
+        np.testing.assert_allclose(own.measures[measure][out], value, atol=1e-14)
+    assert (own.dfbeta[out] == 0).all()
+    assert not own.flagged[out].any()
+
+
+@pytest.mark.parametrize("family", ["poisson", "gaussian"])
+def test_frequencies_are_repeated_rows(family: str) -> None:
+    response = "y" if family == "poisson" else "g"
+    counted = influence(glm(f"{response} ~ x + f", D, family, freq_weights="times")).to_frame()
+    rows = D.loc[D.index.repeat(D.times)].reset_index(drop=True)
+    repeated = influence(glm(f"{response} ~ x + f", rows, family)).to_frame()
+    same = counted.loc[counted.index.repeat(D.times)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same, repeated, rtol=1e-8, atol=1e-10)
+
+
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, grouped = (influence(glm("y ~ x + f", D, "poisson"), by=by).to_frame() for by in (None, "firm"))
+    monkeypatch.setattr("glmstat.frame.block_rows", lambda columns: 7)
+    monkeypatch.setattr("glmstat.inference.cluster_influence._HELD", 30)
+    fit = glm("y ~ x + f", D, "poisson")
+    pd.testing.assert_frame_equal(influence(fit).to_frame(), whole, rtol=1e-10)
+    pd.testing.assert_frame_equal(influence(fit, by="firm").to_frame(), grouped, rtol=1e-10)
+    exact = influence(fit).deletion(of=[9], progress=False)
+    np.testing.assert_allclose(exact.coef[0], glm("y ~ x + f", D.drop(9), "poisson").coef, rtol=1e-9)
+
+
+def test_the_frame_has_the_callers_index() -> None:
+    data = frame()
+    data.loc[data.index[[3, 5]], "x"] = np.nan
+    dropped, padded = (
+        influence(glm("y ~ x", data, "poisson", na_action=a)).to_frame() for a in ("drop", "exclude")
+    )
+    assert list(dropped.columns[:3]) == ["hat", "sigma", "std_resid_deviance"]
+    assert list(dropped.columns[-5:]) == [
+        "dfbeta_Intercept",
+        "dfbeta_x",
+        "dfbetas_Intercept",
+        "dfbetas_x",
+        "flagged",
+    ]
+    assert padded.index.equals(data.index)
+    assert padded.hat.isna().sum() == 2
+    assert not padded.flagged.iloc[[3, 5]].any()
+    pd.testing.assert_frame_equal(padded.drop(data.index[[3, 5]]), dropped)
+
+
+def test_exclude_keeps_places_of_deletions() -> None:
+    data = frame()
+    data.loc[data.index[[3, 5]], "x"] = np.nan
+    own = influence(glm("y ~ x", data, "poisson", na_action="exclude"))
+    one, exact = own.deletion("one-step"), own.deletion(progress=False)
+    assert len(one) == len(exact) == 38
+    assert one.to_frame().index.equals(data.dropna().index)
+    gone = glm("y ~ x", data.drop(data.index[6]), "poisson")
+    np.testing.assert_allclose(
+        exact.to_frame().loc[data.index[6], ["Intercept", "x"]].astype(float), gone.coef, rtol=1e-9
+    )
+
+
+def test_polars_frames() -> None:
+    polars = pytest.importorskip("polars")
+    own = influence(glm("y ~ x", polars.from_pandas(D), "poisson"), by="firm").to_frame()
+    assert own["cluster"].to_list() == [str(firm) for firm in range(1, 9)]
+    rows = influence(glm("y ~ x", polars.from_pandas(D), "poisson"))
+    assert rows.to_frame()["hat"].len() == 40
+    assert rows.deletion("one-step").to_frame()["status"].len() == 40
+
+
+def test_the_printed_form_names_rows_and_rules() -> None:
+    text = str(influence(glm("lot1 ~ log(u)", table("clotting"), "gamma")))
+    assert "Influence of each row" in text
+    assert "1 of 9 flagged" in text
+    assert "hat > 3k/n = 0.667" in text
+    assert "hat, cooks, dffits, covratio, dfbetas" in text
+    assert "<table" in influence(glm("y ~ x", D, "poisson"))._repr_html_()
+
+
+def test_a_hat_value_of_1_leaves_no_value() -> None:
+    data = frame().assign(f=lambda d: np.where(np.arange(len(d)) == 7, "z", d.f))
+    own = influence(glm("y ~ x + f", data, "poisson"))
+    row = own.to_frame().iloc[7]
+    assert row.hat == 1.0
+    assert row[["cooks", "dffits", "covratio", "student_resid", "dfbeta_f[T.z]"]].isna().all()
+    assert row[["dfbeta_Intercept", "dfbeta_x", "dfbeta_f[T.b]"]].tolist() == [0.0, 0.0, 0.0]
+    exact = own.deletion(of=[7], progress=False)
+    np.testing.assert_allclose(exact.change[0, :-1], 0.0, atol=1e-9)
+    assert np.isnan(exact.change[0, -1])
+    np.testing.assert_array_equal(np.isnan(own.deletion("one-step", of=[7]).change), np.isnan(exact.change))
+
+
+def test_aliased_and_infinite_coefficients_are_nan() -> None:
+    aliased = influence(glm("y ~ x + twice", D.assign(twice=2 * D.x), "poisson"))
+    assert np.isnan(aliased.dfbeta[:, 2]).all()
+    plain = influence(glm("y ~ x", D, "poisson"))
+    np.testing.assert_allclose(aliased.dfbeta[:, :2], plain.dfbeta, rtol=1e-9, atol=1e-14)
+    np.testing.assert_array_equal(aliased.flagged, plain.flagged)
+    data = frame().assign(y=lambda d: np.where(d.f == "c", 0, d.y))
+    with pytest.warns(SeparationWarning):
+        separated = influence(glm("y ~ x + f", data, "poisson"))
+    assert np.isnan(separated.dfbeta[:, 3]).all()
+    assert np.isfinite(separated.dfbeta[:, :3]).all()
+    assert np.isfinite(separated.cooks).all()
+    assert np.isnan(separated.deletion("one-step").change[:, 3]).all()
+
+
+def test_a_perfect_fit_has_no_standardised_residuals() -> None:
+    x = np.arange(10.0)
+    with pytest.warns(UserWarning):
+        own = influence(glm("y ~ x", {"y": 1 + 2 * x, "x": x}))
+    assert np.isnan(own.std_resid_deviance).all()
+
+
+def test_models_without_columns_or_freedom() -> None:
+    empty = influence(glm("y ~ 0", D, "poisson"))
+    assert (empty.hat == 0).all()
+    assert not empty.flagged.any()
+    assert "nothing is flagged" in str(influence(glm("y ~ x", {"y": [1, 3], "x": [0, 1]}, "poisson")))
+
+
+def test_unknown_measures_are_named() -> None:
+    with pytest.raises(AttributeError, match="no 'cook'"):
+        found("poisson").cook  # noqa: B018
+
+
+# ---------------------------------------------------------------- deletion
+
+
+@pytest.mark.parametrize("name", R["exact"])
+def test_exact_deletion_is_a_refit(name: str) -> None:
+    exact, fit = found(name).deletion(progress=False), fit_of(name)
+    np.testing.assert_allclose(exact.coef, numbers(R["exact"][name]), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(exact.change, fit.coef.to_numpy() - exact.coef, atol=1e-15)
+    assert set(exact.status) == {"converged"}
+
+
+def test_one_step_is_exact_in_least_squares() -> None:
+    one, exact = found("gaussian").deletion("one-step"), found("gaussian").deletion(progress=False)
+    np.testing.assert_allclose(one.change, exact.change, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(one.cooks, exact.cooks, rtol=1e-9)
+    np.testing.assert_allclose(one.change, found("gaussian").dfbeta, rtol=1e-9, atol=1e-13)
+
+
+def test_cooks_distance_is_that_of_the_first_step() -> None:
+    for name in ("poisson", "gamma_weighted", "trials"):
+        own = found(name)
+        J = fit_of(name).estimate.information.matrix()
+        step = own.deletion("one-step").change
+        size = np.einsum("ij,jk,ik->i", step, J, step) / (
+            fit_of(name).estimate.rank * fit_of(name).dispersion
+        )
+        np.testing.assert_allclose(size, own.cooks, rtol=1e-9)
+
+
+def test_a_frequency_loses_one_row() -> None:
+    fit = glm("y ~ x", D, "poisson", freq_weights="times")
+    exact = influence(fit).deletion(of=[4, 0], progress=False)
+    for place, row in enumerate([4, 0]):
+        rows = D.loc[D.index.repeat(D.times - (D.index == row))]
+        np.testing.assert_allclose(exact.coef[place], glm("y ~ x", rows, "poisson").coef, rtol=1e-9)
+
+
+def test_interrupting_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    done, own = [], deletion._refit
+
+    def third(*arguments: Any) -> Any:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(own(*arguments))
+        return done[-1]
+
+    monkeypatch.setattr(deletion, "_refit", third)
+    exact = found("poisson").deletion(progress=False)
+    assert len(exact) == 2
+    assert len(exact.to_frame()) == 2
+    assert "interrupted: 2 of 54 are done" in str(exact)
+
+
+def test_a_refit_that_fails_is_named() -> None:
+    data = D.assign(firm=1)
+    exact = influence(glm("y ~ x", data, "poisson"), by="firm").deletion(progress=False)
+    assert exact.status == ("failed",)
+    assert np.isnan(exact.change).all()
+    assert "1 failed, the first because: no row is left." in str(exact)
+
+
+def test_a_refit_outside_the_domain_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **words: Any) -> None:
+        raise ArgumentError("start gives a mean outside the domain.")
+
+    monkeypatch.setattr(deletion, "fit_estimate", refuse)
+    exact = found("gaussian").deletion(of=[1, 2], progress=False)
+    assert exact.status == ("failed", "failed")
+    assert "2 failed, the first because: start gives a mean outside the domain." in str(exact)
+
+
+def test_printed_deletions() -> None:
+    text = str(found("poisson").deletion(of=[4, 23], progress=False))
+    assert "Deletion of each row, exact" in text
+    assert "2 of 2" in text
+    assert "converged" in text
+
+
+def test_bad_words_are_refused() -> None:
+    with pytest.raises(ArgumentError, match=r"Unknown method: 'exactly'.*Did you mean 'exact'"):
+        found("poisson").deletion("exactly")
+    for of in ([99], [-1], ["a"], [[1]]):
+        with pytest.raises(ArgumentError, match="positions in the table, from 0 to 53"):
+            found("poisson").deletion(of=of)  # pyright: ignore[reportArgumentType]
+    assert len(found("poisson").deletion(of=[])) == 0
+
+
+# ---------------------------------------------------------------- clusters
+
+
+@cache
+def clustered(name: str) -> Influence:
+    formula, data, family, words = CLUSTERED[name]
+    return influence(glm(formula, data, family, **words), by="firm")
+
+
+@pytest.mark.parametrize("name", CLUSTERED)
+def test_first_steps_of_clusters(name: str) -> None:
+    own, expected = clustered(name), R["clusters"][name]
+    np.testing.assert_allclose(own.dfbeta, expected["change"], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(own.dfbetas, expected["dfbetas"], rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(own.cooks, expected["cooks"], rtol=1e-9)
+    assert own.rows.tolist() == [5.0] * 8
+    assert own.hat.sum() == pytest.approx(own.fit.estimate.rank)
+
+
+@pytest.mark.parametrize("name", CLUSTERED)
+def test_exact_deletion_of_clusters(name: str) -> None:
+    exact = clustered(name).deletion(progress=False)
+    np.testing.assert_allclose(exact.coef, numbers(R["clusters"][name]["exact"]), rtol=1e-8)
+    assert list(exact.to_frame().index) == [str(firm) for firm in range(1, 9)]
+
+
+def test_clusters_of_one_row_are_rows() -> None:
+    fit = glm("y ~ x + f", D.assign(row=np.arange(40)), "poisson")
+    rows, groups = influence(fit), influence(fit, by="row")
+    np.testing.assert_allclose(groups.cooks, rows.cooks, rtol=1e-10)
+    np.testing.assert_allclose(groups.dfbeta, rows.deletion("one-step").change, rtol=1e-9, atol=1e-14)
+    assert groups.deletion("one-step").to_frame().index.name == "cluster"
+    assert "each cluster of row" in str(groups.deletion("one-step"))
+
+
+def test_one_step_of_clusters_is_exact_in_least_squares() -> None:
+    own = clustered("gaussian")
+    exact = own.deletion(progress=False)
+    np.testing.assert_allclose(own.deletion("one-step").change, exact.change, rtol=1e-8)
+    np.testing.assert_allclose(own.cooks, exact.cooks, rtol=1e-8)
+
+
+def test_clusters_by_array_combination_and_frequency() -> None:
+    fit = glm("y ~ x + f", D, "poisson")
+    np.testing.assert_array_equal(influence(fit, by=D.firm.to_numpy()).cooks, clustered("poisson").cooks)
+    both = influence(fit, by=("firm", "f"))
+    assert both.unit == "firm:f"
+    assert len(both) == D.groupby(["firm", "f"]).ngroups
+    repeated = D.loc[D.index.repeat(D.times)].reset_index(drop=True)
+    once = influence(glm("y ~ x", D, "poisson", freq_weights="times"), by="firm")
+    often = influence(glm("y ~ x", repeated, "poisson"), by="firm")
+    pd.testing.assert_frame_equal(once.to_frame(), often.to_frame(), rtol=1e-9)
+
+
+def test_a_cluster_that_alone_determines_a_coefficient() -> None:
+    own = influence(glm("y ~ x + C(firm)", D, "poisson"), by="firm")
+    exact = own.deletion(progress=False)
+    later = own.to_frame().iloc[3]
+    assert np.isnan(later["dfbeta_C(firm)[T.4]"])
+    assert np.isfinite(later["dfbeta_x"])
+    np.testing.assert_array_equal(np.isnan(own.dfbeta[1:]), np.isnan(exact.change[1:]))
+    assert "8 of 8 clusters are all there is about some coefficient" in str(own)
+
+
+def test_missing_cluster_columns_are_named() -> None:
+    with pytest.raises(ColumnError, match="frim"):
+        influence(glm("y ~ x", D, "poisson"), by="frim")
