@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from glmstat.families import Family
     from glmstat.fit import Fit
+    from glmstat.inference.anova import anova
     from glmstat.links import Link
     from glmstat.model.glm import glm
     from glmstat.persist import load
@@ -62,6 +63,7 @@ __all__ = [
     "ResponseWarning",
     "SeparationWarning",
     "__version__",
+    "anova",
     "datasets",
     "families",
     "glm",
@@ -74,6 +76,7 @@ _HOMES = {
     "Covariance": "call",
     "Family": "families",
     "Fit": "fit",
+    "anova": "inference.anova",
     "Link": "links",
     "glm": "model.glm",
     "load": "persist",

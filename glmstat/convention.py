@@ -21,12 +21,17 @@ class Convention:
         is estimated and normal otherwise; "normal" always uses the normal, as R's `confint.default`.
     clustered : distribution of tests under clustered covariances: "groups" is t with the number of
         clusters - 1, "dispersion" what the classical covariance would use, as R's `coeftest`.
+    score : distribution of score tests where the dispersion is estimated: "F" or "chi_squared", as R's anova.
+    selection : what drop1, add1 and step compare where the dispersion is estimated: "aic", or "scaled", the
+        deviance over a dispersion, as R's.
     dfbeta : its sign where the link decreases: that of the "change", or the "opposite", as R's `dfbeta`.
     """
 
     name: str
     wald_quantile: Literal["dispersion", "normal"] = "dispersion"
     clustered: Literal["groups", "dispersion"] = "groups"
+    score: Literal["F", "chi_squared"] = "F"
+    selection: Literal["aic", "scaled"] = "aic"
     dfbeta: Literal["change", "opposite"] = "change"
 
 
@@ -34,7 +39,14 @@ CONVENTIONS = {
     record.name: record
     for record in (
         Convention("glmstat"),
-        Convention("R", wald_quantile="normal", clustered="dispersion", dfbeta="opposite"),
+        Convention(
+            "R",
+            wald_quantile="normal",
+            clustered="dispersion",
+            score="chi_squared",
+            selection="scaled",
+            dfbeta="opposite",
+        ),
     )
 }
 

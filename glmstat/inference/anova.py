@@ -30,9 +30,10 @@ from glmstat.text.listing import Listing
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
 
-__all__ = ["Anova", "analysis", "compare"]
+__all__ = ["Anova", "analysis", "anova"]
 
 _TYPES = ("I", "II", "III")
+_NUMBERS = {"1": "I", "2": "II", "3": "III"}
 _WORDS = {"I": "sequential", "II": "type II", "III": "type III"}
 
 
@@ -72,7 +73,8 @@ def analysis(
         the factors (those of sum contrasts).
     test : "LRT" (or "Chisq"): fall of the deviance / dispersion, chi-squared; "F": the same / df, F, where
         the dispersion is estimated; "Rao" (or "score"); "Wald": no refit, robust under a sandwich `vcov`.
-    vcov, data : as in `Fit.vcov`.
+    vcov : as in `Fit.vcov`.
+    data : the data of the fit, where the fit holds none.
 
     Returns
     -------
@@ -93,11 +95,12 @@ def analysis(
     >>> table.index, table["df"]
     (('null', 'x', 'f'), [None, 1, 1])
     """
+    type = _NUMBERS.get(str(type), type)
     if type not in _TYPES:
         raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(_TYPES)}.{near(str(type), _TYPES)}")
-    fit = fit.with_vcov(vcov, data=data)
+    fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
     kind = check_test(fit, test)
-    inside, terms = Inside(fit, kind, data), fit_terms(fit)
+    inside, terms = Inside(fit, kind), fit_terms(fit)
     if type == "I":
         return _sequential(inside, terms)
     notes: list[str] = []
@@ -114,7 +117,7 @@ def analysis(
     return _table(inside, type, [term.label for term in terms], columns_of(outcomes, fields), outcomes, notes)
 
 
-def compare(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -> Anova:
+def anova(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -> Anova:
     """Return the tests between several fits, each within the next larger one.
 
     One table for R's anova, lmtest's lrtest and waldtest. The fits are ordered by their residual degrees of
@@ -142,7 +145,7 @@ def compare(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None)
     >>> import glmstat
     >>> data = {"y": [1, 2, 3, 5, 9, 4], "x": [0, 1, 2, 3, 4, 2], "f": list("ababab")}
     >>> fits = [glmstat.glm(text, data, "poisson") for text in ("y ~ x", "y ~ x + f")]
-    >>> compare(*fits).index
+    >>> anova(*fits).index
     ('y ~ x', 'y ~ x + f')
     """
     _check_fits(fits)

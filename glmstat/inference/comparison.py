@@ -280,7 +280,7 @@ def nested(small: Fit, large: Fit) -> Nesting:
     factor, wide = _stacked(small, large, free, kept), len(free)
     sizes = np.linalg.norm(factor, axis=0)
     scaled = factor / np.where(sizes > 0, sizes, 1.0)
-    outside = np.linalg.norm(scaled[wide:, wide:], axis=0) > _OUTSIDE
+    outside = np.linalg.norm(factor[wide:, wide:], axis=0) > _allowed(large, factor, free)[wide:]
     if outside.any():
         names = [*(small.columns[slot] for slot in kept), "offset"]
         raise _not_nested(small, large, [names[k] for k in np.flatnonzero(outside)])
@@ -293,6 +293,13 @@ def nested(small: Fit, large: Fit) -> Nesting:
     matrix = np.zeros((wide - len(kept), len(large.columns)))
     matrix[:, free] = _complement(shares[:, :-1], within[:, :-1], upper * sizes[:wide])
     return Nesting(image, shift, matrix, matrix @ shift)
+
+
+def _allowed(large: Fit, factor: Array, free: IntArray) -> Array:
+    """What of each column may lie outside: a share of its spread about the mean, or rounding of its size."""
+    first = int(len(free) > 0 and free[0] == large.spec.design.intercept)
+    spread, size = np.linalg.norm(factor[first:], axis=0), np.linalg.norm(factor, axis=0)
+    return np.maximum(_OUTSIDE * spread, 100 * np.finfo(float).eps * size)
 
 
 def _same_source(small: Fit, large: Fit) -> bool:

@@ -35,7 +35,7 @@ def _penalised(fit: Fit, estimate: Estimate, k: float) -> float:
 def is_scaled(fit: Fit) -> bool:
     """Return whether AIC is compared by deviance / dispersion: as R's drop1, where it differs from AIC()."""
     family = fit.spec.likelihood.family
-    return fit.convention.name == "R" and family.dispersion is None and family.power != 0
+    return fit.convention.selection == "scaled" and family.dispersion is None and family.power != 0
 
 
 def criterion_value(fit: Fit, estimate: Estimate, k: float) -> float:

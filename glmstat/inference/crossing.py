@@ -11,6 +11,7 @@ __all__ = ["Crossing", "bracket", "crossing", "root"]
 STEPS = 60  # outward steps, doubling after the first few: 2**50 standard errors
 REFINEMENTS = 120
 _PATIENCE = 8  # shorter steps tried where a refit fails
+_BELOW = 1e-6  # a jump over the cut from further below is no crossing but an edge
 _STILL = 1e-10  # share of the cut by which a curve that has levelled off moves while the distance doubles
 
 Excess = Callable[[float], float]
@@ -60,7 +61,10 @@ def crossing(
     value, height = root(excess, found, tolerance=1e-12 * abs(step), noise=noise)
     if isnan(height):
         return Crossing(float("nan"), "lost", height)
-    return Crossing(value, "edge" if height < -1e-6 else "root", height)
+    if height >= -_BELOW:
+        return Crossing(value, "root", height)
+    near = edge is not None and abs(edge - value) <= _BELOW * abs(step)
+    return Crossing(edge if near and edge is not None else value, "edge", height)
 
 
 def bracket(

@@ -164,11 +164,10 @@ class Inside:
     ----------
     fit : the largest model; it gives dispersion and covariance.
     test : "LRT", "F", "Rao" or "Wald".
-    data : the data of the fit, where the fit holds none.
     """
 
-    def __init__(self, fit: Fit, test: str, data: Any = None) -> None:
-        self.fit, self.kind, self.data = fit, test, data
+    def __init__(self, fit: Fit, test: str) -> None:
+        self.fit, self.kind = fit, test
         self._points: dict[bytes, Point] = {}
 
     def point(self, rows: Array) -> Point:
@@ -178,7 +177,7 @@ class Inside:
             return Point(self.fit.estimate.theta, self.fit.estimate)
         found = self._points.get(rows.tobytes())
         if found is None:
-            restricted = Subspace(self.fit, rows, self.data).fit(np.zeros(len(rows)))
+            restricted = Subspace(self.fit, rows).fit(np.zeros(len(rows)))
             found = self._points[rows.tobytes()] = Point(restricted.theta, restricted.estimate)
         return found
 
@@ -207,7 +206,7 @@ class Inside:
         root = default_root(self.fit)
         if len(large):
             root = root @ null_basis(estimable_rows(self.fit, large) @ root)
-        at = moments(self.fit, small.theta, root, self.data)
+        at = moments(self.fit, small.theta, root)
         return by_score(self.fit, at.score, at.information, found.df)._replace(deviance=found.deviance)
 
     def _orthogonal(self, small: Array, large: Array) -> Array:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["reach", "sizes"]
 
 ROUNDS = 40
-_FAR = 1e9  # standard units: beyond, the domain is unbounded
+_FAR = 1e7  # standard units: beyond, the domain is unbounded
 
 
 class _Sides(NamedTuple):
@@ -64,7 +64,7 @@ def reach(fit: Fit, combination: Array, side: int, frame: ModelFrame) -> float:
         point = found.x / scale
         more = frame.reduce(lambda block, point=point: _violated(fit, block, point, kept, limit))
         if not len(more.room):
-            free = np.abs(found.x).max(initial=0.0) > 0.99 * _FAR
+            free = abs(found.fun) > 1e-3 * _FAR * np.abs(cost).max(initial=0.0)
             return side * inf if free else -side * float(found.fun)
         sides = sides + more
     return side * inf

@@ -252,7 +252,7 @@ class _Question:
         self._refuse_weights(SCORE)
         linear = self._linear(SCORE)
         notes = (*linear.notes, *self._remarks, *self._unused_vcov(SCORE))
-        by_r = self.fit.convention.name == "R"
+        by_r = self.fit.convention.score == "chi_squared"
         yield self._scaled(SCORE, rao_statistic(self._scores), linear, notes, chi_squared=by_r)
 
     def _robust_score(self) -> Iterator[Test]:

@@ -86,7 +86,7 @@ class Larger:
         point = self.point
         largest = replace(fit, estimate=point.estimate)
         found = by_deviance(largest, (fit.deviance, fit.estimate.rank), (point.deviance, point.rank), kind)
-        if fit.convention.name == "R":
+        if fit.convention.selection == "scaled":
             return as_r(fit, found, kind, Point(fit.estimate.theta, fit.estimate), point)
         return found
 

@@ -149,12 +149,12 @@ def _refuse_non_estimable(estimable: Array) -> None:
 def _blank_outside(fit: Fit, eta: Array) -> None:
     """Make NaN, with a warning, of predictors whose mean would lie outside the family's domain."""
     low, high = fit.spec.likelihood.bounds
-    outside = np.flatnonzero((eta < low) | (eta > high))
-    if len(outside):
-        eta[outside] = np.nan
+    beyond = np.flatnonzero((eta < low) | (eta > high))
+    if len(beyond):
+        eta[beyond] = np.nan
         family = fit.spec.likelihood.family.name
         warnings.warn(
-            f"Mean outside the domain of {family}: {row_list(outside, len(outside))}. "
+            f"Mean outside the domain of {family}: {row_list(beyond, len(beyond))}. "
             'There the prediction is NaN; type="link" shows the linear predictor.',
             ExtrapolationWarning,
             stacklevel=outside(),

@@ -6,6 +6,7 @@ import signal
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import TypeVar
 
 __all__ = ["cores", "on_processes"]
@@ -41,7 +42,7 @@ def on_processes(
     one = delayed(_numbered)
     answers: Generator[tuple[int, T], None, None] | None = None
     try:
-        with _ctrl_c_kept():
+        with _without_ctrl_c():
             answers = parallel(one(function, number) for number in numbers)
         for answer in answers:  # noqa: UP028 - delegation would close it where its warning is seen
             yield answer
@@ -59,13 +60,13 @@ def _numbered(function: Callable[[int], T], number: int) -> tuple[int, T]:
 
 
 @contextmanager
-def _ctrl_c_kept() -> Iterator[None]:
-    """Keep Ctrl-C until the body is done, and for good from workers that start there: the caller ends them."""
-    if not hasattr(signal, "pthread_sigmask"):
+def _without_ctrl_c() -> Iterator[None]:
+    """Start nothing in the body that Ctrl-C reaches: it goes to the caller alone, who then ends the workers."""
+    if current_thread() is not main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before)

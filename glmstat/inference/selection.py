@@ -39,7 +39,8 @@ def drop1(
     scope : terms to try, as the right side of a formula or a list of terms; default all that no other term
         of the fit contains. Only such terms can be dropped.
     test : "LRT" (or "Chisq"), "F", "Rao" (or "score") or "Wald", which needs no refit.
-    vcov, data : as in `Fit.vcov`.
+    vcov : as in `Fit.vcov`.
+    data : the data of the fit, where the fit holds none.
 
     Returns
     -------
@@ -59,9 +60,9 @@ def drop1(
     >>> drop1(glmstat.glm("y ~ x + f", data, "poisson")).index
     ('none', 'x', 'f')
     """
-    fit = fit.with_vcov(vcov, data=data)
+    fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
     kind = check_test(fit, test)
-    inside, none = Inside(fit, kind, data), np.zeros((0, len(fit.columns)))
+    inside, none = Inside(fit, kind), np.zeros((0, len(fit.columns)))
     terms = to_drop(fit, scope)
     models = [without(fit, [term]) for term in terms]
     outcomes = [inside.test(model, none) for model in models]
@@ -69,7 +70,7 @@ def drop1(
         columns = columns_of([None, *outcomes], ("df", "statistic", "p_value"))
         return _table(fit, "drop", "single terms dropped", terms, columns, kind, outcomes, inside.notes())
     points = [inside.point(model) for model in models]
-    if fit.convention.name == "R":
+    if fit.convention.selection == "scaled":
         here = Point(fit.estimate.theta, fit.estimate)
         outcomes = [
             as_r(fit, outcome, kind, point, here) for outcome, point in zip(outcomes, points, strict=True)
@@ -99,7 +100,8 @@ def add1(
         but for those that contain another of them.
     test : "LRT" (or "Chisq"), "F", "Rao" (or "score": one pass over the rows, no fit of the larger model) or
         "Wald".
-    vcov, data : as in `Fit.vcov`.
+    vcov : as in `Fit.vcov`.
+    data : the data of the fit, where the fit holds none.
 
     Returns
     -------
@@ -166,7 +168,7 @@ def _table(
 
 def _divided_by(fit: Fit, type: str, kind: str) -> str:
     """Whose dispersion the statistics are divided by, where it is not that of the fit, or not by its rule."""
-    found, old = fit.estimate.dispersion, fit.convention.name == "R"
+    found, old = fit.estimate.dispersion, fit.convention.selection == "scaled"
     if not found.estimated or kind == "Wald":
         return ""
     if old and kind == "F" and found.estimator == "pearson":

@@ -256,13 +256,16 @@ class _Search:
         self.seen.add(self._terms(found))
         self.changes.append(best.words)
         self.fits.append(found)
-        self.p_values.append(best.value if self.rule.tests else nan)
+        self.p_values.append(best.value if self.rule.tests and best.df else nan)
         return True
 
     def _best(self, words: str) -> _Trial | None:
         drops, adds = self._drops(), self._adds()
         trials = list(track(self._trials(drops, adds), len(drops) + len(adds), words, self.progress))
         usable = [trial for trial in trials if not isnan(trial.value)]
+        empty = [trial for trial in usable if trial.words.startswith("-") and trial.df == 0]
+        if empty:  # a term without columns of its own says nothing: the last goes first, as in R
+            return empty[-1]
         if not self.rule.tests:
             limit = criterion_value(self.fit, self.fit.estimate, self.rule.k) - _GAIN
             return min((t for t in usable if t.value < limit), key=lambda t: t.value, default=None)

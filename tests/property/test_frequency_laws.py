@@ -22,7 +22,7 @@ import glmstat
 from glmstat import Covariance, Fit, glm
 from glmstat.call import Values
 from glmstat.errors import ArgumentError
-from glmstat.inference.anova import compare
+from glmstat.inference.anova import anova
 from glmstat.inference.covariance import RECIPES, as_covariance, facts
 from glmstat.inference.influence import METHODS as DELETIONS
 from glmstat.inference.interval import METHODS as INTERVALS
@@ -249,7 +249,7 @@ def test_analysis_of_deviance(type: Any, test: str, case: Case) -> None:
 @given(case=CASES)
 def test_comparison_of_fits(test: str, case: Case) -> None:
     smaller = [fit.update(". ~ . - f") for fit in case.pair]
-    both = (outcome(compare, less, fit, test=test) for less, fit in zip(smaller, case.pair, strict=True))
+    both = (outcome(anova, less, fit, test=test) for less, fit in zip(smaller, case.pair, strict=True))
     same_outcome(*both)
 
 

@@ -1,8 +1,8 @@
 """Tests hold their size and intervals their coverage in small samples.
 
-Seeds are fixed. REPS data sets give a rate a Monte-Carlo standard error of sqrt(p (1 - p) / REPS): 0.011 for a
-size of 0.05 and 400 data sets. Bounds are four of them around the nominal value; where theory says that a
-method is off at this sample size, the bound says so. GLMSTAT_SIMULATION_REPS=10000 runs the long form.
+Seeds are fixed. REPS data sets give a rate a Monte-Carlo standard error of sqrt(p (1 - p) / REPS): 0.011 for
+a size of 0.05 and 400 data sets. Bounds are four of them around the nominal value; where theory says that
+a method is off at this sample size, the bound says so. GLMSTAT_SIMULATION_REPS=10000 runs the long form.
 """
 
 from __future__ import annotations

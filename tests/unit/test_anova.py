@@ -16,7 +16,7 @@ from scipy import stats
 from glmstat import glm
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.fit import Fit
-from glmstat.inference.anova import Anova, analysis, compare
+from glmstat.inference.anova import Anova, analysis, anova
 
 HERE = Path(__file__).parent
 D = pd.read_csv(HERE / "data" / "features_check_data.csv")
@@ -128,22 +128,22 @@ def test_several_fits_are_those_of_r() -> None:
         (poisson, poisson.update(". ~ . + f + h"), R["compare"]["poisson"]),
         (gamma, gamma.update(". ~ . * f"), R["compare"]["gamma"]),
     ):
-        lrt = row(compare(small, large), large.formula)
+        lrt = row(anova(small, large), large.formula)
         assert (lrt["df"], lrt["deviance"]) == near((expected["LRT"]["df"], expected["LRT"]["deviance"]))
         assert lrt["p_value"] == near(expected["LRT"]["p_value"])
-        rao = row(compare(small, large, test="Rao"), large.formula)
+        rao = row(anova(small, large, test="Rao"), large.formula)
         assert (rao["statistic"], rao["p_value"]) == near(tuple(expected["Rao"].values()))
         df = lrt["df"]
         for vcov, words in ((None, "waldtest"), ("HC3", "waldtest_HC3")):
-            wald = row(compare(small, large, test="Wald", vcov=vcov), large.formula)
+            wald = row(anova(small, large, test="Wald", vcov=vcov), large.formula)
             scale = df if estimated(large) else 1
             assert wald["statistic"] * scale == near(expected[words]["chi_squared"], 1e-8)
-    assert row(compare(poisson, poisson.update(". ~ . + f + h")), "y ~ x + f + h + offset(log(t))")[
+    assert row(anova(poisson, poisson.update(". ~ . + f + h")), "y ~ x + f + h + offset(log(t))")[
         "statistic"
     ] == near(R["compare"]["poisson"]["lrtest"]["chi_squared"])
-    f = row(compare(gamma, gamma.update(". ~ . * f"), test="F"), "g ~ x + f + x:f")
+    f = row(anova(gamma, gamma.update(". ~ . * f"), test="F"), "g ~ x + f + x:f")
     assert (f["statistic"], f["p_value"]) == near(tuple(R["compare"]["gamma"]["F"].values()))
-    wald = row(compare(gamma, gamma.update(". ~ . * f"), test="Wald"), "g ~ x + f + x:f")
+    wald = row(anova(gamma, gamma.update(". ~ . * f"), test="Wald"), "g ~ x + f + x:f")
     assert (wald["statistic"], wald["p_value"]) == near(
         tuple(R["compare"]["gamma"]["waldtest_F"].values()), 1e-8
     )
@@ -152,7 +152,7 @@ def test_several_fits_are_those_of_r() -> None:
 def test_three_fits_share_the_dispersion_of_the_largest() -> None:
     first = glm("g ~ x", D, "gamma", link="log")
     fits = [first, first.update(". ~ . * f"), first.update(". ~ . * f + h")]
-    table = compare(fits[2], fits[0], fits[1], test="F")
+    table = anova(fits[2], fits[0], fits[1], test="F")
     assert table.index == tuple(fit.formula for fit in fits)
     assert "fits are ordered by their residual degrees of freedom" in table.notes
     for place, numbers in enumerate(R["compare"]["three"], start=1):
@@ -163,24 +163,24 @@ def test_columns_decide_what_is_nested_not_names() -> None:
     small = glm("cbind(s, 10 - s) ~ poly(x, 2)", D, "binomial")
     large = glm("cbind(s, 10 - s) ~ x + I(x^2) + I(x^3) + f", D, "binomial")
     expected = R["compare"]["spaces"]
-    lrt, rao = compare(small, large), compare(small, large, test="Rao")
+    lrt, rao = anova(small, large), anova(small, large, test="Rao")
     assert (lrt["df"][1], lrt["deviance"][1]) == near((expected["df"], expected["deviance"]))
     assert lrt["p_value"][1] == near(expected["p_value"])
     assert rao["statistic"][1] == near(expected["rao"])
     other = glm("cbind(s, 10 - s) ~ x + I(x^2)", D, "binomial")
     for test in ("LRT", "Rao", "Wald"):
-        assert compare(other, large, test=test)["statistic"][1] == near(
-            compare(small, large, test=test)["statistic"][1]
+        assert anova(other, large, test=test)["statistic"][1] == near(
+            anova(small, large, test=test)["statistic"][1]
         )
 
 
 def test_an_offset_may_hold_a_coefficient() -> None:
     held, free = glm("y ~ offset(x + log(t))", D, "poisson"), glm("y ~ x + offset(log(t))", D, "poisson")
     expected = R["compare"]["offset"]
-    assert compare(held, free)["deviance"][1] == near(expected["deviance"])
-    assert compare(held, free, test="Rao")["statistic"][1] == near(expected["rao"])
-    assert compare(held, free, test="Wald")["statistic"][1] == near(expected["wald"], 1e-8)
-    assert not any("offset" in line for line in compare(held, free).notes)
+    assert anova(held, free)["deviance"][1] == near(expected["deviance"])
+    assert anova(held, free, test="Rao")["statistic"][1] == near(expected["rao"])
+    assert anova(held, free, test="Wald")["statistic"][1] == near(expected["wald"], 1e-8)
+    assert not any("offset" in line for line in anova(held, free).notes)
 
 
 # ---------------------------------------------------------------- numbers of the check data
@@ -273,7 +273,7 @@ def test_all_types_agree_without_interactions_for_the_last_term() -> None:
 def test_sequential_wald_adds_up() -> None:
     fit = fitted("logit")
     table = analysis(fit, test="Wald")
-    assert sum(table["statistic"]) == near(compare(fit.update(". ~ 1"), fit, test="Wald")["statistic"][1])
+    assert sum(table["statistic"]) == near(anova(fit.update(". ~ 1"), fit, test="Wald")["statistic"][1])
 
 
 def test_a_term_without_new_columns_has_no_test() -> None:
@@ -317,10 +317,10 @@ def test_large_frames_give_the_same_table() -> None:
     large = glm(f"y ~ x + f + k + {terms}", long, "poisson")
     small = glm(f"y ~ x + k + {terms}", long, "poisson")
     assert large.frame is not None and large.frame.large
-    found = compare(small, large)
+    found = anova(small, large)
     assert found["deviance"][1] == near(small.deviance - large.deviance)
-    assert compare(small, large, test="Rao")["statistic"][1] > 0
-    assert compare(small, large, test="Wald")["df"][1] == 1
+    assert anova(small, large, test="Rao")["statistic"][1] > 0
+    assert anova(small, large, test="Wald")["df"][1] == 1
 
 
 # ---------------------------------------------------------------- print
@@ -386,6 +386,7 @@ def test_words_that_do_not_exist(words: dict[str, Any], error: type[Exception], 
 
 
 def test_synonyms() -> None:
+    assert analysis(fitted("gamma"), "3")["p_value"] == analysis(fitted("gamma"), "III")["p_value"]
     fit = glm("y ~ x", D, "poisson")
     assert analysis(fit, test="Chisq").test == analysis(fit, test="LRT").test == "LRT"
     assert analysis(fit, test="score")["p_value"] == analysis(fit, test="Rao")["p_value"]
@@ -420,8 +421,8 @@ def test_fewer_clusters_than_restrictions() -> None:
 
 def test_what_is_not_a_fit() -> None:
     with pytest.raises(ArgumentError, match="anova compares fits: got str"):
-        compare(glm("y ~ x", D, "poisson"), "y ~ x + f")  # pyright: ignore[reportArgumentType]
-    assert compare(glm("y ~ x", D, "poisson")).type == "I"
+        anova(glm("y ~ x", D, "poisson"), "y ~ x + f")  # pyright: ignore[reportArgumentType]
+    assert anova(glm("y ~ x", D, "poisson")).type == "I"
 
 
 def test_perfect_fits_have_no_test() -> None:

@@ -13,7 +13,7 @@ import glmstat
 from glmstat import glm
 from glmstat.errors import ComparisonError, DataError
 from glmstat.fit import Fit
-from glmstat.inference.anova import compare
+from glmstat.inference.anova import anova
 from glmstat.inference.comparison import check_alike, nested
 
 D = pd.read_csv(Path(__file__).parent / "data" / "features_check_data.csv")
@@ -37,7 +37,7 @@ def poisson(formula: str, data: Any = D, **words: Any) -> Fit:
 def test_other_rows_are_named() -> None:
     large, small = poisson("y ~ x + f", missing(1, 2, 3)), poisson("y ~ x", missing(1, 2, 3))
     with pytest.raises(ComparisonError) as error:
-        compare(large, small)
+        anova(large, small)
     assert str(error.value) == (
         "Models use different rows: 37 and 40 (rows 1, 2, 3 only in the second). "
         "Refit both with subset=, or drop the missing rows first."
@@ -47,16 +47,16 @@ def test_other_rows_are_named() -> None:
 def test_rows_of_both_sides_and_many_rows() -> None:
     first = poisson("y ~ x", subset="x > -0.5")
     with pytest.raises(ComparisonError, match=r"\(rows .* only in the first; row.* only in the second\)"):
-        compare(first, poisson("y ~ 1", subset="x < 0"))
+        anova(first, poisson("y ~ 1", subset="x < 0"))
     with pytest.raises(ComparisonError, match=r"rows 0, 1, 2, 3, 4, … \(20 rows\) only in the first"):
-        compare(poisson("y ~ 1", subset=np.arange(40) < 20), poisson("y ~ x", subset=np.arange(40) >= 20))
+        anova(poisson("y ~ 1", subset=np.arange(40) < 20), poisson("y ~ x", subset=np.arange(40) >= 20))
 
 
 def test_rows_count_in_the_data_as_given() -> None:
     dropped = missing(1, 2).dropna()
-    assert compare(poisson("y ~ x", dropped), poisson("y ~ x + f", missing(1, 2)))["df"][1] == 1
+    assert anova(poisson("y ~ x", dropped), poisson("y ~ x + f", missing(1, 2)))["df"][1] == 1
     with pytest.raises(ComparisonError, match="Models use different rows: 38 and 40"):
-        compare(poisson("y ~ x", dropped), poisson("y ~ x + f", D))
+        anova(poisson("y ~ x", dropped), poisson("y ~ x + f", D))
 
 
 def test_rows_of_a_binary_response_are_compared_by_number() -> None:
@@ -64,36 +64,36 @@ def test_rows_of_a_binary_response_are_compared_by_number() -> None:
     first = glm("y ~ 1", data, "binomial", subset=np.arange(8) != 1)
     second = glm("y ~ x", data, "binomial", subset=np.arange(8) != 2)
     with pytest.raises(ComparisonError, match="row 2 only in the first; row 1 only in the second"):
-        compare(first, second)
+        anova(first, second)
 
 
 def test_responses() -> None:
     with pytest.raises(ComparisonError, match=r"different responses: g and log\(g\), .* in row 0"):
-        compare(glm("g ~ 1", D), glm("log(g) ~ x", D))
+        anova(glm("g ~ 1", D), glm("log(g) ~ x", D))
     changed = D.assign(y=D["y"] + (D.index == 4))
     with pytest.raises(ComparisonError, match="different responses: y and y, 4 and 5 in row 4"):
-        compare(poisson("y ~ 1", D), poisson("y ~ x", changed))
+        anova(poisson("y ~ 1", D), poisson("y ~ x", changed))
 
 
 def test_weights() -> None:
     plain, heavy = poisson("y ~ 1"), poisson("y ~ x", weights="w")
     with pytest.raises(ComparisonError, match=r"different prior weights: 1 and 0\.663209 in row 0"):
-        compare(plain, heavy)
+        anova(plain, heavy)
     with pytest.raises(ComparisonError, match="only the second has frequency weights"):
-        compare(plain, poisson("y ~ x", freq_weights="s"))
+        anova(plain, poisson("y ~ x", freq_weights="s"))
     with pytest.raises(ComparisonError, match="only the second has sampling weights"):
-        compare(plain, poisson("y ~ x", sampling_weights="w"))
+        anova(plain, poisson("y ~ x", sampling_weights="w"))
     with pytest.raises(ComparisonError, match="different frequency weights: 5 and 6 in row 0"):
-        compare(poisson("y ~ 1", freq_weights="s"), poisson("y ~ x", freq_weights="s + 1"))
-    assert compare(poisson("y ~ 1", weights=D["w"].to_numpy()), heavy)["df"][1] == 1
+        anova(poisson("y ~ 1", freq_weights="s"), poisson("y ~ x", freq_weights="s + 1"))
+    assert anova(poisson("y ~ 1", weights=D["w"].to_numpy()), heavy)["df"][1] == 1
 
 
 def test_counts_and_shares_are_one_response() -> None:
     counts = glm("cbind(s, 10 - s) ~ 1", D, "binomial")
     shares = glm("I(s / 10) ~ x", D, "binomial", weights=np.full(40, 10.0))
-    assert compare(counts, shares)["deviance"][1] == pytest.approx(counts.deviance - shares.deviance)
+    assert anova(counts, shares)["deviance"][1] == pytest.approx(counts.deviance - shares.deviance)
     with pytest.raises(ComparisonError, match="different numbers of trials: 10 and 20 in row 0"):
-        compare(counts, glm("cbind(2 * s, 20 - 2 * s) ~ x", D, "binomial"))
+        anova(counts, glm("cbind(2 * s, 20 - 2 * s) ~ x", D, "binomial"))
 
 
 # ---------------------------------------------------------------- family, link, dispersion
@@ -101,16 +101,16 @@ def test_counts_and_shares_are_one_response() -> None:
 
 def test_families_links_and_dispersions() -> None:
     with pytest.raises(ComparisonError, match="different families: poisson and quasipoisson"):
-        compare(poisson("y ~ 1"), glm("y ~ x", D, "quasipoisson"))
+        anova(poisson("y ~ 1"), glm("y ~ x", D, "quasipoisson"))
     with pytest.raises(ComparisonError, match=r"families: negative_binomial\(2\) and negative_binomial\(3\)"):
-        compare(glm("y ~ 1", D, "negative_binomial(2)"), glm("y ~ x", D, "negative_binomial(3)"))
+        anova(glm("y ~ 1", D, "negative_binomial(2)"), glm("y ~ x", D, "negative_binomial(3)"))
     with pytest.raises(ComparisonError, match=r"different links: log and sqrt\. They are not nested"):
-        compare(poisson("y ~ 1"), poisson("y ~ x", link="sqrt"))
+        anova(poisson("y ~ 1"), poisson("y ~ x", link="sqrt"))
     gamma: dict[str, Any] = {"family": "gamma", "link": "log"}
     with pytest.raises(ComparisonError, match=r"dispersion: .* \(Pearson\) and .* \(maximum likelihood\)"):
-        compare(glm("g ~ 1", D, **gamma), glm("g ~ x", D, dispersion="ml", **gamma))
+        anova(glm("g ~ 1", D, **gamma), glm("g ~ x", D, dispersion="ml", **gamma))
     with pytest.raises(ComparisonError, match=r"1 \(given\) and 2 \(given\)"):
-        compare(glm("g ~ 1", D, dispersion=1.0, **gamma), glm("g ~ x", D, dispersion=2.0, **gamma))
+        anova(glm("g ~ 1", D, dispersion=1.0, **gamma), glm("g ~ x", D, dispersion=2.0, **gamma))
 
 
 def test_an_unlike_fit_anywhere_is_found() -> None:
@@ -125,17 +125,17 @@ def test_an_unlike_fit_anywhere_is_found() -> None:
 
 def test_models_that_are_not_nested() -> None:
     with pytest.raises(ComparisonError) as error:
-        compare(poisson("y ~ z"), poisson("y ~ x + f"))
+        anova(poisson("y ~ z"), poisson("y ~ x + f"))
     assert str(error.value) == (
         "Models are not nested: z of 'y ~ z' cannot be written in the columns of 'y ~ x + f'. "
         "Compare their aic, or fit a model that holds both."
     )
     with pytest.raises(ComparisonError, match="have the same degrees of freedom"):
-        compare(poisson("y ~ z"), poisson("y ~ x"))
+        anova(poisson("y ~ z"), poisson("y ~ x"))
     with pytest.raises(
         ComparisonError, match=r"offsets: offset log\(t\) in the smaller, no offset in the larger"
     ):
-        compare(poisson("y ~ 1 + offset(log(t))"), poisson("y ~ x"))
+        anova(poisson("y ~ 1 + offset(log(t))"), poisson("y ~ x"))
 
 
 @pytest.mark.parametrize(
@@ -163,19 +163,26 @@ def test_the_smaller_model_in_the_coefficients_of_the_larger(small: str, large: 
     assert np.linalg.matrix_rank(found.matrix) == df
     f = (one.deviance - two.deviance) / df / two.dispersion
     for test in ("F", "Wald"):
-        assert compare(one, two, test=test)["statistic"][1] == pytest.approx(f, rel=1e-10)
+        assert anova(one, two, test=test)["statistic"][1] == pytest.approx(f, rel=1e-10)
 
 
 def test_columns_that_nearly_agree_are_not_the_same() -> None:
     near = D.assign(v=D["x"] + 1e-6 * D["z"])
     with pytest.raises(ComparisonError, match="v of 'y ~ v'"):
-        compare(poisson("y ~ v", near), poisson("y ~ x + f", near))
+        anova(poisson("y ~ v", near), poisson("y ~ x + f", near))
+
+
+def test_a_large_mean_does_not_hide_a_difference() -> None:
+    near = D.assign(year=2000.0 + D["x"], v=2000.0 + D["x"] + 1e-6 * D["z"])
+    with pytest.raises(ComparisonError, match="v of 'y ~ v'"):
+        anova(poisson("y ~ v", near), poisson("y ~ year + f", near))
+    assert anova(poisson("y ~ year", near), poisson("y ~ I(year - 2000) + f", near))["df"][1] == 1
 
 
 def test_large_values_do_not_hide_nesting() -> None:
     years = D.assign(year=2000.0 + np.arange(40) % 11)
     small = glm("g ~ year + I(year^2)", years)
-    assert compare(small, glm("g ~ poly(year, 3)", years))["df"][1] == 1
+    assert anova(small, glm("g ~ poly(year, 3)", years))["df"][1] == 1
 
 
 def test_a_held_coefficient_is_a_restriction_with_a_value() -> None:
@@ -194,20 +201,20 @@ def saved(fit: Fit, tmp_path: Path) -> Fit:
 
 def test_saved_fits_are_compared_by_what_they_keep(tmp_path: Path) -> None:
     small, large = poisson("y ~ x"), poisson("y ~ x * f")
-    table = compare(saved(small, tmp_path), saved(large, tmp_path))
-    assert table["p_value"] == compare(small, large)["p_value"]
+    table = anova(saved(small, tmp_path), saved(large, tmp_path))
+    assert table["p_value"] == anova(small, large)["p_value"]
     with pytest.raises(ComparisonError, match="use different rows: 37 and 40"):
-        compare(saved(poisson("y ~ x + f", missing(1, 2, 3)), tmp_path), small)
+        anova(saved(poisson("y ~ x + f", missing(1, 2, 3)), tmp_path), small)
     with pytest.raises(ComparisonError, match="other fingerprints"):
-        compare(saved(poisson("y ~ 1", D.assign(y=D["y"] + 1)), tmp_path), small)
+        anova(saved(poisson("y ~ 1", D.assign(y=D["y"] + 1)), tmp_path), small)
     with pytest.raises(ComparisonError, match="have different weights: their sums are"):
-        compare(saved(poisson("y ~ 1", weights="w"), tmp_path), poisson("y ~ x", weights="2 * w"))
+        anova(saved(poisson("y ~ 1", weights="w"), tmp_path), poisson("y ~ x", weights="2 * w"))
 
 
 def test_what_needs_rows_says_so(tmp_path: Path) -> None:
     small, large = poisson("y ~ poly(x, 2)"), poisson("y ~ x + I(x^2) + f")
     for test in ("LRT", "Rao", "Wald"):
         with pytest.raises(DataError, match="needs the rows of the fit"):
-            compare(saved(small, tmp_path), large, test=test)
+            anova(saved(small, tmp_path), large, test=test)
     whole = saved(small, tmp_path).with_data(D)
-    assert compare(whole, large)["p_value"] == compare(small, large)["p_value"]
+    assert anova(whole, large)["p_value"] == anova(small, large)["p_value"]

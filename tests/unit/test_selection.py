@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import glmstat
 from glmstat import glm
-from glmstat.errors import ArgumentError, ComparisonError, SeparationWarning
+from glmstat.errors import ArgumentError, ComparisonError, DataError, SeparationWarning
 from glmstat.fit import Fit
 from glmstat.inference import stepwise
-from glmstat.inference.anova import Anova, compare
+from glmstat.inference.anova import Anova, anova
 from glmstat.inference.selection import add1, drop1
 from glmstat.inference.stepwise import step
 
@@ -117,7 +118,7 @@ def test_dropping_is_comparing_with_the_smaller_fit(test: str, vcov: str | None)
     table = drop1(fit, test=test, vcov=vcov)
     for term in ("h", "x:f"):
         smaller = fit.update(f". ~ . - {term}")
-        both = compare(smaller, fit, test=test, vcov=vcov)
+        both = anova(smaller, fit, test=test, vcov=vcov)
         found = row(table, term)
         assert (found["df"], found["statistic"], found["p_value"]) == near(
             (both["df"][1], both["statistic"][1], both["p_value"][1]), 1e-8
@@ -190,7 +191,7 @@ def test_adding_is_comparing_with_the_larger_fit(test: str) -> None:
     fit = glm("g ~ x", D, **GAMMA)
     table = add1(fit, ". + f + h + poly(w, 2)", test=test)
     for term in ("f", "h", "poly(w, 2)"):
-        both = compare(fit, fit.update(f". ~ . + {term}"), test=test)
+        both = anova(fit, fit.update(f". ~ . + {term}"), test=test)
         found = row(table, term)
         assert (found["df"], found["statistic"], found["p_value"]) == near(
             (both["df"][1], both["statistic"][1], both["p_value"][1]), 1e-8
@@ -202,9 +203,7 @@ def test_score_needs_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     from glmstat.inference import larger
 
     fit = glm("y ~ x + offset(log(t))", D, "poisson")
-    expected = [
-        compare(fit, fit.update(f". ~ . + {term}"), test="Rao")["statistic"][1] for term in ("f", "h")
-    ]
+    expected = [anova(fit, fit.update(f". ~ . + {term}"), test="Rao")["statistic"][1] for term in ("f", "h")]
     monkeypatch.setattr(larger, "fit_estimate", None)
     monkeypatch.setattr(larger, "refit", None)
     table = add1(fit, "f + h", test="Rao")
@@ -217,7 +216,7 @@ def test_score_of_columns_that_add_nothing() -> None:
     table = add1(fit, ["I(3 * x)", "f"], test="Rao")
     assert row(table, "I(3 * x)")["df"] == 0
     assert row(table, "f")["statistic"] == near(
-        compare(fit, fit.update(". ~ . + f"), test="Rao")["statistic"][1]
+        anova(fit, fit.update(". ~ . + f"), test="Rao")["statistic"][1]
     )
 
 
@@ -235,7 +234,7 @@ def test_a_term_that_recodes_others_is_added_right() -> None:
     for test in ("LRT", "Wald"):
         assert row(add1(fit, "h", test=test), "h")["df"] == 2
     assert row(add1(fit, "h", test="F"), "h")["statistic"] == near(
-        compare(fit, glm("g ~ f + h", D), test="F")["statistic"][1]
+        anova(fit, glm("g ~ f + h", D), test="F")["statistic"][1]
     )
 
 
@@ -423,6 +422,27 @@ def test_without_an_intercept() -> None:
     for change, df in zip(found.path.index[1:], found.path["df"][1:], strict=True):
         assert df == {"- h": 2, "- f": 1, "- x": 1}.get(change, df)
     assert found.path["resid_dev"][-1] == near(found.fit.deviance)
+
+
+def test_a_term_without_columns_of_its_own_goes_first() -> None:
+    for criterion in ("aic", "test"):
+        found = step(glm("y ~ x + I(2 * x) + f", D, "poisson"), criterion=criterion)
+        assert found.path.index[:2] == ("start", "- I(2 * x)")
+        assert found.path["df"][1] == 0
+
+
+def test_saved_fits_take_their_data(tmp_path: Path) -> None:
+    fit = fitted("gamma")
+    fit.save(tmp_path / "fit.glm")
+    saved = glmstat.load(tmp_path / "fit.glm")
+    for test in ("LRT", "Rao", "Wald"):
+        assert drop1(saved, test=test, data=D)["p_value"][1:] == near(drop1(fit, test=test)["p_value"][1:])
+        assert add1(saved, "w", test=test, data=D)["df"] == [None, 1]
+        assert saved.anova(test=test, data=D)["p_value"][-1] == near(fit.anova(test=test)["p_value"][-1])
+    assert step(saved, data=D).path.index == step(fit).path.index
+    for call in (lambda: drop1(saved), lambda: add1(saved, "w"), lambda: step(saved)):
+        with pytest.raises(DataError, match="rows"):
+            call()
 
 
 def test_an_empty_model_can_be_reached() -> None:
