@@ -6,7 +6,8 @@ import signal
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from threading import current_thread, main_thread
+from importlib import import_module
+from threading import Thread, current_thread, main_thread
 from typing import TypeVar
 
 __all__ = ["cores", "on_processes"]
@@ -16,6 +17,7 @@ T = TypeVar("T")
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
+    _load("joblib")
     from joblib import cpu_count
 
     return cpu_count()
@@ -26,8 +28,8 @@ def on_processes(
 ) -> Generator[tuple[int, T], None, None]:
     """Yield (number, function(number)) in no order; close it to end the workers.
 
-    Workers that have answered everything wait for the next call. From the first worker that was killed, and
-    the first number whose answer is an error or does not travel, the rest is left out.
+    Workers that have answered everything wait a while for the next call. Once a worker was killed, or an
+    answer is an error or does not travel, what is not answered yet is left out.
 
     Parameters
     ----------
@@ -35,6 +37,7 @@ def on_processes(
     numbers : what it is called with.
     workers : interpreters at work at the same time, 2 or more; this one waits for them.
     """
+    _load("joblib")
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config("loky", inner_max_num_threads=1):
@@ -44,14 +47,14 @@ def on_processes(
     try:
         with _without_ctrl_c():
             answers = parallel(one(function, number) for number in numbers)
-        for answer in answers:  # noqa: UP028 - delegation would close it where its warning is seen
+        for answer in answers:  # noqa: UP028 - it is to be closed below, where its warning is not seen
             yield answer
-    except Exception:  # the caller, who computes what is left out, meets it again or does without
+    except Exception:  # the caller computes what is left out, and meets there what is wrong with it
         return
     finally:
         if answers is not None:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # says that answers are lost
+                warnings.simplefilter("ignore", UserWarning)  # that answers are lost
                 answers.close()
 
 
@@ -59,13 +62,21 @@ def _numbered(function: Callable[[int], T], number: int) -> tuple[int, T]:
     return number, function(number)
 
 
+def _load(module: str) -> None:
+    """Import in a thread of its own, where Ctrl-C does not leave half a module behind."""
+    thread = Thread(target=import_module, args=(module,))
+    thread.start()
+    thread.join()
+
+
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Start nothing in the body that Ctrl-C reaches: it goes to the caller alone, who then ends the workers."""
-    if current_thread() is not main_thread():
+    """Start workers that Ctrl-C does not reach: the caller ends them. For these milliseconds it is lost."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or current_thread() is not main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
