@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     )
     from glmstat.families import Family
     from glmstat.fit import Fit
-    from glmstat.inference.anova import anova
+    from glmstat.inference.deviance.anova import anova
     from glmstat.links import Link
     from glmstat.model.glm import glm
     from glmstat.persist import load
@@ -76,7 +76,7 @@ _HOMES = {
     "Covariance": "call",
     "Family": "families",
     "Fit": "fit",
-    "anova": "inference.anova",
+    "anova": "inference.deviance.anova",
     "Link": "links",
     "glm": "model.glm",
     "load": "persist",

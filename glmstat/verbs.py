@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from glmstat.fit import Covariance, Fit
-    from glmstat.inference.anova import Anova
     from glmstat.inference.bootstrap import Bootstrap
     from glmstat.inference.criteria import InformationCriteria
+    from glmstat.inference.deviance.anova import Anova
+    from glmstat.inference.deviance.stepwise import Step
     from glmstat.inference.goodness import GoodnessOfFit
-    from glmstat.inference.hypothesis import Tests
-    from glmstat.inference.influence import Influence
-    from glmstat.inference.profile import Profile
-    from glmstat.inference.stepwise import Step
+    from glmstat.inference.hypothesis.verb import Tests
+    from glmstat.inference.influence.verb import Influence
+    from glmstat.inference.profile.verb import Profile
 
 __all__ = [
     "add1",
@@ -76,7 +76,7 @@ def test(
     >>> round(fit.test("x = 0.5")["statistic"][0], 4)
     -0.8999
     """
-    from glmstat.inference.hypothesis import test
+    from glmstat.inference.hypothesis.verb import test
 
     return test(self, hypothesis, method=method, vcov=vcov, adjust=adjust, level=level, data=data)
 
@@ -105,7 +105,7 @@ def anova(
 
     Source: numbers as R's anova.glm and car's Anova.
     """
-    from glmstat.inference.anova import analysis
+    from glmstat.inference.deviance.anova import analysis
 
     return analysis(self, type, test=test, vcov=vcov, data=data)
 
@@ -131,7 +131,7 @@ def drop1(
     ArgumentError : a term that the fit does not have, or that another contains.
     ComparisonError : a likelihood-based test with sampling weights.
     """
-    from glmstat.inference.selection import drop1
+    from glmstat.inference.deviance.selection import drop1
 
     return drop1(self, scope, test=test, vcov=vcov, data=data)
 
@@ -156,7 +156,7 @@ def add1(
     ------
     ComparisonError : missing values of a new term in rows of the fit; sampling weights.
     """
-    from glmstat.inference.selection import add1
+    from glmstat.inference.deviance.selection import add1
 
     return add1(self, scope, test=test, vcov=vcov, data=data)
 
@@ -199,7 +199,7 @@ def step(
 
     Source: numbers as R's step.
     """
-    from glmstat.inference.stepwise import step
+    from glmstat.inference.deviance.stepwise import step
 
     return step(
         self,
@@ -234,7 +234,7 @@ def profile(
     points : values on each side of the estimate.
     data : the data of the fit, where the fit holds none.
     """
-    from glmstat.inference.profile import profile
+    from glmstat.inference.profile.verb import profile
 
     return profile(self, of, level=level, statistic=statistic, points=points, data=data)
 
@@ -311,7 +311,7 @@ def influence(self: Fit, *, by: Any = None, data: Any = None) -> Influence:
     by : variable whose groups are left out as one; default each row.
     data : the data of the fit, where the fit holds none.
     """
-    from glmstat.inference.influence import influence
+    from glmstat.inference.influence.verb import influence
 
     return influence(self, data=data, by=by)
 

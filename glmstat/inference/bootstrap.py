@@ -11,8 +11,8 @@ import numpy as np
 
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.bootstrap_interval import TYPES, Interval, Sample, interval
+from glmstat.inference.hypothesis.linear import linear
 from glmstat.inference.interval import check_level
-from glmstat.inference.linear import linear
 from glmstat.inference.plan import Plan
 from glmstat.inference.replicate import KINDS, Kinds, by_cluster, combine
 from glmstat.inference.scheme import place

@@ -11,10 +11,10 @@ import numpy as np
 
 from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.recipe import Cooked, Facts, Recipe
 from glmstat.inference.score import at_infinity, finite_predictor, frame_of
-from glmstat.inference.small_sample import PRESETS
 from glmstat.inference.variable import split_ways
+from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
+from glmstat.inference.vcov.small_sample import PRESETS
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ def _classical_words(covariance: Covariance, facts: Facts) -> str:
 CLASSICAL = {"classical": Recipe(_classical, _classical_words, robust=False)}
 _HOMES = {  # module → its table and the kinds in it; a module is imported when a kind of its is asked for
     "covariance": ("CLASSICAL", ("classical",)),
-    "sandwich": ("SANDWICH", ("opg", "HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")),
-    "cluster": ("CLUSTER", ("CR0", "CR1", "CR1S", "CR2", "CR3")),
-    "hac": ("HAC", ("HAC", "NW", "DK")),
-    "survey": ("SURVEY", ("survey",)),
-    "jackknife": ("JACKKNIFE", ("jackknife",)),
+    "vcov.sandwich": ("SANDWICH", ("opg", "HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5")),
+    "vcov.cluster": ("CLUSTER", ("CR0", "CR1", "CR1S", "CR2", "CR3")),
+    "vcov.hac": ("HAC", ("HAC", "NW", "DK")),
+    "vcov.survey": ("SURVEY", ("survey",)),
+    "vcov.jackknife": ("JACKKNIFE", ("jackknife",)),
     "resample": ("BOOTSTRAP", ("bootstrap",)),
 }
 

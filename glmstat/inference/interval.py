@@ -9,7 +9,7 @@ import numpy as np
 
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.covariance import choose, covariance_root, label, std_errors
-from glmstat.inference.linear import Linear, linear
+from glmstat.inference.hypothesis.linear import Linear, linear
 from glmstat.inference.reference import check_level, reference
 from glmstat.matrix import Array
 from glmstat.table import frame
@@ -123,7 +123,7 @@ def _wald_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: An
 
 
 def _profile_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: Any) -> Ends:
-    from glmstat.inference.ends import facts, intervals
+    from glmstat.inference.profile.ends import facts, intervals
 
     if vcov is not None and choose(fit, vcov).kind != "classical":
         raise ArgumentError(

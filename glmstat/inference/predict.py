@@ -13,8 +13,8 @@ from glmstat.inference.covariance import covariance_root
 from glmstat.inference.estimable import estimable
 from glmstat.inference.reference import Reference, check_level, reference
 from glmstat.inference.rows import ByRow, new_rows, of_fit
-from glmstat.inference.satterthwaite import applies
 from glmstat.inference.score import frame_of, linear_predictor
+from glmstat.inference.vcov.satterthwaite import applies
 from glmstat.matrix import Array, Block, DesignMatrix
 
 if TYPE_CHECKING:

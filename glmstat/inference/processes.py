@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from threading import Thread, current_thread, main_thread
-from typing import TypeVar
+from threading import Thread
+from typing import Any, TypeVar
 
 __all__ = ["cores", "on_processes"]
 
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    _load("joblib")
+    _prepare()
     from joblib import cpu_count
 
     return cpu_count()
@@ -37,13 +38,13 @@ def on_processes(
     numbers : what it is called with.
     workers : interpreters at work at the same time, 2 or more; this one waits for them.
     """
-    _load("joblib")
+    _prepare()
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config("loky", inner_max_num_threads=1):
         parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
     one = delayed(_numbered)
-    answers: Generator[tuple[int, T], None, None] | None = None
+    answers: Any = None
     try:
         with _without_ctrl_c():
             answers = parallel(one(function, number) for number in numbers)
@@ -62,22 +63,28 @@ def _numbered(function: Callable[[int], T], number: int) -> tuple[int, T]:
     return number, function(number)
 
 
-def _load(module: str) -> None:
-    """Import in a thread of its own, where Ctrl-C does not leave half a module behind."""
-    thread = Thread(target=import_module, args=(module,))
+def _prepare() -> None:
+    """Import joblib in a thread of its own, where Ctrl-C does not leave half a module behind."""
+    thread = Thread(target=_import)
     thread.start()
     thread.join()
 
 
+def _import() -> None:
+    import_module("joblib")
+    if sys.platform != "win32":
+        resource_tracker = import_module("multiprocessing.resource_tracker")
+        resource_tracker.ensure_running()  # its start lets Ctrl-C through again in the thread that starts it
+
+
 @contextmanager
 def _without_ctrl_c() -> Iterator[None]:
-    """Start workers that Ctrl-C does not reach: the caller ends them. For these milliseconds it is lost."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is None or current_thread() is not main_thread():
+    """Start workers that Ctrl-C never reaches; the caller, who then ends them, hears of it after the body."""
+    if sys.platform == "win32":
         yield
         return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

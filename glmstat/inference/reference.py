@@ -10,7 +10,7 @@ from scipy.special import chdtrc, fdtrc, ndtr, ndtri, stdtr, stdtrit
 
 from glmstat.errors import ArgumentError
 from glmstat.inference.covariance import facts
-from glmstat.inference.satterthwaite import applies, hotelling, satterthwaite
+from glmstat.inference.vcov.satterthwaite import applies, hotelling, satterthwaite
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:

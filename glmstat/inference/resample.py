@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, FewClustersWarning, ResampleWarning, outside
-from glmstat.inference.recipe import Cooked, Facts, Recipe
+from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
 
 if TYPE_CHECKING:
     from glmstat.call import Covariance
@@ -97,8 +97,8 @@ def bootstrap(
 
 
 def _warn(drawn: Bootstrap) -> None:
-    from glmstat.inference.cluster import FEW
     from glmstat.inference.scheme import Clusters
+    from glmstat.inference.vcov.cluster import FEW
 
     if drawn.usable < _SHARE * drawn.reps:
         warnings.warn(drawn.unusable, ResampleWarning, stacklevel=outside())
@@ -214,16 +214,17 @@ def _answers(job: Job, reps: int, workers: int | None) -> Generator[Answer, None
 
     assert job.fit.frame is not None
     begin, done = perf_counter(), 0
-    count = 1 if job.fit.frame.large else min(workers or cores(), reps)
-    if workers is None and count > 1:
+    count = 1 if job.fit.frame.large else workers
+    if count is None:
         while done < reps and (done < 2 or perf_counter() - begin < _TRIAL):
             yield done, job(done)
             done += 1
-        saved = (perf_counter() - begin) / done * (reps - done) * (1.0 - 1.0 / count)
-        count = count if saved > _START else 1
+        left = (perf_counter() - begin) / done * (reps - done)
+        count = cores() if left > _START else 1
+        count = count if left * (1.0 - 1.0 / count) > _START else 1
     missing = set(range(done, reps))
     if count > 1 and missing:
-        with closing(on_processes(job, range(done, reps), count)) as stream:
+        with closing(on_processes(job, range(done, reps), min(count, len(missing)))) as stream:
             for number, replicate in stream:
                 missing.discard(number)
                 yield number, replicate

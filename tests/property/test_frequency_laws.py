@@ -22,12 +22,12 @@ import glmstat
 from glmstat import Covariance, Fit, glm
 from glmstat.call import Values
 from glmstat.errors import ArgumentError
-from glmstat.inference.anova import anova
 from glmstat.inference.covariance import RECIPES, as_covariance, facts
-from glmstat.inference.influence import METHODS as DELETIONS
+from glmstat.inference.deviance.anova import anova
+from glmstat.inference.influence.verb import METHODS as DELETIONS
 from glmstat.inference.interval import METHODS as INTERVALS
 from glmstat.inference.residual import RESIDUALS
-from glmstat.inference.small_sample import PRESETS
+from glmstat.inference.vcov.small_sample import PRESETS
 from glmstat.text.listing import Listing
 
 LAWS = settings(

@@ -16,7 +16,7 @@ from scipy import stats
 from glmstat import glm
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.fit import Fit
-from glmstat.inference.anova import Anova, analysis, anova
+from glmstat.inference.deviance.anova import Anova, analysis, anova
 
 HERE = Path(__file__).parent
 D = pd.read_csv(HERE / "data" / "features_check_data.csv")

@@ -14,12 +14,12 @@ import pytest
 
 from glmstat import Covariance, Fit, glm
 from glmstat.errors import ArgumentError, ColumnError, DataError, FewClustersWarning
-from glmstat.inference import group_sums, leverage_adjusted
-from glmstat.inference.cluster import FEW, expected_root
 from glmstat.inference.covariance import covariance_root, facts, label
-from glmstat.inference.group_sums import group_leverages
-from glmstat.inference.leverage_adjusted import adjusted
 from glmstat.inference.variable import grouping
+from glmstat.inference.vcov import group_sums, leverage_adjusted
+from glmstat.inference.vcov.cluster import FEW, expected_root
+from glmstat.inference.vcov.group_sums import group_leverages
+from glmstat.inference.vcov.leverage_adjusted import adjusted
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "cluster.json").read_text("utf-8"))

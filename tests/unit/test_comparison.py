@@ -13,8 +13,8 @@ import glmstat
 from glmstat import glm
 from glmstat.errors import ComparisonError, DataError
 from glmstat.fit import Fit
-from glmstat.inference.anova import anova
-from glmstat.inference.comparison import check_alike, nested
+from glmstat.inference.deviance.anova import anova
+from glmstat.inference.deviance.comparison import check_alike, nested
 
 D = pd.read_csv(Path(__file__).parent / "data" / "features_check_data.csv")
 D["h"] = (["u", "v", "w"] * 14)[: len(D)]

@@ -4,7 +4,7 @@ from math import atan, exp, inf, isinf, isnan, log, nan
 
 import pytest
 
-from glmstat.inference.crossing import Pair, crossing, root
+from glmstat.inference.profile.crossing import Pair, crossing, root
 
 
 def counted(function):

@@ -12,7 +12,7 @@ import pytest
 
 from glmstat import glm
 from glmstat.fit import Fit
-from glmstat.inference.edge import reach
+from glmstat.inference.profile.edge import reach
 
 X = np.arange(6.0)
 

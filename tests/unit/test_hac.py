@@ -14,7 +14,7 @@ import pytest
 from glmstat import Covariance, Fit, glm
 from glmstat.errors import ArgumentError, DataError
 from glmstat.inference.covariance import covariance_root, facts, label
-from glmstat.inference.kernel import KERNELS
+from glmstat.inference.vcov.kernel import KERNELS
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "hac.json").read_text("utf-8"))

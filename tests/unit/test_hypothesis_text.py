@@ -10,9 +10,9 @@ import pytest
 
 from glmstat import glm
 from glmstat.errors import ArgumentError
-from glmstat.inference.combination import affine, evaluate
-from glmstat.inference.hypothesis_text import Names, names_of, read
-from glmstat.inference.resolve import Linear, Nonlinear, hypotheses, resolve
+from glmstat.inference.hypothesis.combination import affine, evaluate
+from glmstat.inference.hypothesis.resolve import Linear, Nonlinear, hypotheses, resolve
+from glmstat.inference.hypothesis.text import Names, names_of, read
 
 D = pd.read_csv(Path(__file__).parent / "data" / "features_check_data.csv")
 D["my z"], D["x2"] = D["g"], 2 * D["x"]

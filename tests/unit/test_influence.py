@@ -14,8 +14,8 @@ import pytest
 from glmstat import glm
 from glmstat.errors import ArgumentError, ColumnError, SeparationWarning
 from glmstat.fit import Fit
-from glmstat.inference import deletion
-from glmstat.inference.influence import ROW_MEASURES, Influence, influence
+from glmstat.inference.influence import deletion
+from glmstat.inference.influence.verb import ROW_MEASURES, Influence, influence
 from tests.unit.sample import frame
 
 HERE = Path(__file__).parent
@@ -142,7 +142,7 @@ def test_frequencies_are_repeated_rows(family: str) -> None:
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, grouped = (influence(glm("y ~ x + f", D, "poisson"), by=by).to_frame() for by in (None, "firm"))
     monkeypatch.setattr("glmstat.frame.block_rows", lambda columns: 7)
-    monkeypatch.setattr("glmstat.inference.cluster_influence._HELD", 30)
+    monkeypatch.setattr("glmstat.inference.influence.clusters._HELD", 30)
     fit = glm("y ~ x + f", D, "poisson")
     pd.testing.assert_frame_equal(influence(fit).to_frame(), whole, rtol=1e-10)
     pd.testing.assert_frame_equal(influence(fit, by="firm").to_frame(), grouped, rtol=1e-10)

@@ -14,8 +14,8 @@ from scipy.stats import norm, t
 
 from glmstat import glm
 from glmstat.errors import ArgumentError
+from glmstat.inference.hypothesis.linear import linear
 from glmstat.inference.interval import wald
-from glmstat.inference.linear import linear
 
 HERE = Path(__file__).parent
 D = pd.read_csv(HERE / "data" / "features_check_data.csv")

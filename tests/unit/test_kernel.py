@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.kernel import KERNELS, andrews, as_kernel, lag_of_periods, newey_west
+from glmstat.inference.vcov.kernel import KERNELS, andrews, as_kernel, lag_of_periods, newey_west
 
 
 def test_weights_in_closed_form():

@@ -14,7 +14,7 @@ from scipy import stats
 
 from glmstat import glm
 from glmstat.errors import ArgumentError
-from glmstat.inference.multiplicity import MaxT, adjusted, as_adjustment
+from glmstat.inference.hypothesis.multiplicity import MaxT, adjusted, as_adjustment
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "hypothesis.json").read_text())

@@ -13,8 +13,8 @@ import pytest
 
 from glmstat import glm
 from glmstat.errors import ArgumentError
-from glmstat.inference.hypothesis_text import names_of, read
-from glmstat.inference.nonlinear import ratio_of
+from glmstat.inference.hypothesis.nonlinear import ratio_of
+from glmstat.inference.hypothesis.text import names_of, read
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "hypothesis.json").read_text())

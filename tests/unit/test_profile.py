@@ -27,7 +27,7 @@ from glmstat.errors import (
     SeparationWarning,
 )
 from glmstat.fit import Fit
-from glmstat.inference import curve as module
+from glmstat.inference.profile import curve as module
 
 HERE = Path(__file__).parent
 D = pd.read_csv(HERE / "data" / "features_check_data.csv")

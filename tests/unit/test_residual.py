@@ -6,7 +6,7 @@ import pytest
 import glmstat
 from glmstat import glm
 from glmstat.errors import BoundaryWarning, SeparationWarning
-from glmstat.inference.influence import influence
+from glmstat.inference.influence.verb import influence
 from tests.unit.sample import frame
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from glmstat import Covariance, Fit, glm, load
 from glmstat.errors import ArgumentError, DataError
-from glmstat.inference.cluster import expected_root
-from glmstat.inference.group_sums import group_leverages
 from glmstat.inference.reference import joint, reference
-from glmstat.inference.satterthwaite import hotelling, satterthwaite
 from glmstat.inference.variable import grouping
+from glmstat.inference.vcov.cluster import expected_root
+from glmstat.inference.vcov.group_sums import group_leverages
+from glmstat.inference.vcov.satterthwaite import hotelling, satterthwaite
 from tests.unit.test_cluster import FITS, P, R
 
 CASES = [(name, kind) for name in FITS for kind in R["fits"][name]["df"]]
@@ -63,7 +63,7 @@ def test_a_joint_test_does_not_depend_on_how_it_is_written() -> None:
 def test_many_combinations_are_taken_in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     fit, many = robust("poisson", "CR2"), np.random.default_rng(0).normal(size=(50, 5))
     expected = [satterthwaite(fit, one[None])[0] for one in many]
-    monkeypatch.setattr("glmstat.inference.satterthwaite._CELLS", 200)
+    monkeypatch.setattr("glmstat.inference.vcov.satterthwaite._CELLS", 200)
     np.testing.assert_allclose(satterthwaite(fit, many), expected, rtol=1e-12)
 
 
@@ -169,7 +169,7 @@ def test_a_second_call_and_a_saved_fit_need_no_rows(tmp_path: Path) -> None:
 
 def test_pieces_too_large_to_keep_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = satterthwaite(robust("poisson", "CR2"), np.eye(5))
-    monkeypatch.setattr("glmstat.inference.cluster.KEPT", 10)
+    monkeypatch.setattr("glmstat.inference.vcov.cluster.KEPT", 10)
     fit = robust("poisson", "CR2")
     assert not [key for key in fit.kept if key.endswith("pieces")]
     np.testing.assert_allclose(satterthwaite(fit, np.eye(5)), expected, rtol=1e-14)
@@ -189,7 +189,7 @@ def test_other_kinds_have_no_satterthwaite_df(choice: Covariance) -> None:
 
 
 def test_data_that_are_needed_and_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glmstat.inference.cluster.KEPT", 10)
+    monkeypatch.setattr("glmstat.inference.vcov.cluster.KEPT", 10)
     fit = robust("poisson", "CR2")
     fit.save(tmp_path / "fit.safetensors")
     again = load(tmp_path / "fit.safetensors")

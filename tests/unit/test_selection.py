@@ -16,10 +16,10 @@ import glmstat
 from glmstat import glm
 from glmstat.errors import ArgumentError, ComparisonError, DataError, SeparationWarning
 from glmstat.fit import Fit
-from glmstat.inference import stepwise
-from glmstat.inference.anova import Anova, anova
-from glmstat.inference.selection import add1, drop1
-from glmstat.inference.stepwise import step
+from glmstat.inference.deviance import stepwise
+from glmstat.inference.deviance.anova import Anova, anova
+from glmstat.inference.deviance.selection import add1, drop1
+from glmstat.inference.deviance.stepwise import step
 
 HERE = Path(__file__).parent
 D = pd.read_csv(HERE / "data" / "features_check_data.csv")
@@ -200,7 +200,7 @@ def test_adding_is_comparing_with_the_larger_fit(test: str) -> None:
 
 # with an offset R's add1(test="Rao") counts it twice (6.4346 here); its anova gives what is tested
 def test_score_needs_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from glmstat.inference import larger
+    from glmstat.inference.deviance import larger
 
     fit = glm("y ~ x + offset(log(t))", D, "poisson")
     expected = [anova(fit, fit.update(f". ~ . + {term}"), test="Rao")["statistic"][1] for term in ("f", "h")]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, DependencyError
-from glmstat.inference.ends import cut_of
+from glmstat.inference.profile.ends import cut_of
 from glmstat.matrix import Array
 from glmstat.text.number import figure
 
 if TYPE_CHECKING:
-    from glmstat.inference.profile import Profile
+    from glmstat.inference.profile.verb import Profile
 
 __all__ = ["plot"]
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from glmstat.errors import ArgumentError, ComparisonError, Note, near, one_of, row_list
 from glmstat.formula.terms import Linear, render
-from glmstat.inference.comparison import row_numbers
-from glmstat.inference.criterion import aic_words, criterion_value
-from glmstat.inference.difference import Inside, check_test, heading
-from glmstat.inference.larger import Larger, frame_with, quiet_fit
-from glmstat.inference.scope import addable, container, scope_terms, updated
-from glmstat.inference.submodel import FitTerm, fit_terms, key, without
+from glmstat.inference.deviance.comparison import row_numbers
+from glmstat.inference.deviance.criterion import aic_words, criterion_value
+from glmstat.inference.deviance.difference import Inside, check_test, heading
+from glmstat.inference.deviance.larger import Larger, frame_with, quiet_fit
+from glmstat.inference.deviance.scope import addable, container, scope_terms, updated
+from glmstat.inference.deviance.submodel import FitTerm, fit_terms, key, without
 from glmstat.progress import track
 from glmstat.text.listing import Listing
 from glmstat.verdict import warn

@@ -13,7 +13,9 @@ import numpy as np
 from scipy.special import ellipj, ellipk, ellipkm1
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.group_sums import (
+from glmstat.inference.score import finite_predictor, frame_of, gradient
+from glmstat.inference.variable import Grouping
+from glmstat.inference.vcov.group_sums import (
     GroupSums,
     expected_information,
     group_leverages,
@@ -21,8 +23,6 @@ from glmstat.inference.group_sums import (
     in_runs,
     outer,
 )
-from glmstat.inference.score import finite_predictor, frame_of, gradient
-from glmstat.inference.variable import Grouping
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, IntArray
 

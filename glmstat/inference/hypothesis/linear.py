@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.combination import Number, affine
 from glmstat.inference.estimable import null_space
-from glmstat.inference.hypothesis_text import Equation, names_of, read
+from glmstat.inference.hypothesis.combination import Number, affine
+from glmstat.inference.hypothesis.text import Equation, names_of, read
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import numpy as np
 from glmstat.compute import triangle
 from glmstat.errors import ConvergenceWarning, DataError, GlmstatError, outside
 from glmstat.estimate import Estimate
-from glmstat.inference.cluster import way_names
-from glmstat.inference.deletion import without_cluster, without_row
-from glmstat.inference.recipe import Cooked, Facts, Recipe
+from glmstat.inference.influence.deletion import without_cluster, without_row
 from glmstat.inference.score import frame_of
 from glmstat.inference.variable import grouping
+from glmstat.inference.vcov.cluster import way_names
+from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
 from glmstat.matrix import Array, Block
 from glmstat.progress import track
 from glmstat.solve.estimate import fit_estimate

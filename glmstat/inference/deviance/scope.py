@@ -9,7 +9,7 @@ from glmstat.call import functions
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.formula.parse import update_formula
 from glmstat.formula.terms import Formula, Linear
-from glmstat.inference.submodel import FitTerm, contains, fit_terms, key
+from glmstat.inference.deviance.submodel import FitTerm, contains, fit_terms, key
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit

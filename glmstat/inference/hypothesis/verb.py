@@ -13,9 +13,9 @@ import numpy as np
 from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, ComparisonError, GlmstatError, near, one_of
 from glmstat.inference.covariance import is_robust
-from glmstat.inference.multiplicity import as_adjustment
-from glmstat.inference.nonlinear import delta, fieller, ratio_of
-from glmstat.inference.outcome import (
+from glmstat.inference.hypothesis.multiplicity import as_adjustment
+from glmstat.inference.hypothesis.nonlinear import delta, fieller, ratio_of
+from glmstat.inference.hypothesis.outcome import (
     DELTA,
     FIELLER,
     LR,
@@ -29,13 +29,13 @@ from glmstat.inference.outcome import (
     Tests,
     table,
 )
-from glmstat.inference.rao import Scores, generalised_statistic, rao_statistic, scores_at
-from glmstat.inference.rao_scott import rao_scott
+from glmstat.inference.hypothesis.rao import Scores, generalised_statistic, rao_statistic, scores_at
+from glmstat.inference.hypothesis.rao_scott import rao_scott
+from glmstat.inference.hypothesis.resolve import Linear, Nonlinear, hypotheses, resolve
+from glmstat.inference.hypothesis.several import adjust as adjust_tests
+from glmstat.inference.hypothesis.wald import spread, wald_statistic
 from glmstat.inference.reference import check_level, chi_squared_p_value, f_p_value, joint, reference
-from glmstat.inference.resolve import Linear, Nonlinear, hypotheses, resolve
 from glmstat.inference.restrict import Restricted, Subspace
-from glmstat.inference.several import adjust as adjust_tests
-from glmstat.inference.wald import spread, wald_statistic
 from glmstat.matrix import Array
 from glmstat.text.number import figure
 

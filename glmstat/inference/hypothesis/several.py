@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.multiplicity import SINGLE_STEP, MaxT, adjusted, correlation, simultaneous_level
-from glmstat.inference.outcome import Test, covariance_of
+from glmstat.inference.hypothesis.multiplicity import (
+    SINGLE_STEP,
+    MaxT,
+    adjusted,
+    correlation,
+    simultaneous_level,
+)
+from glmstat.inference.hypothesis.outcome import Test, covariance_of
+from glmstat.inference.hypothesis.wald import spread
 from glmstat.inference.reference import reference
-from glmstat.inference.wald import spread
 from glmstat.text.layout import count
 
 if TYPE_CHECKING:

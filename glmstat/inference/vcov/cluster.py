@@ -11,11 +11,11 @@ import numpy as np
 
 from glmstat.call import Values
 from glmstat.errors import ArgumentError, DataError, FewClustersWarning, outside
-from glmstat.inference.group_sums import group_scores
-from glmstat.inference.leverage_adjusted import adjusted, as_vcovcl
-from glmstat.inference.recipe import Cooked, Facts, Recipe, from_meat
-from glmstat.inference.small_sample import check_preset, cluster_factors, factor_words
 from glmstat.inference.variable import Grouping, grouping
+from glmstat.inference.vcov.group_sums import group_scores
+from glmstat.inference.vcov.leverage_adjusted import adjusted, as_vcovcl
+from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
+from glmstat.inference.vcov.small_sample import check_preset, cluster_factors, factor_words
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import numpy as np
 
 from glmstat.call import Values
 from glmstat.errors import ArgumentError, DataError, near, one_of, row_list
-from glmstat.inference.cluster import way_names
-from glmstat.inference.kernel import Kernel, andrews, as_kernel, lag_of_periods, newey_west
-from glmstat.inference.recipe import Cooked, Facts, Recipe, from_meat
 from glmstat.inference.score import frame_of, projected
 from glmstat.inference.variable import grouping, values
+from glmstat.inference.vcov.cluster import way_names
+from glmstat.inference.vcov.kernel import Kernel, andrews, as_kernel, lag_of_periods, newey_west
+from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
 from glmstat.matrix import Array, IntArray
 
 if TYPE_CHECKING:

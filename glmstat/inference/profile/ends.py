@@ -19,9 +19,9 @@ from glmstat.errors import (
     one_of,
 )
 from glmstat.inference.covariance import label
-from glmstat.inference.crossing import Crossing
-from glmstat.inference.curve import Curve, Kind, Point
-from glmstat.inference.linear import Linear
+from glmstat.inference.hypothesis.linear import Linear
+from glmstat.inference.profile.crossing import Crossing
+from glmstat.inference.profile.curve import Curve, Kind, Point
 from glmstat.inference.reference import check_level
 from glmstat.inference.score import frame_of
 from glmstat.matrix import Array

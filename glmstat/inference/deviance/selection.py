@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.formula.terms import Linear
-from glmstat.inference.anova import Anova
-from glmstat.inference.comparison import DISPERSIONS, dispersion_text
-from glmstat.inference.criterion import aic_column, aic_words, as_r
-from glmstat.inference.difference import Inside, Outcome, Point, check_test, columns_of, foot, heading
-from glmstat.inference.larger import Larger
-from glmstat.inference.scope import Scope, to_add, to_drop
-from glmstat.inference.submodel import FitTerm, without
+from glmstat.inference.deviance.anova import Anova
+from glmstat.inference.deviance.comparison import DISPERSIONS, dispersion_text
+from glmstat.inference.deviance.criterion import aic_column, aic_words, as_r
+from glmstat.inference.deviance.difference import (
+    Inside,
+    Outcome,
+    check_test,
+    columns_of,
+    foot,
+    heading,
+)
+from glmstat.inference.deviance.larger import Larger
+from glmstat.inference.deviance.scope import Scope, to_add, to_drop
+from glmstat.inference.deviance.submodel import FitTerm, without
+from glmstat.inference.restrict import Restricted
 
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
@@ -71,7 +79,7 @@ def drop1(
         return _table(fit, "drop", "single terms dropped", terms, columns, kind, outcomes, inside.notes())
     points = [inside.point(model) for model in models]
     if fit.convention.selection == "scaled":
-        here = Point(fit.estimate.theta, fit.estimate)
+        here = Restricted(fit.estimate.theta, fit.estimate)
         outcomes = [
             as_r(fit, outcome, kind, point, here) for outcome, point in zip(outcomes, points, strict=True)
         ]
@@ -180,7 +188,7 @@ def _divided_by(fit: Fit, type: str, kind: str) -> str:
     return f"{dispersion_text(fit)}, of the fit" if type == "add" else ""
 
 
-def _failures(terms: Sequence[Linear], points: Sequence[Point]) -> list[str]:
+def _failures(terms: Sequence[Linear], points: Sequence[Restricted]) -> list[str]:
     return [
         f"with {term}: not converged"
         for term, point in zip(terms, points, strict=True)

@@ -13,8 +13,9 @@ from scipy.special import fdtr, fdtri
 
 from glmstat.call import Covariance, Variable
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.cluster_influence import deletions
-from glmstat.inference.deletion import (
+from glmstat.inference.hat import Leverage, hat_root, known_coefficients, leverage, touched
+from glmstat.inference.influence.clusters import deletions
+from glmstat.inference.influence.deletion import (
     Deletion,
     Refits,
     refits,
@@ -23,7 +24,6 @@ from glmstat.inference.deletion import (
     without_cluster,
     without_row,
 )
-from glmstat.inference.hat import Leverage, hat_root, known_coefficients, leverage, touched
 from glmstat.inference.residual import RESIDUALS, deletion_scale, residual_rows, standardised, studentised
 from glmstat.inference.rows import of_fit, rows_shown
 from glmstat.inference.score import frame_of

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.curve import Kind, Point
-from glmstat.inference.ends import Ends, facts, intervals, traced
-from glmstat.inference.linear import Linear, linear
+from glmstat.inference.hypothesis.linear import Linear, linear
+from glmstat.inference.profile.curve import Kind, Point
+from glmstat.inference.profile.ends import Ends, facts, intervals, traced
 from glmstat.inference.reference import check_level
 from glmstat.text.listing import Listing
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, one_of
-from glmstat.inference.combination import Node, Operation, affine, evaluate, slots
 from glmstat.inference.estimable import null_space
-from glmstat.inference.hypothesis_text import Equation, Hypothesis, Names, combination, names_of, read
+from glmstat.inference.hypothesis.combination import Node, Operation, affine, evaluate, slots
+from glmstat.inference.hypothesis.text import Equation, Hypothesis, Names, combination, names_of, read
 from glmstat.inference.restrict import Restriction
 from glmstat.matrix import Array
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.formula.tokens import shorten
-from glmstat.inference.combination import (
+from glmstat.inference.hypothesis.combination import (
     FUNCTIONS,
     Coefficient,
     Function,

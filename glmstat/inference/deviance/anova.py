@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, ComparisonError, near, one_of
-from glmstat.inference.comparison import check_alike, nested, nested_terms, offset_text
-from glmstat.inference.difference import (
+from glmstat.inference.deviance.comparison import check_alike, nested, nested_terms, offset_text
+from glmstat.inference.deviance.difference import (
     Inside,
     Outcome,
     by_deviance,
@@ -22,8 +22,8 @@ from glmstat.inference.difference import (
     foot,
     heading,
 )
+from glmstat.inference.deviance.submodel import FitTerm, contains, fit_terms, recoded, without
 from glmstat.inference.restrict import moments
-from glmstat.inference.submodel import FitTerm, contains, fit_terms, recoded, without
 from glmstat.matrix import Array
 from glmstat.text.listing import Listing
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glmstat.errors import ComparisonError
+from glmstat.inference.hypothesis.wald import wald_statistic
 from glmstat.inference.restrict import Moments, Restricted, default_root, moments
 from glmstat.inference.score import frame_of, moved_by
 from glmstat.inference.variable import grouping
-from glmstat.inference.wald import wald_statistic
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from glmstat.errors import DomainError
-from glmstat.inference.crossing import Crossing, crossing
-from glmstat.inference.edge import reach, sizes
-from glmstat.inference.linear import Linear
+from glmstat.inference.hypothesis.linear import Linear
+from glmstat.inference.profile.crossing import Crossing, crossing
+from glmstat.inference.profile.edge import reach, sizes
 from glmstat.inference.restrict import Restricted, Subspace, default_root, moments
 from glmstat.matrix import Array
 

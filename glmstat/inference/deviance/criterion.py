@@ -10,8 +10,9 @@ import numpy as np
 
 from glmstat.errors import ComparisonError
 from glmstat.estimate import Estimate
-from glmstat.inference.difference import Outcome, Point
+from glmstat.inference.deviance.difference import Outcome
 from glmstat.inference.reference import chi_squared_p_value, f_p_value
+from glmstat.inference.restrict import Restricted
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -53,7 +54,7 @@ def aic_column(fit: Fit, estimates: Sequence[Estimate]) -> dict[str, list[float]
     return {"aic": [criterion_value(fit, estimate, 2.0) for estimate in (fit.estimate, *estimates)]}
 
 
-def as_r(fit: Fit, outcome: Outcome, kind: str, small: Point, large: Point) -> Outcome:
+def as_r(fit: Fit, outcome: Outcome, kind: str, small: Restricted, large: Restricted) -> Outcome:
     """Return the test as R's drop1 and add1 make it.
 
     F divides by deviance / df of the larger model; the likelihood ratio by the dispersion of the fit, and

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.estimate import Estimate
-from glmstat.inference.comparison import check_likelihood, dispersion_text, offset_text, weights_text
 from glmstat.inference.covariance import covariance_root, is_robust, label
+from glmstat.inference.deviance.comparison import check_likelihood, dispersion_text, offset_text, weights_text
+from glmstat.inference.deviance.submodel import estimable_rows, null_basis
 from glmstat.inference.reference import chi_squared_p_value, f_p_value, joint
-from glmstat.inference.restrict import Subspace, default_root, moments
-from glmstat.inference.submodel import estimable_rows, null_basis
+from glmstat.inference.restrict import Restricted, Subspace, default_root, moments
 from glmstat.matrix import Array
 from glmstat.text.layout import WIDTH, count
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Inside",
     "Outcome",
-    "Point",
     "by_deviance",
     "by_score",
     "by_wald",
@@ -55,23 +53,6 @@ class Outcome(NamedTuple):
     statistic: float
     p_value: float
     df_denominator: float = np.inf
-
-
-class Point(NamedTuple):
-    """A fitted model inside another, in the coefficients (p,) of that one."""
-
-    theta: Array
-    estimate: Estimate
-
-    @property
-    def deviance(self) -> float:
-        """Deviance of the model."""
-        return self.estimate.deviance
-
-    @property
-    def rank(self) -> int:
-        """Number of its coefficients."""
-        return self.estimate.rank
 
 
 def check_test(fit: Fit, test: str) -> str:
@@ -168,17 +149,16 @@ class Inside:
 
     def __init__(self, fit: Fit, test: str) -> None:
         self.fit, self.kind = fit, test
-        self._points: dict[bytes, Point] = {}
+        self._points: dict[bytes, Restricted] = {}
 
-    def point(self, rows: Array) -> Point:
+    def point(self, rows: Array) -> Restricted:
         """Return the maximum of the likelihood on R coef = 0."""
         rows = estimable_rows(self.fit, rows)
         if not len(rows):
-            return Point(self.fit.estimate.theta, self.fit.estimate)
+            return Restricted(self.fit.estimate.theta, self.fit.estimate)
         found = self._points.get(rows.tobytes())
         if found is None:
-            restricted = Subspace(self.fit, rows).fit(np.zeros(len(rows)))
-            found = self._points[rows.tobytes()] = Point(restricted.theta, restricted.estimate)
+            found = self._points[rows.tobytes()] = Subspace(self.fit, rows).fit(np.zeros(len(rows)))
         return found
 
     def notes(self) -> Iterator[str]:
@@ -200,7 +180,7 @@ class Inside:
         found = by_deviance(self.fit, (one.deviance, one.rank), (two.deviance, two.rank), self.kind)
         return self._score(one, found, large) if self.kind == "Rao" else found
 
-    def _score(self, small: Point, found: Outcome, large: Array) -> Outcome:
+    def _score(self, small: Restricted, found: Outcome, large: Array) -> Outcome:
         if small.estimate.directions:  # the score of the smaller model does not vanish at any finite point
             return Outcome(found.df, found.deviance, np.nan, np.nan)
         root = default_root(self.fit)

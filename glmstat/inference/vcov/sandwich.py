@@ -10,8 +10,8 @@ import numpy as np
 from glmstat.errors import ArgumentError, row_list
 from glmstat.estimate import Separated
 from glmstat.inference.hat import defined, hat_root, leverage
-from glmstat.inference.recipe import Cooked, Facts, Recipe, from_meat
 from glmstat.inference.score import frame_of, whitened
+from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glmstat.errors import DataError
-from glmstat.inference.cluster import way_names
-from glmstat.inference.group_sums import GroupSums, group_scores, in_runs, outer
-from glmstat.inference.recipe import Cooked, Facts, Recipe, from_meat
 from glmstat.inference.score import frame_of, projected
 from glmstat.inference.variable import Grouping, RowValues, grouping, values
+from glmstat.inference.vcov.cluster import way_names
+from glmstat.inference.vcov.group_sums import GroupSums, group_scores, in_runs, outer
+from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
 from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:

@@ -15,13 +15,14 @@ from glmstat.errors import ArgumentError, ComparisonError, GlmstatWarning, one_o
 from glmstat.estimate import Estimate
 from glmstat.formula.terms import Linear
 from glmstat.inference.again import refit, whole_call
-from glmstat.inference.comparison import nested, row_numbers
 from glmstat.inference.covariance import as_covariance
-from glmstat.inference.criterion import as_r
-from glmstat.inference.difference import Outcome, Point, by_deviance, by_wald, has_dispersion
+from glmstat.inference.deviance.comparison import nested, row_numbers
+from glmstat.inference.deviance.criterion import as_r
+from glmstat.inference.deviance.difference import Outcome, by_deviance, by_wald, has_dispersion
+from glmstat.inference.deviance.scope import updated
+from glmstat.inference.deviance.submodel import embedded
 from glmstat.inference.reference import chi_squared_p_value
-from glmstat.inference.scope import updated
-from glmstat.inference.submodel import embedded
+from glmstat.inference.restrict import Restricted
 from glmstat.matrix import Array, Block
 from glmstat.solve.estimate import fit_estimate
 from glmstat.triangular import triangle
@@ -43,7 +44,7 @@ class Larger:
         self.formula = updated(fit, f". ~ . + {term}").text
         self.frame = frame_with(fit, self.formula)
         _check_same_rows(fit, self.frame, str(term))
-        self._point: Point | None = None
+        self._point: Restricted | None = None
 
     @property
     def theta(self) -> Array | None:
@@ -54,14 +55,14 @@ class Larger:
         return embedded(self.fit.spec.design, self.frame.design, theta)
 
     @property
-    def point(self) -> Point:
+    def point(self) -> Restricted:
         """The maximum of the likelihood."""
         if self._point is None:
             try:
                 estimate = self._estimate(self.theta)
             except ArgumentError:  # rounding put the start outside the domain; the solver knows others
                 estimate = self._estimate(None)
-            self._point = Point(estimate.theta, estimate)
+            self._point = Restricted(estimate.theta, estimate)
         return self._point
 
     def _estimate(self, start: Array | None) -> Estimate:
@@ -87,7 +88,7 @@ class Larger:
         largest = replace(fit, estimate=point.estimate)
         found = by_deviance(largest, (fit.deviance, fit.estimate.rank), (point.deviance, point.rank), kind)
         if fit.convention.selection == "scaled":
-            return as_r(fit, found, kind, Point(fit.estimate.theta, fit.estimate), point)
+            return as_r(fit, found, kind, Restricted(fit.estimate.theta, fit.estimate), point)
         return found
 
     def _score(self) -> Outcome:

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.combination import Affine, Negative, Node, Operation, affine, evaluate, slots
+from glmstat.inference.hypothesis.combination import (
+    Affine,
+    Negative,
+    Node,
+    Operation,
+    affine,
+    evaluate,
+    slots,
+)
+from glmstat.inference.hypothesis.resolve import Nonlinear
+from glmstat.inference.hypothesis.wald import refuse_infinite, spread
 from glmstat.inference.reference import reference
-from glmstat.inference.resolve import Nonlinear
-from glmstat.inference.wald import refuse_infinite, spread
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:
@@ -86,7 +94,7 @@ def ratio_of(node: Node, count: int) -> Ratio | None:
     ----------
     count : number of coefficients.
 
-    >>> from glmstat.inference.combination import Coefficient, Number
+    >>> from glmstat.inference.hypothesis.combination import Coefficient, Number
     >>> ratio_of(Operation("-", Operation("/", Coefficient(0), Coefficient(1)), Number(2.0)), 2).top
     array([ 1., -2.])
     """

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from glmstat.inference.hypothesis.wald import spread
 from glmstat.inference.reference import chi_squared_p_value, f_p_value, joint
 from glmstat.inference.restrict import default_root
-from glmstat.inference.wald import spread
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:

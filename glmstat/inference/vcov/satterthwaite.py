@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.cluster import expected_root, information_change, variance_pieces
 from glmstat.inference.covariance import covariance_root
-from glmstat.inference.leverage_adjusted import POWERS
+from glmstat.inference.vcov.cluster import expected_root, information_change, variance_pieces
+from glmstat.inference.vcov.leverage_adjusted import POWERS
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Analysis of deviance, comparison and selection of models."""

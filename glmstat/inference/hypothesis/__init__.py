@@ -1,0 +1,1 @@
+"""Hypotheses in text and their tests."""

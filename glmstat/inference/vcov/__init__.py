@@ -1,0 +1,1 @@
+"""Kinds of covariance, one recipe each."""
