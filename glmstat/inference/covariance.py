@@ -190,12 +190,13 @@ def _read(vcov: Any) -> Covariance:
     named = _canonical(Covariance(kind or DEFAULT_CLUSTERED))
     if named.kind not in _ORDERED:
         return replace(named, cluster=ways)
-    if len(ways) > 1:
+    order, *others = ways
+    if others:
         raise ArgumentError(
             f"{named.kind} takes one variable of time: {vcov!r} names {len(ways)}. "
             f'Write "{named.kind} ~ I(a + b)" for a sum, Covariance("{named.kind}", order=…) for more.'
         )
-    return replace(named, order=ways[0])
+    return replace(named, order=order)
 
 
 def _canonical(covariance: Covariance) -> Covariance:

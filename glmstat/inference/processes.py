@@ -1,27 +1,33 @@
-"""The same function of many numbers on several cores, each in an interpreter of its own."""
+"""The same function of many numbers on several cores, each in an interpreter of its own.
+
+Workers are plain interpreters at the end of a pipe: nothing is forked, so threads of the caller do no harm,
+and the caller's script is not run again, so it needs no guard.
+"""
 
 from __future__ import annotations
 
-import signal
+import os
+import pickle
+import subprocess
 import sys
-import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-__all__ = ["cores", "on_processes"]
+__all__ = ["cores", "on_processes", "serve"]
 
 T = TypeVar("T")
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_CHUNK = 32  # numbers handed over at once: few enough that progress is seen
+_PATIENCE = 0.2  # seconds after which a wait looks for Ctrl-C, which Windows does not bring by itself
 
 
 def cores() -> int:
     """Return the number of cores that this process may use."""
-    _prepare()
-    from joblib import cpu_count
-
-    return cpu_count()
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
 def on_processes(
@@ -29,62 +35,115 @@ def on_processes(
 ) -> Generator[tuple[int, T], None, None]:
     """Yield (number, function(number)) in no order; close it to end the workers.
 
-    Workers that have answered everything wait a while for the next call. Once a worker was killed, or an
-    answer is an error or does not travel, what is not answered yet is left out.
+    The caller's own interpreter is one of the workers. What a worker takes and does not answer, because it
+    was killed or does not know a class that only the caller's script defines, is left out.
 
     Parameters
     ----------
-    function : sent to the workers; nothing is yielded where it does not travel.
+    function : picklable, sent once to each worker; what does not travel is computed here alone.
     numbers : what it is called with.
-    workers : interpreters at work at the same time, 2 or more; this one waits for them.
+    workers : interpreters at work at the same time, this one among them.
     """
-    _prepare()
-    from joblib import Parallel, delayed, parallel_config
-
-    with parallel_config("loky", inner_max_num_threads=1):
-        parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    one = delayed(_numbered)
-    answers: Any = None
+    size = max(1, min(_CHUNK, len(numbers) // (4 * workers)))
+    todo: SimpleQueue[Sequence[int]] = SimpleQueue()
+    for start in range(0, len(numbers), size):
+        todo.put(numbers[start : start + size])
+    done: SimpleQueue[list[tuple[int, Any]] | None] = SimpleQueue()
+    job = _pickled(function)
+    processes = _started(workers - 1) if job else []
+    for process in processes:
+        Thread(target=_feed, args=(process, job, todo, done), daemon=True).start()
     try:
-        with _without_ctrl_c():
-            answers = parallel(one(function, number) for number in numbers)
-        for answer in answers:  # noqa: UP028 - it is to be closed below, where its warning is not seen
-            yield answer
-    except Exception:  # the caller computes what is left out, and meets there what is wrong with it
-        return
+        working = len(processes)
+        while working or not todo.empty():
+            own = _next(todo)
+            for number in own:
+                yield number, function(number)
+            with suppress(Empty):
+                while working:
+                    answer = done.get(timeout=0.0 if own else _PATIENCE)
+                    working -= answer is None
+                    yield from answer or ()
     finally:
-        if answers is not None:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # that answers are lost
-                answers.close()
+        for process in processes:
+            _end(process)
 
 
-def _numbered(function: Callable[[int], T], number: int) -> tuple[int, T]:
-    return number, function(number)
-
-
-def _prepare() -> None:
-    """Import joblib in a thread of its own, where Ctrl-C does not leave half a module behind."""
-    thread = Thread(target=_import)
-    thread.start()
-    thread.join()
-
-
-def _import() -> None:
-    import_module("joblib")
-    if sys.platform != "win32":
-        resource_tracker = import_module("multiprocessing.resource_tracker")
-        resource_tracker.ensure_running()  # its start lets Ctrl-C through again in the thread that starts it
-
-
-@contextmanager
-def _without_ctrl_c() -> Iterator[None]:
-    """Start workers that Ctrl-C never reaches; the caller, who then ends them, hears of it after the body."""
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _pickled(function: Any) -> bytes:
+    """The function as bytes; none where it does not travel."""
     try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pickle.dumps(function, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception:  # lambdas and classes of the caller's fail each with an error of its own
+        return b""
+
+
+def _next(todo: SimpleQueue[Sequence[int]]) -> Sequence[int]:
+    try:
+        return todo.get_nowait()
+    except Empty:
+        return ()
+
+
+def _started(count: int) -> list[subprocess.Popen[bytes]]:
+    """Workers; none where Python is part of another programme, and no interpreter to start is known."""
+    if not sys.executable:
+        return []
+    try:
+        return [_start() for _ in range(count)]
+    except OSError:
+        return []
+
+
+def _start() -> subprocess.Popen[bytes]:
+    code = f"import sys; sys.path[:] = {sys.path!r}; from glmstat.inference.processes import serve; serve()"
+    # Ctrl-C goes to the caller alone, who then ends the workers
+    group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **dict.fromkeys(_THREADS, "1")},
+        creationflags=group,
+        start_new_session=group == 0,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):
+                pipe.close()
+
+
+def _feed(
+    process: subprocess.Popen[bytes],
+    job: bytes,
+    todo: SimpleQueue[Sequence[int]],
+    done: SimpleQueue[list[tuple[int, Any]] | None],
+) -> None:
+    """Hand over numbers and take answers until there are none left or the worker is gone."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with suppress(OSError, EOFError, ValueError, pickle.UnpicklingError, Empty):
+        process.stdin.write(job)
+        while True:
+            numbers = todo.get_nowait()
+            process.stdin.write(pickle.dumps(list(numbers)))
+            process.stdin.flush()
+            done.put(pickle.load(process.stdout))
+    done.put(None)
+
+
+def serve() -> None:
+    """Answer numbers from standard input until it closes: what a worker does."""
+    incoming, outgoing = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a user's function prints must not mix with the answers
+    with suppress(EOFError):
+        function = pickle.load(incoming)
+        while True:
+            numbers = pickle.load(incoming)
+            outgoing.write(pickle.dumps([(number, function(number)) for number in numbers]))
+            outgoing.flush()

@@ -214,17 +214,16 @@ def _answers(job: Job, reps: int, workers: int | None) -> Generator[Answer, None
 
     assert job.fit.frame is not None
     begin, done = perf_counter(), 0
-    count = 1 if job.fit.frame.large else workers
-    if count is None:
+    count = 1 if job.fit.frame.large else min(workers or cores(), reps)
+    if workers is None and count > 1:
         while done < reps and (done < 2 or perf_counter() - begin < _TRIAL):
             yield done, job(done)
             done += 1
-        left = (perf_counter() - begin) / done * (reps - done)
-        count = cores() if left > _START else 1
-        count = count if left * (1.0 - 1.0 / count) > _START else 1
+        saved = (perf_counter() - begin) / done * (reps - done) * (1.0 - 1.0 / count)
+        count = count if saved > _START else 1
     missing = set(range(done, reps))
     if count > 1 and missing:
-        with closing(on_processes(job, range(done, reps), min(count, len(missing)))) as stream:
+        with closing(on_processes(job, range(done, reps), count)) as stream:
             for number, replicate in stream:
                 missing.discard(number)
                 yield number, replicate

@@ -172,7 +172,7 @@ def _estimate(
     chosen = choose_dispersion(final, gamma, facts, counts, df_residual, dispersion)
     theta.flags.writeable = False
     rank = replace(rank, notes=(*rank.notes, *_left_open(frame, workspace, maximum)))
-    information = _information(final, gamma, maximum, workspace.width)
+    information = _information(frame, final, gamma, maximum)
     growing = None
     if not maximum.directions and maximum.ascent.certified == "not needed":
         growing = growing_row(final, gamma, information, chosen.value, _natural(final, counts))
@@ -229,12 +229,12 @@ def _facts(
     return facts, Null(facts.null if np.isfinite(at) else 0.0, counts.rows - int(has_intercept))
 
 
-def _information(final: Workspace, gamma: Array, maximum: Maximum, width: int) -> DenseInformation:
+def _information(frame: ModelFrame, final: Workspace, gamma: Array, maximum: Maximum) -> DenseInformation:
     transform, root = final.transform, None
     interior = maximum.interior
     if interior is not None and interior.active.count and final.size:
         loose = _null_space(interior.held)
-        expected = _without_fixed(final, loose).pass_(gamma, "expected").expected
+        expected = _without_fixed(frame, final, loose).pass_(gamma, "expected").expected
         found = None if expected is None else factor(loose.T @ expected @ loose)
         root = np.zeros((0, 0)) if found is None else found.root
         transform = _without_held(transform, loose) if found is not None else transform[:, :0]
@@ -247,10 +247,10 @@ def _information(final: Workspace, gamma: Array, maximum: Maximum, width: int) -
         root = None if found is None else found.root
     if root is None:
         root = np.full((final.size, final.size), np.nan)
-    return DenseInformation(root, transform, final.columns, width)
+    return DenseInformation(root, transform, final.columns, final.width)
 
 
-def _without_fixed(final: Workspace, loose: Array) -> Workspace:
+def _without_fixed(frame: ModelFrame, final: Workspace, loose: Array) -> Workspace:
     """The workspace without the rows that no loose coordinate moves: at its bound a weight is rounding."""
 
     def change(block: Block) -> Block:
@@ -260,7 +260,7 @@ def _without_fixed(final: Workspace, loose: Array) -> Workspace:
             fixed[rows] = moved <= _FIXED * size
         return replace(block, weights=np.where(fixed, 0.0, block.weights))
 
-    return replace(final, frame=final.frame.changed(change))
+    return replace(final, frame=frame.changed(change))
 
 
 def _last_information(ascent: Ascent) -> Array | None:

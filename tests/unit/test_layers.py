@@ -39,7 +39,7 @@ OPTIONAL = {
     "matplotlib": {"report.plot"},
     "statsmodels": set(),
 }
-FIRST_USE_ONLY = {"pandas", "formulaic", "joblib", "narwhals", "safetensors", "tqdm", "threadpoolctl"}
+FIRST_USE_ONLY = {"pandas", "formulaic", "narwhals", "safetensors", "tqdm", "threadpoolctl"}
 
 
 @dataclass(frozen=True)
