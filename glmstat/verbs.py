@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from glmstat.fit import Covariance, Fit
-    from glmstat.inference.bootstrap import Bootstrap
+    from glmstat.inference.bootstrap.result import Bootstrap
     from glmstat.inference.criteria import InformationCriteria
     from glmstat.inference.deviance.anova import Anova
     from glmstat.inference.deviance.stepwise import Step
@@ -288,7 +288,7 @@ def bootstrap(
     >>> fit.bootstrap(199, seed=1).confint("bca").index
     ('Intercept', 'x')
     """
-    from glmstat.inference.resample import bootstrap
+    from glmstat.inference.bootstrap.resample import bootstrap
 
     return bootstrap(
         self,

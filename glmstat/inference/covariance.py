@@ -49,7 +49,7 @@ _HOMES = {  # module → its table and the kinds in it; a module is imported whe
     "vcov.hac": ("HAC", ("HAC", "NW", "DK")),
     "vcov.survey": ("SURVEY", ("survey",)),
     "vcov.jackknife": ("JACKKNIFE", ("jackknife",)),
-    "resample": ("BOOTSTRAP", ("bootstrap",)),
+    "bootstrap.resample": ("BOOTSTRAP", ("bootstrap",)),
 }
 
 

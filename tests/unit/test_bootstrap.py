@@ -21,12 +21,12 @@ import pytest
 from glmstat import glm
 from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, FewClustersWarning, ResampleWarning
-from glmstat.inference import processes
-from glmstat.inference.bootstrap import Bootstrap, targets
-from glmstat.inference.plan import RESAMPLES, plan
-from glmstat.inference.replicate import Job, Replicate
-from glmstat.inference.resample import bootstrap
-from glmstat.inference.scheme import MULTIPLIERS, Cases, Scores, Wild
+from glmstat.inference.bootstrap import processes
+from glmstat.inference.bootstrap.plan import RESAMPLES, plan
+from glmstat.inference.bootstrap.replicate import Job, Replicate
+from glmstat.inference.bootstrap.resample import bootstrap
+from glmstat.inference.bootstrap.result import Bootstrap, targets
+from glmstat.inference.bootstrap.scheme import MULTIPLIERS, Cases, Scores, Wild
 from glmstat.solve.estimate import fit_estimate
 
 pytestmark = pytest.mark.filterwarnings("ignore::glmstat.errors.FewClustersWarning")
@@ -344,7 +344,7 @@ def test_a_worker_that_dies_costs_nothing_but_time(monkeypatch, poisson):
 
 SCRIPT = """
 import numpy, glmstat
-from glmstat.inference.resample import bootstrap
+from glmstat.inference.bootstrap.resample import bootstrap
 rng = numpy.random.default_rng(1)
 data = {"x": rng.normal(size=200), "y": rng.poisson(2.0, size=200).astype(float)}
 fit = glmstat.glm("y ~ x", data, "poisson")

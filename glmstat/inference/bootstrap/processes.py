@@ -95,7 +95,7 @@ def _started(count: int) -> list[subprocess.Popen[bytes]]:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    code = f"import sys; sys.path[:] = {sys.path!r}; from glmstat.inference.processes import serve; serve()"
+    code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
     # Ctrl-C goes to the caller alone, who then ends the workers
     group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     return subprocess.Popen(

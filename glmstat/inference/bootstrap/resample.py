@@ -17,9 +17,9 @@ from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
 if TYPE_CHECKING:
     from glmstat.call import Covariance
     from glmstat.fit import Fit
-    from glmstat.inference.bootstrap import Bootstrap
-    from glmstat.inference.plan import Plan
-    from glmstat.inference.replicate import Answer, Job, Kinds, Replicate
+    from glmstat.inference.bootstrap.plan import Plan
+    from glmstat.inference.bootstrap.replicate import Answer, Job, Kinds, Replicate
+    from glmstat.inference.bootstrap.result import Bootstrap
     from glmstat.matrix import Array
 
 __all__ = ["BOOTSTRAP", "bootstrap"]
@@ -97,7 +97,7 @@ def bootstrap(
 
 
 def _warn(drawn: Bootstrap) -> None:
-    from glmstat.inference.scheme import Clusters
+    from glmstat.inference.bootstrap.scheme import Clusters
     from glmstat.inference.vcov.cluster import FEW
 
     if drawn.usable < _SHARE * drawn.reps:
@@ -125,9 +125,9 @@ def _bootstrap(
     *,
     studentise: bool = True,
 ) -> Bootstrap:
-    from glmstat.inference.bootstrap import Bootstrap, targets
-    from glmstat.inference.plan import plan
-    from glmstat.inference.replicate import Job
+    from glmstat.inference.bootstrap.plan import plan
+    from glmstat.inference.bootstrap.replicate import Job
+    from glmstat.inference.bootstrap.result import Bootstrap, targets
     from glmstat.inference.score import frame_of
 
     _check("reps", reps, 2)
@@ -171,7 +171,7 @@ def _nothing(name: str) -> Any:
 
 def _own_error(fit: Fit, job: Job, chosen: Plan) -> Array:
     """Standard errors (m,) of the fit itself, of the kind that resamples have."""
-    from glmstat.inference.scheme import Scores
+    from glmstat.inference.bootstrap.scheme import Scores
 
     assert fit.frame is not None
     if isinstance(chosen.scheme, Scores):
@@ -210,7 +210,7 @@ def _collect(
 
 def _answers(job: Job, reps: int, workers: int | None) -> Generator[Answer, None, None]:
     """Yield the resamples, in no order; the first ones tell whether workers are worth their start."""
-    from glmstat.inference.processes import cores, on_processes
+    from glmstat.inference.bootstrap.processes import cores, on_processes
 
     assert job.fit.frame is not None
     begin, done = perf_counter(), 0

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.bootstrap_interval import TYPES, Interval, Sample, interval
+from glmstat.inference.bootstrap.interval import TYPES, Interval, Sample, interval
+from glmstat.inference.bootstrap.plan import Plan
+from glmstat.inference.bootstrap.replicate import KINDS, Kinds, by_cluster, combine
+from glmstat.inference.bootstrap.scheme import place
 from glmstat.inference.hypothesis.linear import linear
 from glmstat.inference.interval import check_level
-from glmstat.inference.plan import Plan
-from glmstat.inference.replicate import KINDS, Kinds, by_cluster, combine
-from glmstat.inference.scheme import place
 from glmstat.inference.score import projected
 from glmstat.matrix import Array, Block
 from glmstat.table import frame
@@ -77,7 +77,7 @@ class Bootstrap:
     reason : why the first failed resample failed.
 
     >>> import glmstat
-    >>> from glmstat.inference.resample import bootstrap
+    >>> from glmstat.inference.bootstrap.resample import bootstrap
     >>> data = {"y": [1, 2, 3, 5, 9, 4, 2, 6], "x": [0, 1, 2, 3, 4, 2, 1, 3]}
     >>> drawn = bootstrap(glmstat.glm("y ~ x", data), 99, resample="residual", seed=1)
     >>> drawn.reps, drawn.estimates.shape

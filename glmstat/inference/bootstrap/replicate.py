@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glmstat.errors import GlmstatError
 from glmstat.estimate import Estimate
-from glmstat.inference.scheme import Counts, Scheme, Scores, place
+from glmstat.inference.bootstrap.scheme import Counts, Scheme, Scores, place
 from glmstat.inference.score import projected
 from glmstat.inference.vcov.recipe import square_root
 from glmstat.matrix import Array, Block, IntArray

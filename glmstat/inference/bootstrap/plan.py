@@ -10,9 +10,8 @@ import numpy as np
 
 from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.hat import hat_root, leverage
-from glmstat.inference.replicate import Clustered, Pivot, Sandwich, by_cluster
-from glmstat.inference.scheme import (
+from glmstat.inference.bootstrap.replicate import Clustered, Pivot, Sandwich, by_cluster
+from glmstat.inference.bootstrap.scheme import (
     MULTIPLIERS,
     Cases,
     Clusters,
@@ -25,6 +24,7 @@ from glmstat.inference.scheme import (
     Wild,
     place,
 )
+from glmstat.inference.hat import hat_root, leverage
 from glmstat.inference.score import linear_predictor, projected
 from glmstat.inference.variable import Grouping, grouping, split_ways
 from glmstat.matrix import Array, Block

@@ -1,0 +1,1 @@
+"""The bootstrap: schemes, workers, intervals."""
