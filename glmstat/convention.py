@@ -19,9 +19,10 @@ class Convention:
     name : as given to `compat=`.
     wald_quantile : distribution that cuts Wald intervals: "dispersion" uses t where the dispersion
         is estimated and normal otherwise; "normal" always uses the normal, as R's `confint.default`.
-    clustered : distribution of tests under clustered covariances: "groups" is t with the number of
-        clusters - 1, "dispersion" what the classical covariance would use, as R's `coeftest`.
+    sandwich : distribution of tests under a sandwich covariance: "t" with the degrees of freedom of its
+        kind, as the page on covariances says, or "normal", as R's `coeftest` of a GLM.
     score : distribution of score tests where the dispersion is estimated: "F" or "chi_squared", as R's anova.
+    likelihood_ratio : the same for the test "LRT" of anova, drop1, add1 and step.
     selection : what drop1, add1 and step compare where the dispersion is estimated: "aic", or "scaled", the
         deviance over a dispersion, as R's.
     dfbeta : its sign where the link decreases: that of the "change", or the "opposite", as R's `dfbeta`.
@@ -29,8 +30,9 @@ class Convention:
 
     name: str
     wald_quantile: Literal["dispersion", "normal"] = "dispersion"
-    clustered: Literal["groups", "dispersion"] = "groups"
+    sandwich: Literal["t", "normal"] = "t"
     score: Literal["F", "chi_squared"] = "F"
+    likelihood_ratio: Literal["F", "chi_squared"] = "F"
     selection: Literal["aic", "scaled"] = "aic"
     dfbeta: Literal["change", "opposite"] = "change"
 
@@ -42,8 +44,9 @@ CONVENTIONS = {
         Convention(
             "R",
             wald_quantile="normal",
-            clustered="dispersion",
+            sandwich="normal",
             score="chi_squared",
+            likelihood_ratio="chi_squared",
             selection="scaled",
             dfbeta="opposite",
         ),

@@ -13,6 +13,7 @@ __all__ = [
     "ColumnError",
     "ComparisonError",
     "ConvergenceWarning",
+    "CovarianceWarning",
     "DataError",
     "DependencyError",
     "DomainError",
@@ -80,6 +81,10 @@ class SeparationWarning(GlmstatWarning):
 
 class BoundaryWarning(GlmstatWarning):
     """A mean lies on the edge of what the link allows."""
+
+
+class CovarianceWarning(GlmstatWarning):
+    """The covariance that the call asks for is not defined for these data."""
 
 
 class PerfectFitWarning(GlmstatWarning):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 from glmstat import verbs
 from glmstat.call import KEEP, Call, Covariance, Spec, frame_for, start_values
 from glmstat.convention import Convention, as_convention
-from glmstat.errors import Note
+from glmstat.errors import CovarianceWarning, GlmstatError, Note, outside
 from glmstat.estimate import Estimate, Status
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
@@ -33,7 +34,7 @@ LATER = ("classical", "bootstrap", "jackknife")  # cost nothing, or many fits: m
 
 def fit_model(call: Call, likelihood: GLM) -> Fit:
     """Return the fit of a model: the road from the arguments to the result, the same for every model."""
-    from glmstat.inference.covariance import as_covariance, covariance_root
+    from glmstat.inference.covariance import as_covariance
 
     as_convention(call["compat"])
     covariance = as_covariance(call["vcov"])
@@ -49,8 +50,21 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
     notes = (*frame.notes, *remarks(estimate, sandwich=forced))
     spec = Spec(call.without_data(), frame.design, likelihood, call["control"], frame.source.native.library)
     fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
-    if covariance.kind not in LATER:
+    return fit if covariance.kind in LATER else _with_covariance(fit)
+
+
+def _with_covariance(fit: Fit) -> Fit:
+    """The fit with its covariance made; where that is not defined, without standard errors but a note."""
+    from glmstat.inference.covariance import covariance_root
+    from glmstat.inference.vcov.recipe import Facts
+
+    try:
         covariance_root(fit)
+    except GlmstatError as error:
+        fit.kept[fit.covariance.key] = np.full((len(fit.columns), 1), np.nan)
+        fit.kept[f"{fit.covariance.key} facts"] = Facts().to_array()
+        warnings.warn(f"No standard errors: {error}", CovarianceWarning, stacklevel=outside())
+        return replace(fit, notes=(*fit.notes, Note("vcov", str(error))))
     return fit
 
 
@@ -199,16 +213,16 @@ class Fit:
         -------
         Table (p, p); NaN for coefficients that are aliased or infinite.
         """
-        from glmstat.inference.covariance import choose, covariance_root
+        from glmstat.inference.covariance import covariance_root
 
-        root = covariance_root(self, choose(self, vcov), data)
+        root = covariance_root(self.with_vcov(vcov, data=data))
         return self.by_term(dict(zip(self.columns, root @ root.T, strict=True)))
 
     def stderror(self, vcov: str | Covariance | None = None, *, data: Any = None) -> Any:
         """Return the standard errors by name; parameters as `vcov`."""
-        from glmstat.inference.covariance import choose, std_errors
+        from glmstat.inference.covariance import std_errors
 
-        return self._series("std_error", std_errors(self, choose(self, vcov), data))
+        return self._series("std_error", std_errors(self.with_vcov(vcov, data=data)))
 
     def confint(
         self,
@@ -254,6 +268,7 @@ class Fit:
         exposure: Any = None,
         new_levels: str = "raise",
         vcov: str | Covariance | None = None,
+        data: Any = None,
     ) -> Any:
         """Return predictions for new rows, in their order, on their index.
 
@@ -269,7 +284,7 @@ class Fit:
         level : coverage of the interval.
         offset, exposure : as many values as rows, where those of the fit were arrays.
         new_levels : "raise", "na" (NaN), or "reference" for levels that the fit has not seen.
-        vcov : as in `vcov`.
+        vcov, data : as in `vcov`.
 
         Returns
         -------
@@ -284,7 +299,7 @@ class Fit:
         from glmstat.inference.predict import predict
 
         return predict(
-            self.with_vcov(vcov),
+            self.with_vcov(vcov, data=data),
             newdata,
             type=type,
             se_fit=se_fit,
@@ -341,11 +356,11 @@ class Fit:
         """Return the same fit with another covariance in every table; parameters as `vcov`."""
         from glmstat.inference.covariance import choose, covariance_root
 
-        covariance = choose(self, vcov)
-        if covariance == self.covariance and data is None:
-            return self
-        covariance_root(self, covariance, data)
-        return replace(self, covariance=covariance)
+        fit, covariance = self if data is None else self.with_data(data), choose(self, vcov)
+        if covariance == self.covariance:
+            return fit
+        covariance_root(fit, covariance)
+        return replace(fit, covariance=covariance)
 
     def with_data(
         self,

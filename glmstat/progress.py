@@ -6,10 +6,23 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-__all__ = ["track"]
+from glmstat.errors import ArgumentError
+
+__all__ = ["check_progress", "track"]
 
 T = TypeVar("T")
 PATIENCE = 2.0  # seconds before a bar appears that nobody asked for
+
+
+def check_progress(show: bool | None) -> None:
+    """Refuse a `progress=` that says neither yes nor no nor None.
+
+    Raises
+    ------
+    ArgumentError : another value.
+    """
+    if not (show is None or isinstance(show, bool)):
+        raise ArgumentError(f"progress must be True, False or None: {show!r}. None shows a bar if it takes long.")
 
 
 def track(iterable: Iterable[T], total: int, what: str, show: bool | None = None) -> Iterator[T]:
@@ -22,9 +35,18 @@ def track(iterable: Iterable[T], total: int, what: str, show: bool | None = None
     show : True shows the bar, False does not; None does where standard error is a terminal and the loop
         takes more than two seconds.
 
+    Raises
+    ------
+    ArgumentError : `show` is something else.
+
     >>> list(track(range(3), 3, "rows", show=False))
     [0, 1, 2]
     """
+    check_progress(show)
+    return _tracked(iterable, total, what, show)
+
+
+def _tracked(iterable: Iterable[T], total: int, what: str, show: bool | None) -> Iterator[T]:
     if show is None and not sys.stderr.isatty():
         show = False
     if show is False:

@@ -249,6 +249,7 @@ def bootstrap(
     workers: int | None = None,
     progress: bool | None = None,
     of: str | Sequence[str] | None = None,
+    vcov: str | Covariance | None = None,
     data: Any = None,
 ) -> Bootstrap:
     """Return the estimates of many resamples, with standard errors and intervals of five types.
@@ -262,11 +263,12 @@ def bootstrap(
     resample : "case" (rows; a row that counts f times is f rows), "cluster" (whole clusters), "parametric"
         (responses drawn from the family), "residual" (standardised residuals), "wild" (residuals, or scores
         in one step, times random multipliers; "wild rademacher", "wild mammen" and "wild webb" choose these).
-    cluster : variable whose groups are drawn as one; default that of the fit's covariance.
+    cluster : variable whose groups are drawn as one; default that of the covariance.
     seed : >= 0; default a fresh one, which is printed.
     workers : processes; default chooses. Results have the same bits for any number.
     progress : whether a bar is shown; default where it takes long, in a terminal.
     of : coefficients or linear combinations ("x - z") that tables show; default every coefficient.
+    vcov : covariance whose standard errors studentise; default that of the fit.
     data : the data of the fit, where the fit holds none.
 
     Returns
@@ -276,7 +278,8 @@ def bootstrap(
 
     Raises
     ------
-    ArgumentError : a way of resampling that does not exist or that family, weights or clusters do not allow.
+    ArgumentError : a way of resampling that does not exist or that family or weights do not allow.
+    DataError : one row or cluster, or rows of the fit without a cluster.
 
     Warns
     -----
@@ -299,6 +302,7 @@ def bootstrap(
         workers=workers,
         progress=progress,
         of=of,
+        vcov=vcov,
         data=data,
     )
 
@@ -308,8 +312,20 @@ def influence(self: Fit, *, by: Any = None, data: Any = None) -> Influence:
 
     Parameters
     ----------
-    by : variable whose groups are left out as one; default each row.
+    by : variable whose groups are left out as one, a name, expression or array, or several of which each
+        combination is a group; default each row.
     data : the data of the fit, where the fit holds none.
+
+    Returns
+    -------
+    Influence: print it, or take `to_frame()`, `cooks`, `hat`, `dfbeta`, `dfbetas`, `flagged`, and
+    `deletion("exact")` for the fits without each row or cluster.
+
+    Raises
+    ------
+    ArgumentError : a model with several predictors, a mean at the boundary of its domain, or `by` that is no
+        variable.
+    ColumnError, DataError : a name that the data do not have, rows without a value, one group.
     """
     from glmstat.inference.influence.verb import influence
 
@@ -332,8 +348,17 @@ def information_criteria(self: Fit, dispersion: float | None = None) -> Informat
     return information_criteria(self, dispersion)
 
 
-def goodness_of_fit(self: Fit) -> GoodnessOfFit:
+def goodness_of_fit(self: Fit, *, data: Any = None) -> GoodnessOfFit:
     """Return the deviance and Pearson chi-squared tests of the fit, with what they need to hold.
+
+    Parameters
+    ----------
+    data : the data of the fit, where the fit holds none.
+
+    Returns
+    -------
+    Table with rows deviance and Pearson: statistic, df, p_value; NaN where a test is not defined, with the
+    reason below.
 
     Raises
     ------
@@ -341,4 +366,4 @@ def goodness_of_fit(self: Fit) -> GoodnessOfFit:
     """
     from glmstat.inference.goodness import goodness_of_fit
 
-    return goodness_of_fit(self)
+    return goodness_of_fit(self if data is None else self.with_data(data))

@@ -62,7 +62,7 @@ def remarks(estimate: Estimate, *, sandwich: bool) -> tuple[Note, ...]:
     found = [Note("aliased", f"{name} is aliased: {reason}") for name, reason in estimate.aliased.items()]
     found += [Note("solver", text) for text in estimate.convergence.notes]
     if sandwich:
-        found.append(Note("vcov", "sampling weights: standard errors are HC0"))
+        found.append(Note("vcov", "sampling weights: standard errors are those of a sandwich"))
     return tuple(found)
 
 

@@ -11,17 +11,27 @@ from glmstat.call import Call, NotKept, changes, frame_for, functions
 from glmstat.errors import ArgumentError, DataError, one_of
 from glmstat.fit import Fit
 from glmstat.formula.parse import update_formula
+from glmstat.inference.covariance import as_covariance
 from glmstat.inference.score import check_unchanged
 
 __all__ = ["refit", "update", "whole_call", "with_data"]
 
 
 def refit(fit: Fit, words: Mapping[str, Any]) -> Fit:
-    """Return the fit of the same call with some arguments changed; those that are KEEP stay."""
+    """Return the fit of the same call with some arguments changed; those that are KEEP stay.
+
+    So does the covariance that the fit carries, and, on the same data, the note that terms were selected.
+    """
     data = None if fit.frame is None else fit.frame.source
     call = whole_call(fit, {"data": data, **changes(words)})
     model = getattr(import_module(f"glmstat.model.{call.model}"), call.model)
-    return model(**call.arguments)
+    new = model(**call.arguments)
+    given = changes(words)
+    if "vcov" not in given and fit.covariance != as_covariance(fit.spec.call["vcov"]):
+        new = replace(new, covariance=fit.covariance)
+    if "data" not in given:
+        new = replace(new, notes=(*new.notes, *(note for note in fit.notes if note.kind == "selection")))
+    return new
 
 
 def update(fit: Fit, words: Mapping[str, Any]) -> Fit:
@@ -40,7 +50,7 @@ def update(fit: Fit, words: Mapping[str, Any]) -> Fit:
 def with_data(fit: Fit, words: Mapping[str, Any]) -> Fit:
     """Return the fit holding its rows and arrays again, checked to be those of the fit."""
     call = whole_call(fit, changes(words))
-    frame = frame_for(call, fit.spec.likelihood)
+    frame = frame_for(call, fit.spec.likelihood, as_covariance(call["vcov"]).variables)
     if frame.fingerprint != fit.estimate.fingerprint or frame.design.columns != fit.columns:
         raise DataError("data are not those of the fit: response or rows differ. Fit them by refit(data).")
     whole = replace(fit, frame=frame, spec=replace(fit.spec, call=call.without_data()))

@@ -27,6 +27,7 @@ __all__ = [
     "choose",
     "covariance_root",
     "facts",
+    "is_perfect",
     "is_robust",
     "label",
     "std_errors",
@@ -63,6 +64,9 @@ class _Recipes(Mapping[str, Recipe]):
         module, table = self._homes[kind]
         return getattr(import_module(f"glmstat.inference.{module}"), table)[kind]
 
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._homes
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._homes)
 
@@ -76,6 +80,7 @@ ALIASES: Mapping[str, Covariance] = {
     "oim": Covariance("classical", information="observed"),
 }
 DEFAULT_CLUSTERED = "CR1"
+RESAMPLING = ("bootstrap", "jackknife")  # many fits
 _INFORMATION = ("expected", "observed")
 _ALWAYS = ("kind", "information", "small_sample")
 _ORDERED = ("HAC", "NW", "DK")  # kinds whose text names a variable of time behind ~
@@ -95,9 +100,7 @@ def as_covariance(vcov: str | Covariance) -> Covariance:
     >>> as_covariance("iid").kind, as_covariance("~firm + year").cluster
     ('classical', ('firm', 'year'))
     """
-    covariance = vcov if isinstance(vcov, Covariance) else _read(vcov)
-    if covariance.kind not in RECIPES:
-        covariance = _canonical(covariance)
+    covariance = _canonical(vcov) if isinstance(vcov, Covariance) else _read(vcov)
     _check(covariance)
     return covariance
 
@@ -129,6 +132,8 @@ def label(fit: Fit) -> str:
     """Return the covariance of a fit in words, as tables print it: kind, factor, clusters."""
     covariance = fit.covariance
     recipe, known = RECIPES[covariance.kind], facts(fit)
+    if np.isnan(covariance_root(fit)).all():
+        return f"{covariance.kind} (no standard errors{': perfect fit' if is_perfect(fit) else ''})"
     words = [recipe.words(covariance, known)]
     if covariance.information == "observed" and covariance.kind != "classical":
         words.append("observed information")
@@ -183,9 +188,9 @@ def _read(vcov: Any) -> Covariance:
     kind, tilde, variables = vcov.partition("~")
     kind = kind.strip()
     if not tilde:
-        return ALIASES.get(kind.lower()) or _canonical(Covariance(kind))
+        return _canonical(Covariance(kind))
     ways = split_ways(variables)
-    if not ways:
+    if not ways or not all(ways):
         raise ArgumentError(f'vcov names no cluster: {vcov!r}. Write "~firm" with the name of a column.')
     named = _canonical(Covariance(kind or DEFAULT_CLUSTERED))
     if named.kind not in _ORDERED:
@@ -201,15 +206,24 @@ def _read(vcov: Any) -> Covariance:
 
 def _canonical(covariance: Covariance) -> Covariance:
     """The covariance with its kind in the usual letters."""
+    if covariance.kind in RECIPES:
+        return covariance
+    word = covariance.kind.lower() if isinstance(covariance.kind, str) else None
+    if word in ALIASES:
+        alias = ALIASES[word]
+        observed = "observed" in (alias.information, covariance.information)
+        return replace(covariance, kind=alias.kind, information="observed" if observed else "expected")
     kinds = {kind.lower(): kind for kind in RECIPES}
-    if not isinstance(covariance.kind, str) or covariance.kind.lower() not in kinds:
+    if word not in kinds:
         raise _unknown(covariance.kind)
-    return replace(covariance, kind=kinds[covariance.kind.lower()])
+    return replace(covariance, kind=kinds[word])
 
 
 def _unknown(vcov: Any) -> ArgumentError:
     known = (*RECIPES, *ALIASES, "~cluster")
-    return ArgumentError(f"Unknown vcov: {vcov!r}. Known: {one_of(known)}.{near(str(vcov), known)}")
+    if not isinstance(vcov, str):
+        return ArgumentError(f'vcov must be a text or a Covariance: got {type(vcov).__name__}. Write "HC3".')
+    return ArgumentError(f"Unknown vcov: {vcov!r}. Known: {one_of(known)}.{near(vcov, known)}")
 
 
 def _check(covariance: Covariance) -> None:
@@ -229,7 +243,8 @@ def _check(covariance: Covariance) -> None:
     for field in fields(covariance):
         given = getattr(covariance, field.name) != field.default
         if field.name not in _ALWAYS and given and field.name not in recipe.takes:
-            usable = one_of(recipe.takes) or "nothing else"
+            words = ("information", recipe.informed), ("small_sample", recipe.small_sample)
+            usable = one_of((*recipe.takes, *(word for word, used in words if used))) or "nothing else"
             raise ArgumentError(
                 f"{covariance.kind} has no use for {field.name}=: it takes {usable}.{_instead(covariance)}"
             )
@@ -239,13 +254,15 @@ def _check(covariance: Covariance) -> None:
 
 def _instead(covariance: Covariance) -> str:
     clustered = f"CR{covariance.kind[2:]}"
-    return f' Use kind="{clustered}" for clusters.' if covariance.cluster and clustered in RECIPES else ""
+    meant = covariance.cluster and covariance.kind.startswith("HC") and clustered in RECIPES
+    return f' Use kind="{clustered}" for clusters.' if meant else ""
 
 
 def _cook(fit: Fit, covariance: Covariance, data: Any) -> Cooked:
     estimate = fit.estimate
     inverse = estimate.information.inverse_root
-    if estimate.convergence.status == "perfect fit" and estimate.dispersion.estimated:
+    perfect = is_perfect(fit)
+    if perfect and covariance.kind in RESAMPLING:
         return Cooked(np.full_like(inverse, np.nan))
     finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
     inverse = np.where(finite[:, None], inverse, 0.0)
@@ -253,8 +270,14 @@ def _cook(fit: Fit, covariance: Covariance, data: Any) -> Cooked:
         inverse = inverse @ _observed(fit, inverse, data)
     root, known = RECIPES[covariance.kind].make(fit, inverse, covariance, data)
     root = np.array(root)
+    root[:] = np.nan if perfect else root
     root[~finite] = np.nan
     return Cooked(root, known)
+
+
+def is_perfect(fit: Fit) -> bool:
+    """Return whether the residuals are rounding, so that an estimated dispersion says nothing."""
+    return fit.status == "perfect fit" and fit.estimate.dispersion.estimated
 
 
 def _observed(fit: Fit, root: Array, data: Any) -> Array:

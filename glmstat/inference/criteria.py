@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import isfinite, log, nan
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.inference.goodness import lacks_trials
 from glmstat.inference.likelihood import loglik
@@ -117,7 +119,7 @@ def information_criteria(fit: Fit, dispersion: float | None = None) -> Informati
         },
         (" · ".join(facts), *notes),
         fit.native,
-        "criterion",
+        "name",
         value,
         k,
         c,
@@ -147,8 +149,9 @@ def _likelihood(fit: Fit, notes: list[str]) -> float:
 
 def _quasi(fit: Fit, given: float | None, notes: list[str]) -> tuple[float, str, float]:
     """The dispersion c, where it comes from, and QAIC."""
-    if given is not None and not (isinstance(given, (int, float)) and 0 < given < float("inf")):
-        raise ArgumentError(f"dispersion must be > 0: {given!r}. Leave it out to use Pearson's.")
+    number = isinstance(given, (int, float, np.integer, np.floating)) and not isinstance(given, bool)
+    if given is not None and not (number and 0 < given < float("inf")):
+        raise ArgumentError(f"dispersion must be a number > 0: {given!r}. Leave it out to use Pearson's.")
     family = fit.spec.likelihood.family
     if not family.has_likelihood:
         same = family.name.removeprefix("quasi")

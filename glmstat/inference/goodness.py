@@ -89,7 +89,7 @@ def goodness_of_fit(fit: Fit) -> GoodnessOfFit:
         {"statistic": statistics, "df": (df, df), "p_value": p_values},
         (f"against a mean for each row · {against}{scaled}", *reasons, *doubts),
         fit.native,
-        "statistic",
+        "of",
         not reasons and not doubts,
         share,
     )

@@ -15,7 +15,7 @@ from glmstat.matrix import Array, Block
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["Leverage", "defined", "hat_root", "hat_values", "known_coefficients", "leverage", "touched"]
+__all__ = ["Leverage", "defined", "hat_root", "hat_values", "known_coefficients", "leverage", "one_predictor", "touched"]
 
 _ONE = 1.0 - 10.0 * np.finfo(np.float64).eps  # from here on R's lm.influence calls a hat value 1
 _STILL = 1e-8  # share of a standard error below which a coefficient does not move with a direction
@@ -82,14 +82,24 @@ def defined(fit: Fit, what: str) -> None:
     ------
     ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
     """
-    count = len(fit.spec.design.predictors)
-    if count != 1:
-        raise ArgumentError(
-            f"{what}: defined for models with one predictor, this one has {count}. For vcov use HC0."
-        )
+    one_predictor(fit, what, "For vcov use HC0.")
     if fit.status == "boundary":
         raise ArgumentError(
             f"{what}: not defined where a mean lies at the boundary of its domain. For vcov use HC0."
+        )
+
+
+def one_predictor(fit: Fit, what: str, remedy: str) -> None:
+    """Refuse what has no meaning for rows of several predictors.
+
+    Raises
+    ------
+    ArgumentError : a model with several predictors.
+    """
+    count = len(fit.spec.design.predictors)
+    if count != 1:
+        raise ArgumentError(
+            f"{what}: defined for models with one predictor, this one has {count}. {remedy}"
         )
 
 

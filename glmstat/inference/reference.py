@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import chdtrc, fdtrc, ndtr, ndtri, stdtr, stdtrit
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.covariance import facts
+from glmstat.inference.covariance import facts, is_robust
 from glmstat.inference.vcov.satterthwaite import applies, hotelling, satterthwaite
 from glmstat.matrix import Array
 
@@ -136,8 +136,9 @@ def _df(fit: Fit) -> float:
     if fit.covariance.kind == "classical":
         return by_dispersion
     known = facts(fit)
-    clustered = bool(known.groups) and fit.convention.clustered == "dispersion"
-    return by_dispersion if np.isnan(known.df) or clustered else known.df
+    if fit.convention.sandwich == "normal" and is_robust(fit):
+        return np.inf
+    return by_dispersion if np.isnan(known.df) else known.df
 
 
 def _has_variance(fit: Fit) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.hat import hat_root, leverage
+from glmstat.inference.hat import hat_root, leverage, one_predictor
 from glmstat.inference.predict import centre, constant, term_matrix, with_constant
 from glmstat.inference.rows import of_fit
 from glmstat.inference.score import linear_predictor
@@ -63,6 +63,10 @@ def residuals(
     the estimate of φ^½ without the row where the dispersion is estimated. Both are NaN where h is 1: the
     model fits that row whatever its response is.
 
+    Raises
+    ------
+    ArgumentError : an unknown type, words that do not go together, or a model with several predictors.
+
     Source: McCullagh & Nelder (1989), section 2.4; Williams (1987); numbers as R's residuals.glm,
     rstandard and rstudent.
 
@@ -71,6 +75,7 @@ def residuals(
     >>> residuals(fit, "pearson", standardized=True).round(3).tolist()
     [-0.075, 0.178, -0.044, -0.108, 0.103]
     """
+    one_predictor(fit, "residuals", "Take those of a model for each response.")
     known = (*RESIDUALS, "partial")
     if type not in known:
         raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(known)}.{near(str(type), known)}")

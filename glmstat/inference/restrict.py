@@ -11,9 +11,9 @@ import numpy as np
 from glmstat.errors import ArgumentError
 from glmstat.estimate import Estimate
 from glmstat.frame import Coordinates, ModelFrame
+from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of, moved_by
 from glmstat.matrix import Array, Block, Combined, Dense, DesignMatrix, IntArray
-from glmstat.solve.estimate import fit_estimate
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -118,17 +118,7 @@ class Subspace:
         return Restricted(theta, estimate, directions)
 
     def _estimate(self, origin: Array, free: Array | None) -> Estimate:
-        fit = self.fit_
-        arguments = {"control": fit.spec.control, "dispersion": fit.spec.call["dispersion"]}
-        frame = self._moved(origin)
-        if free is not None:
-            try:
-                found = fit_estimate(frame, fit.spec.likelihood, start=free, **arguments)
-                if found.convergence.status != "not converged":
-                    return found
-            except ArgumentError:  # the start lies outside the domain; the solver knows others
-                pass
-        return fit_estimate(frame, fit.spec.likelihood, **arguments)
+        return fit_nearby(self.fit_, self._moved(origin), free)
 
     def _start(self, start: Array | None) -> Array | None:
         if start is None and self.fit_.estimate.directions:

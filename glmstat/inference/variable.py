@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.frame import ModelFrame
 
-__all__ = ["Grouping", "RowValues", "grouping", "split_ways", "values"]
+__all__ = ["REMEDY", "Grouping", "RowValues", "grouping", "split_ways", "values"]
+
+# what to do about rows without a value: for a covariance, which the model can know of, and for other verbs
+_AS_VCOV = "Give vcov= in the call of the model, which leaves these rows out of the fit too, or use subset=."
+REMEDY = "Fit without these rows: subset= in the call of the model. Or give them a value."
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +77,12 @@ class Grouping:
 
 
 def grouping(
-    fit: Fit, variables: Variable | Sequence[Variable], word: str = "cluster", data: Any = None
+    fit: Fit,
+    variables: Variable | Sequence[Variable],
+    word: str = "cluster",
+    data: Any = None,
+    *,
+    remedy: str = _AS_VCOV,
 ) -> Grouping:
     """Return the groups that one variable, or each combination of values of several, makes of the rows.
 
@@ -82,6 +91,7 @@ def grouping(
     variables : names, expressions or `Values`; "a:b" is the combination of both.
     word : the argument, for messages.
     data : the data of the fit, where the fit holds none.
+    remedy : what to do about missing values, for messages.
 
     Raises
     ------
@@ -90,7 +100,7 @@ def grouping(
     """
     given = (variables,) if isinstance(variables, (str, Values)) else tuple(variables)
     frame = frame_of(fit, _need(word), data)
-    read = [one for variable in given for one in _read(fit, frame, variable, word)]
+    read = [one for variable in given for one in _read(fit, frame, variable, word, remedy)]
     kept = np.arange(frame.source.rows) if frame.rows_kept is None else frame.rows_kept
     weighted = np.concatenate([block.total > 0 for block in frame.blocks()])
     codes, parts = np.zeros(len(kept), dtype=np.intp), []
@@ -112,7 +122,7 @@ def values(fit: Fit, variable: Variable, word: str, data: Any = None) -> RowValu
     ColumnError, DataError : as `grouping`.
     """
     frame = frame_of(fit, _need(word), data)
-    read = _read(fit, frame, variable, word)
+    read = _read(fit, frame, variable, word, _AS_VCOV)
     if len(read) > 1:
         raise DataError(f"{word} must be one variable: it is '{variable}'. Give one column or expression.")
     text, value = read[0]
@@ -124,7 +134,7 @@ def values(fit: Fit, variable: Variable, word: str, data: Any = None) -> RowValu
 
 def split_ways(text: str) -> tuple[str, ...]:
     """Return the ways of clustering that a text names: 'firm + year' → ('firm', 'year')."""
-    return tuple(part for part in apart(text, "+") if part)
+    return tuple(apart(text, "+"))
 
 
 def _need(word: str) -> str:
@@ -135,7 +145,9 @@ def _place(block: Block) -> Any:
     return slice(block.start, block.start + len(block.y)) if block.rows is None else block.rows
 
 
-def _read(fit: Fit, frame: ModelFrame, variable: Variable, word: str) -> list[tuple[str, Any]]:
+def _read(
+    fit: Fit, frame: ModelFrame, variable: Variable, word: str, remedy: str
+) -> list[tuple[str, Any]]:
     """The parts of a variable: text and values over the rows of the fit, none of them missing."""
     _refuse_changed(frame)
     source, context, roles = _source(fit, frame, variable, word)
@@ -147,10 +159,10 @@ def _read(fit: Fit, frame: ModelFrame, variable: Variable, word: str) -> list[tu
         text = word if isinstance(role, Given) else role.text
         for name in role.names:
             absent = scope.frame.missing(name) if name in scope.frame else None
-            _refuse_missing(absent, scope, name.rstrip("="), word)
+            _refuse_missing(absent, scope, name.rstrip("="), word, remedy)
         value = _column(role, scope)
         lost = value.codes < 0 if isinstance(value, Categorical) else np.isnan(value)
-        _refuse_missing(lost if lost.any() else None, scope, text, word)
+        _refuse_missing(lost if lost.any() else None, scope, text, word, remedy)
         found.append((text, value))
     return found
 
@@ -193,13 +205,12 @@ def _refuse_changed(frame: ModelFrame) -> None:
         )
 
 
-def _refuse_missing(absent: Any, scope: Scope, text: str, word: str) -> None:
+def _refuse_missing(absent: Any, scope: Scope, text: str, word: str, remedy: str) -> None:
     if absent is None:
         return
     rows = scope.frame.numbers[np.flatnonzero(absent)]
     raise DataError(
-        f"{word} '{text}' is missing in {row_list(rows, len(rows))} of the fit. "
-        "Give vcov= in the call of the model, which leaves these rows out of the fit too, or use subset=."
+        f"{word} '{text}' is missing in {row_list(rows, len(rows))} of the fit. {remedy}"
     )
 
 

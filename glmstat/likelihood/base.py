@@ -41,7 +41,10 @@ class Cone(NamedTuple):
 
 
 class Likelihood(Protocol):
-    """A model of the rows in K predictors; everything else of a fit follows from sums of its rows."""
+    """A model of the rows in K predictors; everything else of a fit follows from sums of its rows.
+
+    Residuals, hat values and what is made of them need one predictor and a family: they are those of GLM.
+    """
 
     @property
     def predictors(self) -> tuple[str, ...]:
@@ -76,6 +79,15 @@ class Likelihood(Protocol):
 
     def mean(self, eta: Any) -> Any:
         """Return what predict shows."""
+        ...
+
+    def deviance(self, y: Any, eta: Any, weights: Any) -> Any:
+        """Return the deviance of each row (n,), >= 0 and for dispersion 1."""
+        ...
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Lowest and highest valid predictor; infinite where there is none."""
         ...
 
 

@@ -69,8 +69,8 @@ def glm(
         or a number.
     event : the level of a text, categorical or boolean response whose probability is modelled; default
         the second of two.
-    compat : "glmstat", or "R" for intervals cut at normal quantiles, and tests under clusters with the
-        distribution of the classical ones.
+    compat : "glmstat", or "R" for intervals cut at normal quantiles, z under a sandwich covariance, and the
+        criterion of R's drop1, add1 and step.
     start : (p,) coefficients to start from, or a mapping by name; default the solver's own.
     allow_python : evaluate what the formula language refuses as Python. Only for formulas you trust.
     control : settings of the solver.

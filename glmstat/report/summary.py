@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.errors import ComparisonError
+from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.estimate import Dispersion
 from glmstat.inference.covariance import label
 from glmstat.inference.eform import exponentiated, ratio_notes
@@ -149,6 +149,8 @@ def summary(fit: Fit, level: float = 0.95, *, eform: bool = False) -> Summary:
     level : coverage of the intervals.
     eform : show exp(coefficient).
     """
+    if not isinstance(eform, bool):
+        raise ArgumentError(f"eform must be True or False: got {eform!r}.")
     table, known = wald(fit, level), reference(fit)
     facts = tuple(_facts(fit, level))
     if eform:
@@ -227,6 +229,8 @@ def _likelihood(fit: Fit) -> str:
         loglik = fit.loglik
     except ComparisonError as error:
         return str(error).partition(": ")[0].replace("loglik is", "loglik, AIC and BIC are")
+    if loglik == inf:
+        return "loglik is infinite: AIC and BIC are not defined"
     if isnan(loglik):
         return "no likelihood: loglik, AIC and BIC are not defined"
     counted = count(fit.parameters, "parameter") + _own_dispersion(fit)

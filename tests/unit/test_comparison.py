@@ -14,7 +14,8 @@ from glmstat import glm
 from glmstat.errors import ComparisonError, DataError
 from glmstat.fit import Fit
 from glmstat.inference.deviance.anova import anova
-from glmstat.inference.deviance.comparison import check_alike, nested
+from glmstat.inference.deviance.comparison import check_alike
+from glmstat.inference.deviance.nesting import nested
 
 D = pd.read_csv(Path(__file__).parent / "data" / "features_check_data.csv")
 D["h"] = (["u", "v", "w"] * 14)[: len(D)]

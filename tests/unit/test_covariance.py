@@ -136,3 +136,106 @@ def test_a_coefficient_that_separation_leaves_open_spoils_no_other():
     rest = glm("y ~ x", {name: values[3:] for name, values in data.items()}, "poisson").stderror("HC0")
     np.testing.assert_allclose(whole[["Intercept", "x"]], rest, rtol=1e-9)
     assert whole[["f[T.b]", "f[T.b]:x"]].isna().all()
+
+
+@pytest.fixture(scope="module")
+def grouped(data):
+    return data.assign(g=np.arange(len(data)) % 8, one=1.0)
+
+
+def test_every_text_is_also_a_kind(fit):
+    for word in ("oim", "eim", "IID", "hc3"):
+        np.testing.assert_array_equal(fit.stderror(Covariance(word)), fit.stderror(word))
+    assert as_covariance(Covariance("oim")) == Covariance("classical", information="observed")
+
+
+@pytest.mark.parametrize(
+    ("vcov", "words"),
+    [
+        ("HC9", "Unknown vcov: 'HC9'"),
+        ("", "Unknown vcov"),
+        ("~", "vcov names no cluster"),
+        ("~g +", "vcov names no cluster"),
+        ("DK ~ g + t", "DK takes one variable of time"),
+        (3, "vcov must be a text or a Covariance: got int"),
+        (Covariance("HC3", cluster="g"), 'HC3 has no use for cluster=.*Use kind="CR3"'),
+        (Covariance("CR1", cluster="g", fpc="x"), "CR1 has no use for fpc=: it takes cluster"),
+        (Covariance("classical", lag=2), "classical has no use for lag="),
+        (Covariance("HC1", small_sample="eviews"), "Unknown small_sample: 'eviews'"),
+        (Covariance("classical", small_sample="stata"), "classical has no small-sample factor"),
+    ],
+)
+def test_choices_without_a_meaning_are_refused(fit, vcov, words):
+    with pytest.raises(glmstat.ArgumentError, match=words):
+        fit.vcov(vcov)
+
+
+def test_a_covariance_that_is_not_defined_does_not_cost_the_fit(grouped):
+    with pytest.warns(glmstat.CovarianceWarning, match="No standard errors.*one"):
+        fit = glm(FORMULA, grouped, "poisson", vcov="~one")
+    assert fit.stderror().isna().all()
+    assert fit.coef.equals(glm(FORMULA, grouped, "poisson").coef)
+    assert "CR1 (no standard errors)" in str(fit)
+    assert "cluster" in fit.notes[-1].text
+    assert fit.summary("HC0").to_frame().std_error.notna().all()
+
+
+def test_a_perfect_fit_has_labels_and_no_standard_errors(grouped):
+    with pytest.warns(glmstat.PerfectFitWarning):
+        fit = glm("line ~ x", grouped.assign(line=2 * grouped.x))
+    for vcov in ("classical", "HC1", "bootstrap", "jackknife"):
+        assert "no standard errors: perfect fit" in str(fit.summary(vcov))
+    with pytest.raises(glmstat.ColumnError):
+        fit.with_vcov("~nope")
+
+
+def test_data_that_are_not_those_of_the_fit_are_refused_everywhere(fit, data):
+    for verb in (fit.vcov, fit.stderror, fit.confint, fit.summary):
+        with pytest.raises(glmstat.DataError):
+            verb(data=data.iloc[:5])
+
+
+def test_missing_clusters_leave_the_fit_where_the_call_names_them(grouped):
+    holed = grouped.assign(g=grouped.g.where(np.arange(len(grouped)) != 3))
+    with pytest.warns(glmstat.FewClustersWarning):
+        fit = glm(FORMULA, holed, "poisson", vcov="~g")
+    assert fit.nobs == len(holed) - 1
+    later = glm(FORMULA, holed, "poisson")
+    with pytest.raises(glmstat.DataError, match="cluster 'g' is missing in row 3"):
+        later.vcov("~g")
+
+
+def test_update_keeps_the_covariance_and_the_rows(grouped):
+    holed = grouped.assign(g=grouped.g.where(np.arange(len(grouped)) != 3))
+    with pytest.warns(glmstat.FewClustersWarning):
+        fit = glm(FORMULA, holed, "poisson", vcov="~g").with_vcov("HC3")
+        new = fit.update(". ~ . - f")
+    assert new.covariance == Covariance("HC3")
+    assert new.nobs == fit.nobs
+    assert fit.update(vcov="HC0").covariance == Covariance("HC0")
+
+
+def test_a_covariance_survives_a_file_and_a_copy(grouped, tmp_path):
+    fit = glm(FORMULA, grouped, "poisson").with_vcov("HC3")
+    fit.save(tmp_path / "fit.glmstat")
+    loaded = glmstat.load(tmp_path / "fit.glmstat")
+    assert str(loaded.summary()) == str(fit.summary())
+    np.testing.assert_array_equal(loaded.stderror("HC1", data=grouped), fit.stderror("HC1"))
+    by_array = glm(FORMULA, grouped, "poisson").with_vcov(Covariance("CR2", cluster=grouped.g.to_numpy()))
+    with pytest.raises(glmstat.FileError, match="cannot hold the array that cluster= was given"):
+        by_array.save(tmp_path / "array.glmstat")
+
+
+def test_arrays_are_variables_too(grouped):
+    fit = glm(FORMULA, grouped, "poisson")
+    named = fit.stderror("CR2 ~ g")
+    np.testing.assert_array_equal(fit.stderror(Covariance("CR2", cluster=grouped.g.to_numpy())), named)
+    np.testing.assert_array_equal(fit.stderror(Covariance("CR2", cluster=grouped.g[::-1])), named)
+    with pytest.raises(glmstat.DataError, match="Length of cluster differs from data: 5 values"):
+        fit.vcov(Covariance("CR2", cluster=np.arange(5)))
+
+
+def test_r_tests_with_the_normal_under_a_sandwich(data):
+    fit = glm("g ~ x", data, "gamma", link="log", compat="R")
+    assert "intervals: 95 % Wald, z" in str(fit.summary("HC3"))
+    assert "tests: t" in str(fit.summary())

@@ -24,6 +24,7 @@ from glmstat.errors import (
     ResponseWarning,
     SeparationWarning,
 )
+from glmstat.inference.reference import f_p_value
 
 D = pd.read_csv(Path(__file__).parent / "data" / "features_check_data.csv")
 N = len(D)
@@ -31,13 +32,28 @@ RATE = "y ~ x + offset(log(t))"
 TWO = np.full(N, 2.0)
 
 
-def near(value: float) -> Any:
+def near(value: float, rel: float = 1e-5) -> Any:
     """Equal to the six or so digits that are printed."""
-    return pytest.approx(value, rel=1e-5)
+    return pytest.approx(value, rel=rel)
 
 
 def values(table: Any) -> list[float]:
     return np.asarray(table, dtype=float).ravel().tolist()
+
+
+# ---------------------------------------------------------------- tests
+
+
+def test_wald_tests_of_a_poisson_fit_are_chi_squared_not_f():
+    tests = glm("y ~ x + f", D, "poisson").test("f[T.b] = 0", method="all")
+    wald, lr, score = (tests["statistic"][place] for place in range(3))
+    assert wald**2 == near(6.98768)
+    assert lr == near(7.483784)
+    assert score == near(7.238062)
+    assert tests["p_value"][1] == near(0.006226, 1e-3)
+    wrong = f_p_value(6.98768, 1, 37)  # lmtest's waldtest takes F although the dispersion is known
+    assert wrong == near(0.01197, 1e-3)
+    assert tests["p_value"][0] == near(0.008207, 1e-3)
 
 
 # ---------------------------------------------------------------- names, data, missing values

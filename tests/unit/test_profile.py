@@ -44,6 +44,9 @@ CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "cloglog": ("cbind(s, 10 - s) ~ x", "binomial", {"link": "cloglog"}),
     "quasipoisson": ("y ~ x", "quasipoisson", {}),
     "gaussian_log": ("g ~ x", "gaussian", {"link": "log"}),
+    "gaussian_log_weighted": ("g ~ x + f", "gaussian", {"link": "log", "weights": "w"}),
+    "sqrt": ("y ~ t + f", "poisson", {"link": "sqrt"}),
+    "cauchit": ("cbind(s, 10 - s) ~ x + f", "binomial", {"link": "cauchit"}),
 }
 SEPARATED = pd.DataFrame({"n": [12, 9, 7], "s": [5, 9, 3], "f": ["a", "b", "c"]})
 EMPTY = pd.DataFrame(

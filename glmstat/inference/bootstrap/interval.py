@@ -53,15 +53,23 @@ def least_reps(level: float) -> int:
     return floor(2.0 / (1.0 - level) - 1.0 + 1e-9) + 1
 
 
-def order_quantile(draws: Array, share: float) -> tuple[float, bool]:
+def order_quantile(draws: Array, share: float, *, upper: bool = False) -> tuple[float, bool]:
     """Return the quantile of sorted draws (R,), and whether it is one of the two ends.
 
-    The (R + 1) share-th order statistic; between two of them interpolated on the scale of normal quantiles.
+    The (R + 1) share-th order statistic; between two of them interpolated on the scale of normal quantiles,
+    but where one of them is infinite: then it is the outer one of the two, seen from the interval.
+
+    Parameters
+    ----------
+    upper : whether the quantile is the upper end of an interval.
 
     Source: Davison & Hinkley (1997), equation 5.8.
 
     >>> order_quantile(np.arange(1.0, 100.0), 0.05)
     (5.0, False)
+    >>> draws = np.array([-np.inf, 1.0, 2.0])
+    >>> order_quantile(draws, 0.4), order_quantile(draws, 0.4, upper=True)
+    ((-inf, False), (1.0, False))
     """
     count = len(draws)
     rank = (count + 1) * share
@@ -71,9 +79,10 @@ def order_quantile(draws: Array, share: float) -> tuple[float, bool]:
     low, high = float(draws[whole - 1]), float(draws[whole])
     if rank == whole or low == high:
         return low, rank <= 1
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return high if upper else low, False
     ends = ndtri(np.array([share, whole / (count + 1), (whole + 1) / (count + 1)]))
-    with np.errstate(invalid="ignore"):
-        return low + float((ends[0] - ends[1]) / (ends[2] - ends[1])) * (high - low), False
+    return low + float((ends[0] - ends[1]) / (ends[2] - ends[1])) * (high - low), False
 
 
 def interval(kind: str, sample: Sample, level: float) -> Interval:
@@ -102,12 +111,16 @@ def interval(kind: str, sample: Sample, level: float) -> Interval:
     draws = np.sort(draws)
     if kind == "bca":
         return _bca(sample, draws, tails)
-    (low, first), (high, last) = (order_quantile(draws, share) for share in tails)
+    (low, first), (high, last) = _ends(draws, tails)
     if kind == "percentile":
         return Interval(low, high, first or last)
     if not np.isfinite(sample.estimate):
         return _NONE
     return Interval(2.0 * sample.estimate - high, 2.0 * sample.estimate - low, first or last)
+
+
+def _ends(draws: Array, shares: tuple[float, float]) -> tuple[tuple[float, bool], tuple[float, bool]]:
+    return order_quantile(draws, shares[0]), order_quantile(draws, shares[1], upper=True)
 
 
 def _refuse_few(usable: int, level: float) -> None:
@@ -134,7 +147,7 @@ def _studentized(sample: Sample, tails: tuple[float, float], level: float) -> In
         ratios = (sample.draws - sample.estimate) / sample.errors
     ratios = np.sort(ratios[np.isfinite(ratios)])
     _refuse_few(len(ratios), level)
-    (low, first), (high, last) = (order_quantile(ratios, share) for share in tails)
+    (low, first), (high, last) = _ends(ratios, tails)
     size = sample.std_error
     return Interval(sample.estimate - size * high, sample.estimate - size * low, first or last)
 
@@ -145,5 +158,5 @@ def _bca(sample: Sample, draws: Array, tails: tuple[float, float]) -> Interval:
         return _NONE
     moved = shift + ndtri(np.array(tails))
     shares = ndtr(shift + moved / (1.0 - sample.acceleration * moved))
-    (low, first), (high, last) = (order_quantile(draws, float(share)) for share in shares)
+    (low, first), (high, last) = _ends(draws, (float(shares[0]), float(shares[1])))
     return Interval(low, high, first or last)

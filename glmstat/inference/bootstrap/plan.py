@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.call import Covariance
-from glmstat.errors import ArgumentError, near, one_of
+from glmstat.call import Covariance, Variable
+from glmstat.errors import ArgumentError, DataError, near, one_of
 from glmstat.inference.bootstrap.replicate import Clustered, Pivot, Sandwich, by_cluster
 from glmstat.inference.bootstrap.scheme import (
     MULTIPLIERS,
@@ -24,9 +24,9 @@ from glmstat.inference.bootstrap.scheme import (
     Wild,
     place,
 )
-from glmstat.inference.hat import hat_root, leverage
+from glmstat.inference.hat import hat_root, leverage, one_predictor
 from glmstat.inference.score import linear_predictor, projected
-from glmstat.inference.variable import Grouping, grouping, split_ways
+from glmstat.inference.variable import REMEDY, Grouping, grouping, split_ways
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Plan:
     pivot : what studentised intervals divide by, None where there is nothing.
     pivot_text : the same in words.
     groups : the clusters, or None.
+    way : what made them, as given.
     """
 
     scheme: Scheme | Scores
@@ -60,6 +61,7 @@ class Plan:
     pivot: Pivot | None
     pivot_text: str
     groups: Grouping | None = None
+    way: Variable = ""
 
     @property
     def units(self) -> int:
@@ -73,6 +75,7 @@ def plan(fit: Fit, resample: str, cluster: Any = None) -> Plan:
     Raises
     ------
     ArgumentError : an unknown word, or a way of resampling that the fit or its weights do not allow.
+    DataError : one row, or one cluster.
     """
     if resample not in RESAMPLES:
         raise ArgumentError(
@@ -80,9 +83,11 @@ def plan(fit: Fit, resample: str, cluster: Any = None) -> Plan:
         )
     _refuse_fit(fit)
     assert fit.frame is not None
+    if resample not in ("case", "cluster"):
+        one_predictor(fit, f"{resample} resampling", 'Use resample="case".')
     counts = _gather(fit.frame, _counted, np.int64)
     if counts.sum() < 2:
-        raise ArgumentError(f"A bootstrap needs 2 rows at least: the fit has {counts.sum()}.")
+        raise DataError(f"A bootstrap needs 2 rows at least: the fit has {counts.sum()}.")
     groups = _groups(fit, resample, cluster)
     if groups is None and resample != "case" and counts.max() > 1:
         raise ArgumentError(
@@ -94,7 +99,8 @@ def plan(fit: Fit, resample: str, cluster: Any = None) -> Plan:
         return _wild(fit, counts, groups, law)
     scheme, text = _PLAIN[word](fit, counts, groups)
     pivot, pivot_text = _pivot(fit, counts, groups)
-    return Plan(scheme, text, counts, pivot, pivot_text, groups)
+    way = "" if groups is None else _ways(fit, cluster)[0]
+    return Plan(scheme, text, counts, pivot, pivot_text, groups, way)
 
 
 def _refuse_fit(fit: Fit) -> None:
@@ -118,7 +124,7 @@ def _groups(fit: Fit, resample: str, cluster: Any) -> Grouping | None:
                 f'cluster= has no use with resample="{resample}". Use resample="cluster" or "wild".'
             )
         return None
-    ways = fit.covariance.cluster if cluster is None else Covariance(cluster=cluster).cluster
+    ways = _ways(fit, cluster)
     if not ways and resample == "cluster":
         raise ArgumentError(
             'resample="cluster" needs clusters. Write cluster="firm" with the name of a column.'
@@ -130,13 +136,17 @@ def _groups(fit: Fit, resample: str, cluster: Any) -> Grouping | None:
             "A bootstrap draws clusters in one way: cluster= names several. "
             'Write "firm:year" for their combinations.'
         )
-    groups = grouping(fit, ways[0])
+    groups = grouping(fit, ways[0], remedy=REMEDY)
     if groups.count < 2:
-        raise ArgumentError(
+        raise DataError(
             f"Clusters must be two or more: cluster '{groups.text}' has 1 in the rows of the fit. "
             "Use another variable."
         )
     return groups
+
+
+def _ways(fit: Fit, cluster: Any) -> tuple[Variable, ...]:
+    return fit.covariance.cluster if cluster is None else Covariance(cluster=cluster).cluster
 
 
 def _counted(block: Block) -> Array:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from glmstat.errors import GlmstatError
 from glmstat.estimate import Estimate
 from glmstat.inference.bootstrap.scheme import Counts, Scheme, Scores, place
+from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import projected
 from glmstat.inference.vcov.recipe import square_root
 from glmstat.matrix import Array, Block, IntArray
-from glmstat.solve.estimate import fit_estimate
 
 if TYPE_CHECKING:
     from glmstat.call import Covariance
@@ -178,14 +178,7 @@ class Job:
         return Replicate(estimate.coef, self.std_error(root, estimate.coef), kind)
 
     def _estimate(self, frame: ModelFrame) -> Estimate:
-        spec = self.fit.spec
-        return fit_estimate(
-            frame,
-            spec.likelihood,
-            start=np.nan_to_num(self.fit.estimate.theta),
-            control=spec.control,
-            dispersion=spec.call["dispersion"],
-        )
+        return fit_nearby(self.fit, frame, np.nan_to_num(self.fit.estimate.theta))
 
     def _kind(self, estimate: Estimate) -> int:
         if (np.isnan(estimate.theta) & ~np.isnan(self.fit.estimate.theta)).any():

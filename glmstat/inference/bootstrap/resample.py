@@ -6,12 +6,14 @@ import warnings
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from math import nan
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from glmstat.errors import ArgumentError, FewClustersWarning, ResampleWarning, outside
+from glmstat.inference.vcov.cluster import FEW, adjusted_for, clusters
 from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ def bootstrap(
     workers: int | None = None,
     progress: bool | None = None,
     of: str | Sequence[str] | None = None,
+    vcov: str | Covariance | None = None,
     data: Any = None,
 ) -> Bootstrap:
     """Return the estimates of many resamples of the rows, for standard errors and intervals.
@@ -68,6 +71,8 @@ def bootstrap(
         Fits too large to hold copies of their rows are computed here, with threads.
     progress : show a bar; None shows one on a terminal if it takes more than two seconds.
     of : coefficients or linear combinations ("x - z") that tables show; default every coefficient.
+    vcov : covariance whose standard errors studentise, and whose clusters are the default; default that of
+        the fit.
     data : the data of the fit, where the fit holds none.
 
     Returns
@@ -76,8 +81,9 @@ def bootstrap(
 
     Raises
     ------
-    ArgumentError : an unknown word, fewer than 2 resamples, one cluster, a seed that is not a whole number,
-        sampling weights, or a way of resampling that the family does not allow.
+    ArgumentError : an unknown word, fewer than 2 resamples, a seed that is not a whole number, sampling
+        weights, or a way of resampling that the family does not allow.
+    DataError : one row, one cluster, or a row without a cluster.
 
     Warns
     -----
@@ -91,6 +97,9 @@ def bootstrap(
     >>> bootstrap(fit, 199, seed=1).confint("bca").index
     ('Intercept', 'x')
     """
+    from glmstat.inference.covariance import choose
+
+    fit = replace(fit, covariance=choose(fit, vcov))
     drawn = _bootstrap(fit, reps, resample, cluster, seed, workers, progress, of, data)
     _warn(drawn)
     return drawn
@@ -98,7 +107,6 @@ def bootstrap(
 
 def _warn(drawn: Bootstrap) -> None:
     from glmstat.inference.bootstrap.scheme import Clusters
-    from glmstat.inference.vcov.cluster import FEW
 
     if drawn.usable < _SHARE * drawn.reps:
         warnings.warn(drawn.unusable, ResampleWarning, stacklevel=outside())
@@ -106,7 +114,7 @@ def _warn(drawn: Bootstrap) -> None:
     if groups is not None and groups.count < FEW and isinstance(drawn.plan.scheme, Clusters):
         warnings.warn(
             f"Few clusters for a bootstrap: '{groups.text}' has {groups.count}, and below {FEW} standard "
-            'errors tend to be too small. Use resample="wild", or vcov="CR2".',
+            f'errors tend to be too small. Use resample="wild", or {adjusted_for(drawn.plan.way)}.',
             FewClustersWarning,
             stacklevel=outside(),
         )
@@ -129,10 +137,12 @@ def _bootstrap(
     from glmstat.inference.bootstrap.replicate import Job
     from glmstat.inference.bootstrap.result import Bootstrap, targets
     from glmstat.inference.score import frame_of
+    from glmstat.progress import check_progress
 
     _check("reps", reps, 2)
     if workers is not None:
         _check("workers", workers, 1)
+    check_progress(progress)
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
     _check("seed", seed, 0)
@@ -193,8 +203,7 @@ def _collect(
     found: dict[int, Replicate] = {}
     try:
         with single_blas_thread(), closing(_answers(job, reps, workers)) as answers:
-            for number, replicate in track(answers, reps, "resamples", progress):
-                found[number] = replicate  # noqa: PERF403 - an interruption keeps what is there
+            found.update(track(answers, reps, "resamples", progress))  # one by one: an interruption keeps them
     except KeyboardInterrupt:
         if len(found) < 2:
             raise
@@ -232,7 +241,7 @@ def _answers(job: Job, reps: int, workers: int | None) -> Generator[Answer, None
 
 
 def _make(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
-    """The covariance of the usable resamples."""
+    """The covariance of the usable resamples; after an interruption, of those that are done, as labelled."""
     from glmstat.call import Covariance as Choice
 
     plain = replace(fit, covariance=Choice(), kept={})
@@ -249,11 +258,19 @@ def _make(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked
         data,
         studentise=False,
     )
+    done = float(drawn.reps) if drawn.interrupted else nan
     if drawn.interrupted:
-        raise KeyboardInterrupt  # part of the resamples must not pass for all of them
+        if drawn.usable < 2:
+            raise KeyboardInterrupt
+        warnings.warn(
+            f"vcov bootstrap: interrupted, {drawn.reps:,} of {drawn.asked:,} resamples are done and used, as "
+            "its label says. Give another seed= to draw all.",
+            ResampleWarning,
+            stacklevel=outside(),
+        )
     _warn(drawn)
     groups = () if drawn.plan.groups is None else (drawn.plan.groups.count,)
-    return Cooked(drawn.root(), Facts(groups=groups, reps=float(drawn.usable)))
+    return Cooked(drawn.root(), Facts(groups=groups, reps=float(drawn.usable), extra=done))
 
 
 def _seed(covariance: Covariance) -> int:
@@ -262,9 +279,13 @@ def _seed(covariance: Covariance) -> int:
 
 def _words(covariance: Covariance, facts: Facts) -> str:
     asked = COVARIANCE_REPS if covariance.reps is None else covariance.reps
-    what = f"{facts.groups[0]} clusters" if facts.groups else "rows"
-    usable = f"{facts.reps:,.0f}" if facts.reps == asked else f"{facts.reps:,.0f} usable of {asked:,}"
-    return f"{what} drawn with replacement, {usable} resamples, seed {_seed(covariance)}"
+    what = clusters(facts.groups) if facts.groups or covariance.cluster else "rows"
+    cut = facts.extra == facts.extra
+    done = int(facts.extra) if cut else asked
+    number = f"{done:,} of {asked:,} resamples, interrupted" if cut else f"{asked:,} resamples"
+    if facts.reps < done:
+        number = f"{facts.reps:,.0f} usable of {number}"
+    return f"{what} drawn with replacement, {number}, seed {_seed(covariance)}"
 
 
 BOOTSTRAP: dict[str, Recipe] = {

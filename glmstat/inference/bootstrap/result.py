@@ -17,6 +17,8 @@ from glmstat.inference.bootstrap.scheme import place
 from glmstat.inference.hypothesis.linear import linear
 from glmstat.inference.interval import check_level
 from glmstat.inference.score import projected
+from glmstat.inference.selected import selection_note
+from glmstat.inference.shown import Shown
 from glmstat.matrix import Array, Block
 from glmstat.table import frame
 from glmstat.text.listing import Listing
@@ -58,7 +60,7 @@ def targets(fit: Fit, of: str | Sequence[str] | None) -> Targets:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bootstrap:
+class Bootstrap(Shown):
     """Resamples of a fit. Frozen; printing it shows `summary()`.
 
     Parameters
@@ -158,15 +160,18 @@ class Bootstrap:
         draws = self._draws(chosen)
         finite = np.isfinite(draws)
         estimate = combine(chosen.matrix, self.fit.estimate.coef)
+        level = check_level(level)
+        _check_type(type)
         try:
-            ends, short = self._intervals(type, check_level(level), chosen), ""
+            ends, short = self._intervals(type, level, chosen), ""
         except ArgumentError as error:
-            if type not in TYPES:
-                raise
             ends, short = [Interval(np.nan, np.nan)] * len(estimate), f"no intervals: {error}"
         columns = {
             "estimate": estimate,
-            "bias": [_mean(draws[finite[:, j], j]) - value for j, value in enumerate(estimate)],
+            "bias": [
+                _mean(draws[finite[:, j], j]) - value if np.isfinite(value) else np.nan
+                for j, value in enumerate(estimate)
+            ],
             "std_error": [_spread(draws[finite[:, j], j]) for j in range(len(estimate))],
             "conf_low": [end.low for end in ends],
             "conf_high": [end.high for end in ends],
@@ -210,21 +215,14 @@ class Bootstrap:
         words = [KINDS[int(kind)] for kind in self.kinds]
         return frame({**columns, "resample": words}, type(self.fit.native)(self.fit.native.library))
 
-    def __repr__(self) -> str:
-        return str(self)
-
-    def __str__(self) -> str:
-        return str(self.summary())
-
-    def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+    def _shown(self) -> Listing:
+        return self.summary()
 
     def _draws(self, chosen: Targets) -> Array:
         return combine(chosen.matrix, self.estimates)
 
     def _intervals(self, type: str, level: float, chosen: Targets) -> list[Interval]:
-        if type not in TYPES:
-            raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(TYPES)}.{near(str(type), TYPES)}")
+        _check_type(type)
         draws, errors, own = self._draws(chosen), *self._errors(type, chosen)
         skewness = self._acceleration(chosen) if type == "bca" else np.full(len(chosen.names), np.nan)
         estimate = combine(chosen.matrix, self.fit.estimate.coef)
@@ -239,7 +237,7 @@ class Bootstrap:
         if not np.isfinite(self.std_error).any():
             raise ArgumentError(
                 f"Studentised intervals need standard errors of every resample: under {self.plan.pivot_text} "
-                'there are none. Use with_vcov("HC3") or resample="cluster" in the bootstrap, or type="bca".'
+                'there are none. Give vcov="HC3" or resample="cluster" in the bootstrap, or type="bca" here.'
             )
         known = [row.tobytes() for row in self.targets.matrix]
         places = [known.index(row) if (row := one.tobytes()) in known else -1 for one in chosen.matrix]
@@ -283,6 +281,12 @@ class Bootstrap:
         names = [name for name, end in zip(chosen.names, ends, strict=True) if end.extreme]
         if names:
             notes.append(f"an end is the most extreme resample: {one_of(names)}; more reps are needed")
+        infinite = np.isinf(combine(chosen.matrix, self.fit.estimate.coef))
+        names = [name for name, far in zip(chosen.names, infinite, strict=True) if far]
+        if names:
+            notes.append(
+                f'infinite in the fit: {one_of(names)}; fit.confint(method="profile") has its finite end'
+            )
         ways = self.fit.covariance.cluster
         if ways and self.plan.groups is None:
             notes.append(
@@ -292,7 +296,7 @@ class Bootstrap:
             notes.append(f"interrupted: {self.reps:,} of {self.asked:,} resamples")
         if self.unusable:
             notes.append(self.unusable)
-        return tuple(notes)
+        return (*notes, *selection_note(self.fit))
 
     def _extra(self, type: str) -> str:
         if type == "studentized":
@@ -309,6 +313,11 @@ class Bootstrap:
         why = f" (first failure: {self.reason})" if self.reason else ""
         infinite = " Infinite estimates take part in percentiles." if "separated" in rest else ""
         return f"{self.reps - self.usable:,} of {self.reps:,} resamples not usable: {parts}{why}.{infinite}"
+
+
+def _check_type(type: str) -> None:
+    if type not in TYPES:
+        raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(TYPES)}.{near(str(type), TYPES)}")
 
 
 def _mean(draws: Array) -> float:

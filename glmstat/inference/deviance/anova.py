@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, ComparisonError, near, one_of
-from glmstat.inference.deviance.comparison import check_alike, nested, nested_terms, offset_text
+from glmstat.inference.deviance.comparison import check_alike, offset_text
 from glmstat.inference.deviance.difference import (
     Inside,
     Outcome,
@@ -22,16 +22,20 @@ from glmstat.inference.deviance.difference import (
     foot,
     heading,
 )
+from glmstat.inference.deviance.nesting import nested, nested_terms
 from glmstat.inference.deviance.submodel import FitTerm, contains, fit_terms, recoded, without
-from glmstat.inference.restrict import moments
+from glmstat.inference.hypothesis.rao import scores_at
+from glmstat.inference.restrict import Restricted
+from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
 from glmstat.text.listing import Listing
 
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
 
-__all__ = ["Anova", "analysis", "anova"]
+__all__ = ["NO_TERMS", "Anova", "analysis", "anova"]
 
+NO_TERMS = "no terms to test"
 _TYPES = ("I", "II", "III")
 _NUMBERS = {"1": "I", "2": "II", "3": "III"}
 _WORDS = {"I": "sequential", "II": "type II", "III": "type III"}
@@ -44,7 +48,7 @@ class Anova(Listing):
     Parameters
     ----------
     type : "I", "II", "III", "fits", "drop" or "add".
-    test : "LRT", "F", "Rao" or "Wald".
+    test : "LRT" (by chi-squared), "F", "Rao" or "Wald".
     dispersion : what the statistics are divided by.
     """
 
@@ -71,8 +75,10 @@ def analysis(
     type : "I" adds the terms in their order, "II" tests each within the model of all terms that do not
         contain it, "III" each given all others: linear restrictions that are the same for every coding of
         the factors (those of sum contrasts).
-    test : "LRT" (or "Chisq"): fall of the deviance / dispersion, chi-squared; "F": the same / df, F, where
-        the dispersion is estimated; "Rao" (or "score"); "Wald": no refit, robust under a sandwich `vcov`.
+    test : "LRT": fall of the deviance / dispersion; "Rao" (or "score"); "Wald": no refit, robust under a
+        sandwich `vcov`. Where the dispersion is estimated the statistic is divided by df and compared with
+        F(df, df_residual), else chi-squared with df. "F" and "Chisq" are the likelihood ratio by that
+        distribution and no other. With compat="R", "LRT" and "Rao" are always by chi-squared, as R's anova.
     vcov : as in `Fit.vcov`.
     data : the data of the fit, where the fit holds none.
 
@@ -127,10 +133,10 @@ def anova(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -
     ----------
     fits : two or more fits of the same rows, response, weights, family and link; one fit is analysed term
         by term.
-    test : as in `analysis`. "LRT" and "F" divide by the dispersion of the largest model, as R's anova (for
+    test : as in `analysis`. "LRT", "F" and "Rao" divide by the dispersion of the largest model, as R's anova (for
         families with an estimated dispersion lrtest takes another one for each fit). "Wald" uses the
         covariance of the larger of two fits.
-    vcov : covariance of Wald tests; default that of the larger fit.
+    vcov : covariance of Wald tests; default that of the fits, if all carry the same.
 
     Returns
     -------
@@ -139,7 +145,7 @@ def anova(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -
     Raises
     ------
     ComparisonError : fits that are not of the same rows, response, weights, family, link or dispersion rule,
-        or not nested: what differs.
+        or not nested: what differs; Wald tests of fits with different covariances, without `vcov`.
     ArgumentError : something that is not a fit.
 
     >>> import glmstat
@@ -152,6 +158,8 @@ def anova(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -
     if len(fits) == 1:
         return analysis(fits[0], test=test, vcov=vcov)
     check_alike(fits)
+    if vcov is None:
+        _check_covariances(fits, test)
     ordered = sorted(fits, key=lambda fit: -fit.df_residual)
     largest = ordered[-1].with_vcov(vcov)
     kind = check_test(largest, test)
@@ -169,7 +177,9 @@ def anova(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -
         **columns_of([None, *outcomes], ("statistic", "p_value")),
     }
     same_offset = len({offset_text(fit) for fit in fits}) == 1
-    notes = [*foot(largest, kind, outcomes, offset=same_offset), *_status_notes(ordered)]
+    chosen = (line for fit in ordered for line in selection_note(fit))
+    lines = (*foot(largest, kind, outcomes, offset=same_offset), *_status_notes(ordered), *chosen)
+    notes = list(dict.fromkeys(lines))
     if list(fits) != ordered:
         notes.append("fits are ordered by their residual degrees of freedom")
     return Anova(
@@ -250,7 +260,7 @@ def _table(
         (heading(fit, f"Analysis of deviance, {_WORDS[type]}"),),
         tuple(labels),
         columns,
-        (*foot(fit, inside.kind, outcomes), *notes, *inside.notes()),
+        (*foot(fit, inside.kind, outcomes), *(notes if outcomes else [NO_TERMS]), *inside.notes()),
         fit.native,
         "term",
         type,
@@ -268,6 +278,14 @@ def _check_fits(fits: Sequence[Any]) -> None:
         raise ArgumentError(f"anova compares fits: got {found}. Write anova(fit0, fit1).")
 
 
+def _check_covariances(fits: Sequence[Fit], test: str) -> None:
+    """Refuse Wald tests of fits that carry different covariances: which one is meant?"""
+    kinds = list(dict.fromkeys(fit.covariance.kind for fit in fits))
+    if check_test(fits[0], test) == "Wald" and len({fit.covariance.key for fit in fits}) > 1:
+        named = " and ".join(kinds) if len(kinds) > 1 else f"{kinds[0]} of different clusters or choices"
+        raise ComparisonError(f"Fits carry different covariances: {named}. Give vcov=.")
+
+
 def _between(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
     """The test of one fit within another."""
     one, two = (small.deviance, small.estimate.rank), (large.deviance, large.estimate.rank)
@@ -280,17 +298,13 @@ def _between(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
         return wald._replace(deviance=found.deviance)
     if kind != "Rao":
         return found
-    if small.estimate.directions:
-        return Outcome(found.df, found.deviance, np.nan, np.nan)
     theta = nesting.image @ np.nan_to_num(small.estimate.theta) + nesting.shift
-    at = moments(large, theta)
-    return by_score(largest, at.score, at.information, found.df)._replace(deviance=found.deviance)
+    directions = tuple(nesting.image @ np.nan_to_num(each) for each in small.estimate.directions)
+    scores = scores_at(large, Restricted(theta, small.estimate, directions))
+    return by_score(largest, scores, found.df)._replace(deviance=found.deviance)
 
 
 def _status_notes(fits: Sequence[Fit]) -> Iterator[str]:
     for fit in fits:
         if not fit.converged:
             yield f"'{fit.formula}' did not converge: its deviance is not the least"
-        for note in fit.notes:
-            if note.kind == "selection":
-                yield note.text

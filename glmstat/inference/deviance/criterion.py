@@ -10,14 +10,15 @@ import numpy as np
 
 from glmstat.errors import ComparisonError
 from glmstat.estimate import Estimate
-from glmstat.inference.deviance.difference import Outcome
+from glmstat.inference.deviance.difference import Inside, Outcome
 from glmstat.inference.reference import chi_squared_p_value, f_p_value
 from glmstat.inference.restrict import Restricted
+from glmstat.matrix import Array
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["aic_column", "aic_words", "as_r", "criterion_value", "is_scaled", "loglik_or_nan"]
+__all__ = ["aic_column", "aic_words", "as_r", "criterion_value", "dropped", "is_scaled", "loglik_or_nan"]
 
 
 def loglik_or_nan(fit: Fit) -> float:
@@ -72,6 +73,15 @@ def as_r(fit: Fit, outcome: Outcome, kind: str, small: Restricted, large: Restri
     else:
         statistic = fall / fit.dispersion
     return Outcome(df, fall, statistic, chi_squared_p_value(statistic, df))
+
+
+def dropped(inside: Inside, rows: Array) -> Outcome:
+    """Return the test of the model R coef = 0 within the fit, as drop1 and step print it."""
+    fit = inside.fit
+    outcome = inside.test(rows, np.zeros((0, len(fit.columns))))
+    if inside.kind == "Wald" or fit.convention.selection != "scaled":
+        return outcome
+    return as_r(fit, outcome, inside.kind, inside.point(rows), Restricted(fit.estimate.theta, fit.estimate))
 
 
 def aic_words(fit: Fit, k: str = "2") -> str:

@@ -11,8 +11,10 @@ from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.covariance import covariance_root, is_robust, label
 from glmstat.inference.deviance.comparison import check_likelihood, dispersion_text, offset_text, weights_text
 from glmstat.inference.deviance.submodel import estimable_rows, null_basis
+from glmstat.inference.hypothesis.rao import Scores, rao_statistic, scores_at
 from glmstat.inference.reference import chi_squared_p_value, f_p_value, joint
-from glmstat.inference.restrict import Restricted, Subspace, default_root, moments
+from glmstat.inference.restrict import Moments, Restricted, Subspace
+from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
 from glmstat.text.layout import WIDTH, count
 
@@ -32,10 +34,13 @@ __all__ = [
     "foot",
     "has_dispersion",
     "heading",
+    "test_words",
+    "unused_vcov",
 ]
 
 _TESTS: Mapping[str, str] = {
-    **dict.fromkeys(("lrt", "chisq", "lr"), "LRT"),
+    **dict.fromkeys(("lrt", "lr"), "LRT"),
+    "chisq": "Chisq",
     **dict.fromkeys(("rao", "score"), "Rao"),
     "f": "F",
     "wald": "Wald",
@@ -56,7 +61,9 @@ class Outcome(NamedTuple):
 
 
 def check_test(fit: Fit, test: str) -> str:
-    """Return the test that a word asks for: "LRT", "F", "Rao" or "Wald".
+    """Return the test that a word asks for: "LRT" (by chi-squared), "F", "Rao" or "Wald".
+
+    The likelihood ratio is "F" where the dispersion is estimated, but under compat="R".
 
     Raises
     ------
@@ -74,7 +81,9 @@ def check_test(fit: Fit, test: str) -> str:
             f'test="F" needs an estimated dispersion: {dispersion_text(fit)}. '
             'Use test="LRT", or fit with dispersion="pearson".'
         )
-    return found
+    if found == "LRT" and fit.estimate.dispersion.estimated and fit.convention.likelihood_ratio == "F":
+        return "F"
+    return "LRT" if found == "Chisq" else found
 
 
 def by_deviance(largest: Fit, small: tuple[float, int], large: tuple[float, int], test: str) -> Outcome:
@@ -87,27 +96,48 @@ def by_deviance(largest: Fit, small: tuple[float, int], large: tuple[float, int]
     fall, df = small[0] - large[0], large[1] - small[1]
     if -_ROUNDING * (1.0 + abs(large[0])) < fall < 0:
         fall = 0.0
-    if df <= 0 or not has_dispersion(largest):
-        return Outcome(df, fall, np.nan, np.nan)
-    scaled = fall / largest.dispersion
-    if test == "F":
-        rest = largest.df_residual
-        return Outcome(df, fall, scaled / df, f_p_value(scaled / df, df, rest), rest)
-    return Outcome(df, fall, scaled, chi_squared_p_value(scaled, df))
+    return _scaled(largest, Outcome(df, fall, fall, np.nan), by_f=test == "F")
 
 
-def by_score(largest: Fit, score: Array, information: Array, df: int) -> Outcome:
+def by_score(largest: Fit, scores: Scores, df: int) -> Outcome:
     """Return the score test from U and J of the larger model at the estimate of the smaller.
 
-    Source: Rao (1948); scaled by the dispersion of the largest model, as R's anova(test="Rao").
+    Against F where the dispersion, that of the largest model, is estimated, but under compat="R".
+
+    Source: Rao (1948); with compat="R" as anova(test="Rao").
     """
+    by_f = largest.estimate.dispersion.estimated and largest.convention.score == "F"
+    return _scaled(largest, Outcome(df, np.nan, rao_statistic(_informed(scores)), np.nan), by_f=by_f)
+
+
+def _scaled(largest: Fit, found: Outcome, *, by_f: bool) -> Outcome:
+    """The test whose statistic is for dispersion 1, by the dispersion of the largest model."""
+    df, rest = found.df, largest.df_residual
     if df <= 0 or not has_dispersion(largest):
-        return Outcome(df, np.nan, np.nan, np.nan)
-    values, vectors = np.linalg.eigh(information)
+        return found._replace(statistic=np.nan)
+    scaled = found.statistic / largest.dispersion
+    if by_f:
+        return Outcome(df, found.deviance, scaled / df, f_p_value(scaled / df, df, rest), rest)
+    return Outcome(df, found.deviance, scaled, chi_squared_p_value(scaled, df))
+
+
+def _informed(scores: Scores) -> Scores:
+    """The scores in the directions of which the rows say anything.
+
+    Where the smaller model is at infinity some rows say nothing; along what only they could tell, score and
+    information are 0, and so is their share of the statistic.
+    """
+    values, vectors = np.linalg.eigh(scores.sums.information)
     kept = values > _SINGULAR * values.max(initial=0.0)
-    parts = vectors[:, kept].T @ score
-    statistic = float(np.sum(parts**2 / values[kept])) / largest.dispersion
-    return Outcome(df, np.nan, statistic, chi_squared_p_value(statistic, df))
+    return scores if kept.all() else _turned(scores, vectors[:, kept])
+
+
+def _turned(scores: Scores, basis: Array) -> Scores:
+    """The scores in the coordinates of other columns: root @ basis."""
+    score, information, meat = scores.sums.score, scores.sums.information, scores.sums.meat
+    return Scores(
+        Moments(basis.T @ score, basis.T @ information @ basis, basis.T @ meat @ basis), scores.root @ basis
+    )
 
 
 def by_wald(fit: Fit, rows: Array, value: Array) -> Outcome:
@@ -144,7 +174,7 @@ class Inside:
     Parameters
     ----------
     fit : the largest model; it gives dispersion and covariance.
-    test : "LRT", "F", "Rao" or "Wald".
+    test : "LRT", "F", "Rao" or "Wald", as `check_test` returns it.
     """
 
     def __init__(self, fit: Fit, test: str) -> None:
@@ -181,13 +211,10 @@ class Inside:
         return self._score(one, found, large) if self.kind == "Rao" else found
 
     def _score(self, small: Restricted, found: Outcome, large: Array) -> Outcome:
-        if small.estimate.directions:  # the score of the smaller model does not vanish at any finite point
-            return Outcome(found.df, found.deviance, np.nan, np.nan)
-        root = default_root(self.fit)
+        scores = scores_at(self.fit, small)
         if len(large):
-            root = root @ null_basis(estimable_rows(self.fit, large) @ root)
-        at = moments(self.fit, small.theta, root)
-        return by_score(self.fit, at.score, at.information, found.df)._replace(deviance=found.deviance)
+            scores = _turned(scores, null_basis(estimable_rows(self.fit, large) @ scores.root))
+        return by_score(self.fit, scores, found.df)._replace(deviance=found.deviance)
 
     def _orthogonal(self, small: Array, large: Array) -> Array:
         """Rows that span those of `small` with those of `large`, uncorrelated with the latter.
@@ -216,9 +243,9 @@ def has_dispersion(fit: Fit) -> bool:
     return fit.status != "perfect fit" and bool(np.isfinite(value)) and value > 0
 
 
-def _distribution(outcomes: Sequence[Outcome]) -> str:
+def _distribution(fit: Fit, test: str, outcomes: Sequence[Outcome]) -> str:
     """'chi-squared', 'F(df, 37)', or 'F(df, df_denominator)' where each row has its own."""
-    rests = _denominators(outcomes)
+    rests = _denominators(outcomes) or ({float(fit.df_residual)} if test == "F" else set())
     if not rests:
         return "chi-squared"
     return f"F(df, {rests.pop():.4g})" if len(rests) == 1 else "F(df, df_denominator)"
@@ -257,9 +284,8 @@ def foot(
     dispersion : in the place of that of the fit.
     offset : whether every model of the table has the offset of the fit.
     """
-    name = {"Rao": "score (Rao)", "Wald": "robust Wald" if is_robust(fit) else "Wald"}.get(test)
     facts = [
-        f"test: {name or 'likelihood ratio'}, {_distribution(outcomes)}",
+        f"test: {test_words(fit, test)}, {_distribution(fit, test, outcomes)}",
         dispersion or dispersion_text(fit),
     ]
     if offset and offset_text(fit):
@@ -270,8 +296,7 @@ def foot(
     if test == "Wald":
         yield f"vcov: {label(fit)}"
     elif is_robust(fit):
-        name = "the score test" if test == "Rao" else "likelihood ratio"
-        yield f"{name} assumes the model's variance: vcov {fit.covariance.kind} is not used"
+        yield unused_vcov(fit, "the score test" if test == "Rao" else "likelihood ratio")
     if not has_dispersion(fit):
         yield "no residual variation: nothing to divide by, so there are no tests"
     if test in ("Wald", "Rao") and any(np.isnan(o.statistic) and o.df > 0 for o in outcomes):
@@ -279,3 +304,15 @@ def foot(
             "no statistic where a coefficient is infinite or the covariance of the restrictions is singular: "
             'use test="LRT"'
         )
+    yield from selection_note(fit)
+
+
+def test_words(fit: Fit, test: str) -> str:
+    """Return the name of a test in print."""
+    names = {"Rao": "score (Rao)", "Wald": "robust Wald" if is_robust(fit) else "Wald"}
+    return names.get(test, "likelihood ratio")
+
+
+def unused_vcov(fit: Fit, name: str) -> str:
+    """Return the line for what does not use the covariance that a fit carries."""
+    return f"{name} assumes the model's variance: vcov {fit.covariance.kind} is not used"

@@ -16,13 +16,15 @@ from glmstat.estimate import Estimate
 from glmstat.formula.terms import Linear
 from glmstat.inference.again import refit, whole_call
 from glmstat.inference.covariance import as_covariance
-from glmstat.inference.deviance.comparison import nested, row_numbers
+from glmstat.inference.deviance.comparison import row_numbers
 from glmstat.inference.deviance.criterion import as_r
-from glmstat.inference.deviance.difference import Outcome, by_deviance, by_wald, has_dispersion
+from glmstat.inference.deviance.difference import Outcome, by_deviance, by_score, by_wald
+from glmstat.inference.deviance.nesting import nested
 from glmstat.inference.deviance.scope import updated
 from glmstat.inference.deviance.submodel import embedded
-from glmstat.inference.reference import chi_squared_p_value
-from glmstat.inference.restrict import Restricted
+from glmstat.inference.hypothesis.rao import Scores
+from glmstat.inference.restrict import Moments, Restricted
+from glmstat.inference.score import moved_by
 from glmstat.matrix import Array, Block
 from glmstat.solve.estimate import fit_estimate
 from glmstat.triangular import triangle
@@ -46,20 +48,17 @@ class Larger:
         _check_same_rows(fit, self.frame, str(term))
         self._point: Restricted | None = None
 
-    @property
-    def theta(self) -> Array | None:
-        """Coefficients (p,) of the larger model that are the fit; None where it is at infinity."""
-        if self.fit.estimate.directions:
-            return None
-        theta = np.nan_to_num(self.fit.estimate.theta)
-        return embedded(self.fit.spec.design, self.frame.design, theta)
+    def _embedded(self, theta: Array) -> Array | None:
+        """Coefficients (p,) of the larger model that give the predictor of those of the fit."""
+        return embedded(self.fit.spec.design, self.frame.design, np.nan_to_num(theta))
 
     @property
     def point(self) -> Restricted:
         """The maximum of the likelihood."""
         if self._point is None:
+            at_infinity = bool(self.fit.estimate.directions)
             try:
-                estimate = self._estimate(self.theta)
+                estimate = self._estimate(None if at_infinity else self._embedded(self.fit.estimate.theta))
             except ArgumentError:  # rounding put the start outside the domain; the solver knows others
                 estimate = self._estimate(None)
             self._point = Restricted(estimate.theta, estimate)
@@ -93,19 +92,37 @@ class Larger:
 
     def _score(self) -> Outcome:
         """The score test from one triangle of the weighted columns and the working residuals."""
-        theta, fit = self.theta, self.fit
-        if theta is None:
+        fit, theta = self.fit, self._embedded(self.fit.estimate.theta)
+        found = [self._embedded(direction) for direction in fit.estimate.directions]
+        directions = tuple(each for each in found if each is not None)
+        if theta is None or len(directions) < len(found):
             return Outcome(0, nan, nan, nan)
-        rank, size = _projection(fit, self.frame, theta)
-        df = rank - fit.estimate.rank
-        if df <= 0 or not has_dispersion(fit):
-            return Outcome(df, nan, nan, nan)
-        statistic = size / fit.dispersion
-        return Outcome(df, nan, statistic, chi_squared_p_value(statistic, df))
+        rank, scores = _scores(fit, self.frame, theta, directions)
+        return by_score(fit, scores, rank - fit.estimate.rank)
 
 
-def _projection(fit: Fit, frame: ModelFrame, theta: Array) -> tuple[int, float]:
-    """Rank of the weighted columns of a frame, and U'J⁻¹U at `theta`, without forming J."""
+def _scores(fit: Fit, frame: ModelFrame, theta: Array, directions: tuple[Array, ...]) -> tuple[int, Scores]:
+    """Rank of the columns of a frame, and the scores at `theta` where J = 1, without forming J.
+
+    Parameters
+    ----------
+    directions : of recession (p,); rows that one moves are predicted perfectly and count nothing.
+    """
+    factor = _triangle(fit, frame, theta, directions)
+    basis = _orthonormal(factor[:, :-1])
+    root = np.linalg.pinv(basis.T @ factor[:, :-1])
+    size = basis.shape[1]
+    unknown = np.full((size, size), nan)  # the meat takes another pass, and no test here asks for it
+    scores = Scores(Moments(basis.T @ factor[:, -1], np.eye(size), unknown), root)
+    if not directions:
+        return size, scores
+    return _orthonormal(_triangle(fit, frame, theta, directions, whole=True)[:, :-1]).shape[1], scores
+
+
+def _triangle(
+    fit: Fit, frame: ModelFrame, theta: Array, directions: tuple[Array, ...], *, whole: bool = False
+) -> Array:
+    """Triangle (p + 1, p + 1) of [weighted columns, working residual]; with `whole` moved rows weigh 1."""
     likelihood, design = fit.spec.likelihood, frame.design
     width = len(theta)
 
@@ -116,6 +133,9 @@ def _projection(fit: Fit, frame: ModelFrame, theta: Array) -> tuple[int, float]:
         rows = likelihood.rows(block.y, eta, block.total, information="expected")
         values, vectors = np.linalg.eigh(rows.expected)
         root = np.sqrt(np.maximum(values, 0.0))
+        signs = moved_by(directions, block.X, design)
+        if signs is not None:
+            root[(signs != 0).any(axis=1)] = float(whole)
         turned = np.einsum("nkj,nk->nj", vectors, rows.gradient)
         residual = np.divide(turned, root, out=np.zeros_like(turned), where=root > 0)
         factor = np.zeros((width + 1, width + 1))
@@ -130,14 +150,18 @@ def _projection(fit: Fit, frame: ModelFrame, theta: Array) -> tuple[int, float]:
                     factor = triangle(np.vstack([factor, out]))
         return Triangle(factor)
 
-    factor = frame.reduce(kernel).factor
-    basis, sizes = np.zeros((width + 1, 0)), np.linalg.norm(factor, axis=0)
-    for column, size in zip(factor.T[:-1], sizes[:-1], strict=True):
+    return frame.reduce(kernel).factor
+
+
+def _orthonormal(columns: Array) -> Array:
+    """An orthonormal basis of the columns, each taken where those before it leave something."""
+    basis, sizes = np.zeros((len(columns), 0)), np.linalg.norm(columns, axis=0)
+    for column, size in zip(columns.T, sizes, strict=True):
         left = column - basis @ (basis.T @ column)
         left = left - basis @ (basis.T @ left)
         if np.linalg.norm(left) > _ALIASED * size:
             basis = np.column_stack([basis, left / np.linalg.norm(left)])
-    return basis.shape[1], float(np.sum((basis.T @ factor[:, -1]) ** 2))
+    return basis
 
 
 def frame_with(fit: Fit, formula: str) -> ModelFrame:

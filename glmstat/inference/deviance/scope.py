@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,19 +18,50 @@ if TYPE_CHECKING:
 __all__ = ["Scope", "addable", "container", "scope_terms", "to_add", "to_drop", "updated"]
 
 Scope = str | Sequence[str] | None
+_OFFSET_AWAY = re.compile(r"-\s*offset\s*\(")
 
 
 def scope_terms(fit: Fit, scope: Scope) -> tuple[Linear, ...]:
-    """Return the terms that a scope names; '.' stands for those of the fit."""
+    """Return the terms that a scope names; '.' stands for those of the fit.
+
+    Raises
+    ------
+    ArgumentError : not a formula; another response or offset than the fit has, or no intercept.
+    """
     given = list(scope) if isinstance(scope, (list, tuple)) else [scope]
     texts = [text for text in given if isinstance(text, str)]
     if len(texts) < len(given):
         raise ArgumentError(f'scope must be a formula or a list of terms: {scope!r}. Write ". + z".')
     text = " + ".join(texts)
-    side = text.partition("~")[2] if "~" in text else text
+    left, _, side = text.partition("~") if "~" in text else ("", "", text)
     if not side.strip():
         raise ArgumentError('scope names no term. Write ". + z".')
-    return tuple(term for term in updated(fit, f"~ {side}").linear if term.parts)
+    asked = updated(fit, f"{left} ~ {side}")
+    _check_terms_only(fit, asked, side)
+    return tuple(term for term in asked.linear if term.parts)
+
+
+def _check_terms_only(fit: Fit, asked: Formula, side: str) -> None:
+    """Refuse a scope that changes more than the terms: its response, offset or intercept would be ignored."""
+    here = fit.spec.design.formula
+    if asked.response != here.response:
+        texts = [part.text if part is not None else "nothing" for part in (asked.response, here.response)]
+        raise ArgumentError(
+            f"scope has the response {texts[0]}, the fit {texts[1]}: likelihoods of different responses cannot "
+            "be compared. Leave out the left side."
+        )
+    other = [str(offset) for offset in asked.offsets if offset not in here.offsets]
+    if other or _OFFSET_AWAY.search(side):
+        named = one_of(other) or one_of([str(offset) for offset in here.offsets])
+        raise ArgumentError(
+            f"scope changes the offset: {named}. The offset of the fit is in every model: leave it out, or "
+            "take update(…) and compare by anova(…)."
+        )
+    if here.intercept and not asked.intercept:
+        raise ArgumentError(
+            f"scope takes the intercept away: '{side.strip()}'. It is in every model: name terms alone, or take "
+            "update(…) and compare by anova(…)."
+        )
 
 
 def updated(fit: Fit, text: str) -> Formula:
@@ -45,14 +77,17 @@ def to_drop(fit: Fit, scope: Scope) -> list[FitTerm]:
 
     Raises
     ------
-    ArgumentError : a term that the fit lacks, or that another contains.
+    ArgumentError : no term, one that the fit lacks, or one that another contains.
     """
     terms = fit_terms(fit)
     free = [term for term in terms if not container(term, terms)]
     if scope is None:
         return free
-    found = []
-    for asked in scope_terms(fit, scope):
+    found, named = [], scope_terms(fit, scope)
+    if not named:
+        known = one_of([term.label for term in terms]) or "none"
+        raise ArgumentError(f"scope names no term: {scope!r}. The terms of the fit are {known}.")
+    for asked in named:
         term = next((term for term in terms if key(term.term) == key(asked)), None)
         if term is None:
             known = [term.label for term in terms]

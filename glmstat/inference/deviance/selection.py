@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from glmstat.formula.terms import Linear
-from glmstat.inference.deviance.anova import Anova
+from glmstat.inference.deviance.anova import NO_TERMS, Anova
 from glmstat.inference.deviance.comparison import DISPERSIONS, dispersion_text
-from glmstat.inference.deviance.criterion import aic_column, aic_words, as_r
+from glmstat.inference.deviance.criterion import aic_column, aic_words, dropped
 from glmstat.inference.deviance.difference import (
     Inside,
     Outcome,
@@ -46,7 +44,8 @@ def drop1(
     ----------
     scope : terms to try, as the right side of a formula or a list of terms; default all that no other term
         of the fit contains. Only such terms can be dropped.
-    test : "LRT" (or "Chisq"), "F", "Rao" (or "score") or "Wald", which needs no refit.
+    test : "LRT", "Chisq", "F", "Rao" (or "score") or "Wald", which needs no refit; distributions as in
+        `Fit.anova`: F for "LRT" and "Rao" where the dispersion is estimated, but under compat="R".
     vcov : as in `Fit.vcov`.
     data : the data of the fit, where the fit holds none.
 
@@ -70,19 +69,13 @@ def drop1(
     """
     fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
     kind = check_test(fit, test)
-    inside, none = Inside(fit, kind), np.zeros((0, len(fit.columns)))
-    terms = to_drop(fit, scope)
+    inside, terms = Inside(fit, kind), to_drop(fit, scope)
     models = [without(fit, [term]) for term in terms]
-    outcomes = [inside.test(model, none) for model in models]
+    outcomes = [dropped(inside, model) for model in models]
     if kind == "Wald":
         columns = columns_of([None, *outcomes], ("df", "statistic", "p_value"))
         return _table(fit, "drop", "single terms dropped", terms, columns, kind, outcomes, inside.notes())
     points = [inside.point(model) for model in models]
-    if fit.convention.selection == "scaled":
-        here = Restricted(fit.estimate.theta, fit.estimate)
-        outcomes = [
-            as_r(fit, outcome, kind, point, here) for outcome, point in zip(outcomes, points, strict=True)
-        ]
     columns = {
         **columns_of([None, *outcomes], ("df",)),
         "deviance": [fit.deviance, *(point.deviance for point in points)],
@@ -106,8 +99,9 @@ def add1(
     ----------
     scope : formula such as ". + z + s", or a list of terms; tried are its terms that the fit does not have,
         but for those that contain another of them.
-    test : "LRT" (or "Chisq"), "F", "Rao" (or "score": one pass over the rows, no fit of the larger model) or
-        "Wald".
+    test : "LRT", "Chisq", "F", "Rao" (or "score": one pass over the rows, no fit of the larger model) or
+        "Wald"; distributions as in `Fit.anova`: F for "LRT" and "Rao" where the dispersion is estimated, but
+        under compat="R".
     vcov : as in `Fit.vcov`.
     data : the data of the fit, where the fit holds none.
 
@@ -160,6 +154,8 @@ def _table(
     lines = list(foot(fit, kind, outcomes, dispersion=_divided_by(fit, type, kind)))
     if "aic" in columns:
         lines.append(f"aic: {aic_words(fit)}")
+    if not terms:
+        lines.append(NO_TERMS)
     labels = [term.label if isinstance(term, FitTerm) else str(term) for term in terms]
     return Anova(
         (heading(fit, words[:1].upper() + words[1:]), " ".join(fit.formula.split())),

@@ -12,18 +12,29 @@ import numpy as np
 
 from glmstat.errors import ArgumentError, ComparisonError, Note, near, one_of, row_list
 from glmstat.formula.terms import Linear, render
-from glmstat.inference.deviance.comparison import row_numbers
-from glmstat.inference.deviance.criterion import aic_words, criterion_value
-from glmstat.inference.deviance.difference import Inside, check_test, heading
+from glmstat.inference.covariance import is_robust
+from glmstat.inference.deviance.comparison import DISPERSIONS, row_numbers
+from glmstat.inference.deviance.criterion import aic_words, criterion_value, dropped
+from glmstat.inference.deviance.difference import (
+    Inside,
+    Outcome,
+    check_test,
+    columns_of,
+    foot,
+    heading,
+    test_words,
+    unused_vcov,
+)
 from glmstat.inference.deviance.larger import Larger, frame_with, quiet_fit
 from glmstat.inference.deviance.scope import addable, container, scope_terms, updated
 from glmstat.inference.deviance.submodel import FitTerm, fit_terms, key, without
+from glmstat.inference.selected import selection_note
 from glmstat.progress import track
 from glmstat.text.listing import Listing
 from glmstat.verdict import warn
 
 if TYPE_CHECKING:
-    from glmstat.fit import Fit
+    from glmstat.fit import Covariance, Fit
 
 __all__ = ["Step", "step"]
 
@@ -58,6 +69,19 @@ class Step:
     def _repr_html_(self) -> str:
         return self.path._repr_html_()
 
+    def ascii(self) -> str:
+        """Return the text of the path in ASCII."""
+        return self.path.ascii()
+
+    def to_frame(self) -> Any:
+        """Return the path in the caller's library."""
+        return self.path.to_frame()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the path as JSON values, with the formula that it led to and the criterion."""
+        found = {"formula": self.fit.formula, "criterion": self.criterion, "interrupted": self.interrupted}
+        return {**self.path.to_dict(), **found}
+
 
 def step(
     fit: Fit,
@@ -65,11 +89,12 @@ def step(
     *,
     direction: Literal["both", "backward", "forward"] = "both",
     criterion: str = "aic",
-    alpha: float = 0.05,
-    test: str = "LRT",
+    alpha: float | None = None,
+    test: str | None = None,
     k: float | None = None,
     max_steps: int = 1000,
     progress: bool | None = None,
+    vcov: str | Covariance | None = None,
     data: Any = None,
 ) -> Step:
     """Return the fit that adding and dropping single terms leads to, and the way there.
@@ -79,15 +104,18 @@ def step(
 
     Parameters
     ----------
-    scope : the largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of `fit`.
-        Default: between the intercept alone and `fit`.
+    scope : the largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of `fit`,
+        which the largest model must hold and the smallest must not exceed. Default: between the intercept
+        alone and `fit`.
     direction : "both", "backward" (only drop) or "forward" (only add).
     criterion : "aic"; "bic"; or "test": the term with the largest p-value above `alpha` goes, else the one
         with the smallest below `alpha` comes.
-    alpha, test : level and statistic of the tests.
+    alpha, test : level and statistic of the tests, by default 0.05 and "LRT": only with criterion="test".
+        Statistics and their distributions as in `Fit.anova`.
     k : penalty per parameter in the place of 2 (aic) or log(nobs) (bic).
     max_steps : most steps.
     progress : a bar for each step: True, False, or None for steps that take long.
+    vcov : as in `Fit.vcov`: covariance of Wald tests, and that of the fit returned.
     data : the data of the fit, where the fit holds none.
 
     Returns
@@ -96,7 +124,8 @@ def step(
 
     Raises
     ------
-    ArgumentError : unknown words; a lower scope that the fit does not hold; no likelihood for aic.
+    ArgumentError : unknown words, and those that the criterion has no use for; a lower scope that the fit
+        does not hold, or an upper one that does not hold the fit; no likelihood for aic.
     ComparisonError : rows that would change along the way, because a variable of the scope has missing
         values; sampling weights with aic or bic.
 
@@ -107,7 +136,7 @@ def step(
     >>> step(glmstat.glm("y ~ x + f", data, "poisson")).fit.formula
     'y ~ x'
     """
-    fit = fit if data is None else fit.with_data(data)
+    fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
     rule = _rule(fit, criterion, alpha, test, k)
     _check_words(direction, scope, max_steps)
     lower, upper = _bounds(fit, scope)
@@ -140,24 +169,25 @@ class _Rule(NamedTuple):
 
 
 class _Trial(NamedTuple):
-    """One change: its words, the formula after it, the criterion or p-value, degrees of freedom."""
+    """One change: its words, the formula after it, the criterion or p-value, degrees of freedom, its test."""
 
     words: str
     formula: str
     value: float
     df: int
+    outcome: Outcome | None = None
 
 
-def _rule(fit: Fit, criterion: str, alpha: float, test: str, k: float | None) -> _Rule:
+def _rule(fit: Fit, criterion: str, alpha: float | None, test: str | None, k: float | None) -> _Rule:
     if criterion not in _CRITERIA:
         raise ArgumentError(
             f"Unknown criterion: {criterion!r}. Known: {one_of(_CRITERIA)}.{near(str(criterion), _CRITERIA)}"
         )
+    _check_used(criterion, {"alpha": alpha, "test": test, "k": k})
     if criterion == "test":
-        if not (isinstance(alpha, (int, float)) and 0 < alpha < 1):
-            raise ArgumentError(f"alpha must lie strictly between 0 and 1: {alpha!r}. The default is 0.05.")
-        kind = check_test(fit, test)
-        return _Rule("test", nan, alpha, kind, f"{kind} tests at level {alpha:g}")
+        level = _check_alpha(0.05 if alpha is None else alpha)
+        kind = check_test(fit, "LRT" if test is None else test)
+        return _Rule("test", nan, level, kind, f"{test_words(fit, kind)} tests at level {level:g}")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             f"{criterion.upper()} is not defined with sampling weights: rows are not independent draws. "
@@ -168,12 +198,34 @@ def _rule(fit: Fit, criterion: str, alpha: float, test: str, k: float | None) ->
             f"{criterion.upper()} needs a likelihood: {fit.spec.likelihood.family.text} has none. "
             'Use criterion="test".'
         )
-    if k is not None and not (isinstance(k, (int, float)) and k > 0):
+    if k is not None and not (_is_number(k) and 0 < k < inf):
         raise ArgumentError(f"k must be > 0: {k!r}. Leave it out for 2 (aic) or log(nobs) (bic).")
     penalty = k if k is not None else 2.0 if criterion == "aic" else float(np.log(fit.nobs))
     name = criterion.upper() if k is None else f"{criterion.upper()} with k = {k:g}"
     words = f"{k:g}" if k is not None else "2" if criterion == "aic" else "log(nobs)"
-    return _Rule(criterion, penalty, alpha, "LRT", name, words)
+    return _Rule(criterion, penalty, nan, "LRT", name, words)
+
+
+def _check_used(criterion: str, given: Mapping[str, Any]) -> None:
+    """Refuse what the criterion has no use for."""
+    used = ("alpha", "test") if criterion == "test" else ("k",)
+    for word, value in given.items():
+        if value is not None and word not in used:
+            other = "aic" if criterion == "test" else "test"
+            raise ArgumentError(
+                f'criterion="{criterion}" has no use for {word}=: {value!r}. '
+                f'Leave it out, or use criterion="{other}".'
+            )
+
+
+def _check_alpha(alpha: Any) -> float:
+    if not (_is_number(alpha) and 0 < alpha < 1):
+        raise ArgumentError(f"alpha must lie strictly between 0 and 1: {alpha!r}. The default is 0.05.")
+    return float(alpha)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def _check_words(direction: str, scope: Any, max_steps: int) -> None:
@@ -199,13 +251,26 @@ def _bounds(
             raise ArgumentError(f"Unknown part of scope: {unknown[0]!r}. Known: lower, upper.")
     lower = scope_terms(fit, given["lower"]) if "lower" in given else ()
     upper = scope_terms(fit, given["upper"]) if "upper" in given else here
-    absent = [str(term) for term in lower if key(term) not in {key(other) for other in here}]
-    if absent:
+    if beyond := _missing(lower, upper):
         raise ArgumentError(
-            f"scope: the fit lacks terms of the lower model: {one_of(absent)}. Start from a fit with them."
+            f"scope: the upper model lacks terms of the lower: {beyond}. Name them in both, or in neither."
         )
-    known = {key(term) for term in upper}
-    return lower, (*upper, *(term for term in here if key(term) not in known))
+    if absent := _missing(lower, here):
+        raise ArgumentError(
+            f"scope: the fit lacks terms of the lower model: {absent}. Start from a fit with them."
+        )
+    if outside := _missing(here, upper):
+        raise ArgumentError(
+            f"scope: the upper model lacks terms of the fit: {outside}. Write '. + …' to keep those of the fit, "
+            "or start from a smaller fit."
+        )
+    return lower, upper
+
+
+def _missing(terms: Sequence[Linear], among: Sequence[Linear]) -> str:
+    """The terms that are not among others, in words."""
+    known = {key(term) for term in among}
+    return one_of([str(term) for term in terms if key(term) not in known])
 
 
 def _check_rows_stay(fit: Fit, lower: Sequence[Linear], upper: Sequence[Linear]) -> None:
@@ -242,7 +307,9 @@ class _Search:
         self.stay = [key(term) for term in lower]
         self.upper = upper
         self.seen = {self._terms(fit)}
-        self.changes, self.fits, self.p_values = ["start"], [fit], [nan]
+        self.changes, self.fits = ["start"], [fit]
+        self.outcomes: list[Outcome] = []
+        self.tried: list[Outcome] = []
 
     def advance(self, number: int) -> bool:
         """Take the best step; False where none is better."""
@@ -256,7 +323,8 @@ class _Search:
         self.seen.add(self._terms(found))
         self.changes.append(best.words)
         self.fits.append(found)
-        self.p_values.append(best.value if self.rule.tests and best.df else nan)
+        if best.outcome is not None:
+            self.outcomes.append(best.outcome)
         return True
 
     def _best(self, words: str) -> _Trial | None:
@@ -286,28 +354,26 @@ class _Search:
         return [] if self.direction == "backward" else addable(self.fit, self.upper)
 
     def _trials(self, drops: Sequence[FitTerm], adds: Sequence[Linear]) -> Iterator[_Trial]:
-        fit, rule = self.fit, self.rule
-        inside, none = Inside(fit, rule.test), np.zeros((0, len(fit.columns)))
+        fit, rule, inside = self.fit, self.rule, Inside(self.fit, self.rule.test)
         for term in drops:
             rows = without(fit, [term])
+            words, formula = f"- {term.label}", updated(fit, f". ~ . - {term.term}").text
             if rule.tests:
-                outcome = inside.test(rows, none)
-                value, df = outcome.p_value if outcome.df > 0 else inf, outcome.df
+                outcome = dropped(inside, rows)
+                value = outcome.p_value if outcome.df > 0 else inf
+                yield _Trial(words, formula, value, outcome.df, outcome)
             else:
                 estimate = inside.point(rows).estimate
-                value, df = criterion_value(fit, estimate, rule.k), fit.estimate.rank - estimate.rank
-            yield _Trial(f"- {term.label}", updated(fit, f". ~ . - {term.term}").text, value, df)
+                df = fit.estimate.rank - estimate.rank
+                yield _Trial(words, formula, criterion_value(fit, estimate, rule.k), df)
         for term in adds:
             larger = Larger(fit, term)
             if rule.tests:
                 outcome = larger.outcome(rule.test)
-                value, df = outcome.p_value, outcome.df
+                yield _Trial(f"+ {term}", larger.formula, outcome.p_value, outcome.df, outcome)
             else:
-                value, df = (
-                    criterion_value(fit, larger.point.estimate, rule.k),
-                    larger.point.rank - fit.estimate.rank,
-                )
-            yield _Trial(f"+ {term}", larger.formula, value, df)
+                value = criterion_value(fit, larger.point.estimate, rule.k)
+                yield _Trial(f"+ {term}", larger.formula, value, larger.point.rank - fit.estimate.rank)
 
     def _terms(self, fit: Fit) -> frozenset[frozenset[str]]:
         return frozenset(key(term.term) for term in fit_terms(fit))
@@ -332,13 +398,12 @@ class _Search:
             "resid_dev": deviances,
         }
         if self.rule.tests:
-            columns["p_value"] = self.p_values
+            columns |= columns_of([None, *self.outcomes], ("statistic", "p_value"))
             compared = self.rule.words
         else:
             columns[self.rule.name] = [criterion_value(f, f.estimate, self.rule.k) for f in self.fits]
             compared = f"{self.rule.name} = {aic_words(fit, self.rule.penalty)}"
-        notes = [f"compared: {compared}", f"found: {' '.join(fit.formula.split())}"]
-        notes.append(fit.notes[-1].text)
+        notes = [f"compared: {compared}", f"found: {' '.join(fit.formula.split())}", *self._foot(fit)]
         if interrupted:
             notes.append("interrupted: these are the steps so far")
         title = (
@@ -346,3 +411,14 @@ class _Search:
             " ".join(self.fits[0].formula.split()),
         )
         return Listing(title, tuple(self.changes), columns, tuple(notes), fit.native, "change")
+
+    def _foot(self, fit: Fit) -> Iterator[str]:
+        """The lines below: for tests distribution and covariance, for a criterion a covariance not used."""
+        if self.rule.tests:
+            found = fit.estimate.dispersion
+            rule = f"dispersion: {DISPERSIONS[found.estimator]}, of each fit" if found.estimated else ""
+            yield from foot(fit, self.rule.test, self.outcomes or self.tried, dispersion=rule)
+            return
+        if is_robust(fit):
+            yield unused_vcov(fit, self.rule.name.upper())
+        yield from selection_note(fit)

@@ -64,6 +64,8 @@ class Function:
     operand: Node
 
 
+_ROUNDING = 1e-13  # share of what cancels in a gradient below which nothing is left
+
 Node = Number | Coefficient | Negative | Operation | Function
 Scalar = Callable[[float], float]
 
@@ -166,47 +168,67 @@ def _times(form: Affine, factor: float) -> Affine:
 def evaluate(node: Node, coef: Array) -> tuple[float, Array]:
     """Return value and gradient (p,) at coefficients (p,); NaN or infinite where there is none.
 
-    Forward-mode differentiation: every operation carries value and gradient along.
+    Forward-mode differentiation: every operation carries value and gradient along, and the size of what
+    cancels in the gradient; what is left of that but rounding is 0.
 
     >>> value, gradient = evaluate(Function("exp", Coefficient(0)), np.array([0.0, 1.0]))
     >>> float(value), gradient.tolist()
     (1.0, [1.0, 0.0])
     """
     with np.errstate(all="ignore"):
-        value, gradient = _dual(node, np.asarray(coef, dtype=np.float64))
-        return float(value), gradient
+        found = _dual(node, np.asarray(coef, dtype=np.float64))
+        rounding = np.isfinite(found.size) & (np.abs(found.gradient) <= _ROUNDING * found.size)
+        return float(found.value), np.where(rounding, 0.0, found.gradient)
 
 
-def _dual(node: Node, coef: Array) -> tuple[np.float64, Array]:
+class _Dual(NamedTuple):
+    """Value and gradient (p,) of an expression; size: the gradient with all its addends positive."""
+
+    value: np.float64
+    gradient: Array
+    size: Array
+
+
+def _dual(node: Node, coef: Array) -> _Dual:
     if isinstance(node, Number):
-        return np.float64(node.value), np.zeros(len(coef))
+        return _Dual(np.float64(node.value), np.zeros(len(coef)), np.zeros(len(coef)))
     if isinstance(node, Coefficient):
         gradient = np.zeros(len(coef))
         gradient[node.slot] = 1.0
-        return coef[node.slot], gradient
+        return _Dual(coef[node.slot], gradient, gradient)
     if isinstance(node, Operation):
         return _dual_operation(node.symbol, _dual(node.left, coef), _dual(node.right, coef))
-    value, gradient = _dual(node.operand, coef)
+    inner = _dual(node.operand, coef)
     if isinstance(node, Negative):
-        return -value, -gradient
+        return _Dual(-inner.value, -inner.gradient, inner.size)
     function, slope = FUNCTIONS[node.name]
-    return np.float64(function(value)), _chain(slope(value), gradient)
+    factor = slope(inner.value)
+    gradient, size = _chain(factor, inner.gradient), _chain(abs(factor), inner.size)
+    return _Dual(np.float64(function(inner.value)), gradient, size)
 
 
-def _dual_operation(
-    symbol: str, left: tuple[np.float64, Array], right: tuple[np.float64, Array]
-) -> tuple[np.float64, Array]:
-    (a, da), (b, db) = left, right
+def _dual_operation(symbol: str, left: _Dual, right: _Dual) -> _Dual:
+    a, b = left.value, right.value
+    value, by_left, by_right = _slopes(symbol, a, b)
+    return _Dual(
+        value,
+        _chain(by_left, left.gradient) + _chain(by_right, right.gradient),
+        _chain(abs(by_left), left.size) + _chain(abs(by_right), right.size),
+    )
+
+
+def _slopes(symbol: str, a: np.float64, b: np.float64) -> tuple[np.float64, float, float]:
+    """The value of an operation and its derivatives by either operand."""
     if symbol == "+":
-        return a + b, da + db
+        return a + b, 1.0, 1.0
     if symbol == "-":
-        return a - b, da - db
+        return a - b, 1.0, -1.0
     if symbol == "*":
-        return a * b, _chain(b, da) + _chain(a, db)
+        return a * b, b, a
     if symbol == "/":
-        return a / b, _chain(1.0 / b, da) - _chain(a / (b * b), db)
+        return a / b, 1.0 / b, -a / (b * b)
     power = a**b
-    return power, _chain(b * a ** (b - 1.0), da) + _chain(power * np.log(a), db)
+    return power, b * a ** (b - 1.0), power * np.log(a)
 
 
 def _chain(slope: float, gradient: Array) -> Array:

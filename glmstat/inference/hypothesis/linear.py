@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,7 +59,7 @@ def linear(fit: Fit, of: str | Sequence[str] | None = None) -> Linear:
     """
     if of is None:
         return Linear(fit.columns, _single(fit, range(len(fit.columns))))
-    texts = [of] if isinstance(of, str) else list(of)
+    texts = [of] if isinstance(of, str) else list(of) if isinstance(of, Iterable) else []
     if not texts or not all(isinstance(text, str) for text in texts):
         raise ArgumentError(f'of must name coefficients or combinations: got {of!r}. Write of="x".')
     labels: list[str] = []

@@ -11,7 +11,7 @@ from glmstat.inference.hypothesis.wald import wald_statistic
 from glmstat.inference.restrict import Moments, Restricted, default_root, moments
 from glmstat.inference.score import frame_of, moved_by
 from glmstat.inference.variable import grouping
-from glmstat.matrix import Array, Block
+from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Scores", "generalised_statistic", "rao_statistic", "scores_at"]
 
 _BY_ROW = "HC"  # kinds whose meat is a sum over rows begin so
+_SINGULAR = 1e-14  # share of the largest eigenvalue below which one is rounding
 _BY_CLUSTER = ("CR0", "CR1", "CR1S", "CR2", "CR3")
 
 
@@ -35,17 +36,68 @@ class Scores(NamedTuple):
 
 
 def scores_at(fit: Fit, restricted: Restricted, data: Any = None) -> Scores:
-    """Return the sums of the larger model at the restricted estimate, in one pass."""
-    root = default_root(fit)
-    if fit.estimate.directions:  # the information at infinity misses the directions that the test is about
-        root = np.eye(len(root))[:, ~np.isnan(fit.estimate.theta)]
+    """Return the sums of the larger model at the restricted estimate.
+
+    In the coordinates of the fit, in one pass; where these are not those of all columns (a separated fit, a
+    mean at its bound), in coordinates made from the information at the restricted estimate, in two. Rows
+    that separation predicts perfectly in the restricted fit too count nothing, and take their coordinates
+    with them.
+
+    Raises
+    ------
+    ComparisonError : a mean of the restricted fit lies at its bound; an information that is singular.
+    """
+    if restricted.estimate.convergence.status == "boundary":
+        raise ComparisonError(
+            "A score test is not defined: a mean of the restricted fit lies at its bound. Use method=\"lr\"."
+        )
+    root = default_root(fit) if _whole(fit) else _root_at(fit, restricted, data)
     sums = moments(fit, restricted.theta, root, data, directions=restricted.directions)
+    return _scaled(sums, root)
+
+
+def _whole(fit: Fit) -> bool:
+    """Whether the root of the fit's inverse information spans all columns that are not aliased."""
+    root = fit.estimate.information.inverse_root
+    known = int(np.isfinite(root).all(axis=1).sum())
+    regular = fit.status != "boundary" and not fit.estimate.directions
+    return regular and known == root.shape[1] == fit.estimate.rank
+
+
+def _root_at(fit: Fit, restricted: Restricted, data: Any) -> Array:
+    """L (p, q) with L L' the inverse information at the restricted estimate, in the columns that move."""
+    root = np.eye(len(fit.columns))[:, _moving(fit, restricted)]
+    found = _scaled(moments(fit, restricted.theta, root, data, directions=restricted.directions), root)
+    information = found.sums.information
+    if not np.isfinite(information).all():
+        raise _singular()
+    values, vectors = np.linalg.eigh(information)
+    if not values.min(initial=np.inf) > _SINGULAR * values.max(initial=0.0):
+        raise _singular()
+    return found.root @ (vectors / np.sqrt(values))
+
+
+def _moving(fit: Fit, restricted: Restricted) -> IntArray:
+    """The columns less one for each direction in which separation moves the restricted fit too.
+
+    No row that is left moves in these directions, nor does the hypothesis: any of their columns can go.
+    """
+    left = [np.array(direction) for direction in restricted.directions]
+    gone = np.isnan(fit.estimate.theta)
+    for place, direction in enumerate(left):
+        pivot = int(np.argmax(np.abs(direction)))
+        gone[pivot] = True
+        for other in left[place + 1 :]:
+            other -= other[pivot] / direction[pivot] * direction
+    return np.flatnonzero(~gone)
+
+
+def _scaled(sums: Moments, root: Array) -> Scores:
+    """The sums in units in which the information has a diagonal of 1."""
     size = np.sqrt(np.diag(sums.information))
     size = np.where(size > 0, size, 1.0)
-    scaled = Moments(
-        sums.score / size, sums.information / np.outer(size, size), sums.meat / np.outer(size, size)
-    )
-    return Scores(scaled, root / size)
+    outer = np.outer(size, size)
+    return Scores(Moments(sums.score / size, sums.information / outer, sums.meat / outer), root / size)
 
 
 def rao_statistic(scores: Scores) -> float:
@@ -93,10 +145,14 @@ def _solved(scores: Scores, right: Array) -> Array:
     try:
         return np.asarray(np.linalg.solve(scores.sums.information, right), dtype=np.float64)
     except np.linalg.LinAlgError:
-        raise ComparisonError(
-            "A score test is not defined: the information at the restricted estimate is singular. "
-            'Use method="lr".'
-        ) from None
+        raise _singular() from None
+
+
+def _singular() -> ComparisonError:
+    return ComparisonError(
+        "A score test is not defined: the information at the restricted estimate is singular. "
+        'Use method="lr".'
+    )
 
 
 def _cluster_meat(fit: Fit, root: Array, restricted: Restricted, data: Any) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf, isnan
+from math import inf, isfinite, isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from glmstat.inference.hypothesis.rao import Scores, generalised_statistic, rao_
 from glmstat.inference.hypothesis.rao_scott import rao_scott
 from glmstat.inference.hypothesis.resolve import Linear, Nonlinear, hypotheses, resolve
 from glmstat.inference.hypothesis.several import adjust as adjust_tests
-from glmstat.inference.hypothesis.wald import spread, wald_statistic
+from glmstat.inference.hypothesis.wald import refuse_boundary, spread, wald_statistic
 from glmstat.inference.reference import check_level, chi_squared_p_value, f_p_value, joint, reference
 from glmstat.inference.restrict import Restricted, Subspace
 from glmstat.matrix import Array
@@ -93,7 +93,7 @@ def test(
     failures: list[GlmstatError] = []
     for one in resolved:
         rows += _Question(fit, one, level, data).rows(name, failures)
-    if name != "all" and len(failures) == len(resolved):
+    if len(failures) == len(rows):
         raise failures[0]
     rows, remarks, intervals = adjust_tests(fit, rows, word, level)
     return table(fit, rows, level, remarks, intervals=intervals)
@@ -168,6 +168,7 @@ class _Question:
 
     def _by_wald(self, fit: Fit, name: str) -> Iterator[Test]:
         hypothesis = self.hypothesis
+        refuse_boundary(fit, name)
         if isinstance(hypothesis, Nonlinear):
             yield from self._nonlinear(fit, hypothesis, "robust " if name == ROBUST_WALD else "")
             return
@@ -220,6 +221,11 @@ class _Question:
                 f"{name} is not defined: '{self.hypothesis.text}' has standard error 0. "
                 "Test another combination."
             )
+        if not isfinite(error):
+            raise ComparisonError(
+                f"{name} is not defined: the standard error of '{self.hypothesis.text}' overflows. "
+                "Write it on a smaller scale, such as its logarithm."
+            )
         statistic = (estimate - value) / error
         half = float(known.quantile(self.level)[0]) * error
         return Test(
@@ -268,6 +274,7 @@ class _Question:
 
     def _rao_scott(self) -> Iterator[Test]:
         self._need_sandwich(RAO_SCOTT)
+        refuse_boundary(self.fit, RAO_SCOTT)
         linear = self._linear(RAO_SCOTT)
         found = rao_scott(self.fit, linear.matrix, self._working)
         note = "; ".join((*linear.notes, *self._remarks, "likelihood ratio with Satterthwaite's correction"))

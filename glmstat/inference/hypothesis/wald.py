@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glmstat.errors import ComparisonError, one_of
+from glmstat.errors import ComparisonError, one_of, row_list
 from glmstat.inference.covariance import covariance_root
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["refuse_infinite", "spread", "wald_statistic"]
+__all__ = ["refuse_boundary", "refuse_infinite", "spread", "wald_statistic"]
 
 _RANK = 1e-9  # singular values below this share of the largest are rounding of the covariance
 
@@ -29,9 +29,9 @@ def spread(fit: Fit, matrix: Array) -> Array:
     used = np.isfinite(fit.estimate.coef) & (matrix != 0).any(axis=0)
     root = covariance_root(fit)[used]
     if not np.isfinite(root).all():
+        instead = 'Use method="lr".' if fit.estimate.directions else "Use a model with residuals."
         raise ComparisonError(
-            f"Wald is not defined: the fit has no standard errors, its status is '{fit.status}'. "
-            "Use a model with residuals."
+            f"Wald is not defined: the fit has no standard errors, its status is '{fit.status}'. {instead}"
         )
     return matrix[:, used] @ root
 
@@ -49,6 +49,22 @@ def refuse_infinite(fit: Fit, used: Array, what: str) -> None:
         raise ComparisonError(
             f'{what} is not defined: {one_of(infinite)} {be} infinite. Use method="lr" or "score".'
         )
+
+
+def refuse_boundary(fit: Fit, what: str) -> None:
+    """Refuse a test that takes the likelihood for quadratic at a maximum that lies at an edge.
+
+    Raises
+    ------
+    ComparisonError : with the rows whose mean is at its bound.
+    """
+    if fit.status != "boundary":
+        return
+    rows = fit.estimate.convergence.bound_rows
+    where = f" in {row_list(rows.rows, rows.count)}" if rows else ""
+    weighted = fit.spec.call["sampling_weights"] is not None
+    instead = "Use a link without bounds." if weighted else 'Use method="lr" or "score".'
+    raise ComparisonError(f"{what} is not valid: mean at its bound{where}. {instead}")
 
 
 def wald_statistic(root: Array, difference: Array) -> float:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glmstat.errors import GlmstatError
+from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of
+from glmstat.inference.shown import Shown
 from glmstat.inference.variable import Grouping
 from glmstat.matrix import Array, Block
 from glmstat.progress import track
-from glmstat.solve.estimate import fit_estimate
 from glmstat.table import Native, frame
 from glmstat.text.listing import Listing
 
@@ -36,7 +37,7 @@ class Refits(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Deletion:
+class Deletion(Shown):
     """Coefficients without each of some rows or clusters. `str` shows those that change them most.
 
     Parameters
@@ -105,14 +106,8 @@ class Deletion:
         labels = tuple(str(self.labels[place]) for place in top)
         return Listing(head, labels, columns, (count, *self.notes), Native(self.native.library), "unit")
 
-    def __str__(self) -> str:
-        return str(self.largest())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.largest()._repr_html_()
+    def _shown(self) -> Listing:
+        return self.largest()
 
 
 def unit_frame(columns: Mapping[str, Any], native: Native, clusters: Sequence[Any] | None) -> Any:
@@ -179,10 +174,10 @@ def refits(
     changed = np.array([values for values, _, _ in found]).reshape(len(found), len(coef))
     with np.errstate(invalid="ignore"):
         moved = coef - changed
-    notes = [f"interrupted: {len(found)} of {len(changes)} are done"] if interrupted else []
+    notes = [f"interrupted: {len(found):,} of {len(changes):,} are done"] if interrupted else []
     failures = [why for _, _, why in found if why]
     if failures:
-        notes.append(f"{len(failures)} failed, the first because: {failures[0]}")
+        notes.append(f"{len(failures):,} failed, the first because: {failures[0]}")
     status = tuple(status for _, status, _ in found)
     return Refits(changed, moved, _cooks(fit, moved), status, tuple(notes))
 
@@ -190,11 +185,8 @@ def refits(
 def _refit(fit: Fit, held: Any) -> tuple[Array, str, str]:
     """Coefficients, status and reason of failure."""
     start = None if fit.estimate.directions else np.nan_to_num(fit.estimate.theta)
-    spec = fit.spec
     try:
-        estimate = fit_estimate(
-            held, spec.likelihood, start=start, control=spec.control, dispersion=spec.call["dispersion"]
-        )
+        estimate = fit_nearby(fit, held, start)
     except GlmstatError as error:
         return np.full(len(fit.columns), np.nan), "failed", str(error)
     if not estimate.rows:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtr, fdtri
 
-from glmstat.call import Covariance, Variable
-from glmstat.errors import ArgumentError, near, one_of
+from glmstat.call import Covariance, Values, Variable
+from glmstat.errors import ArgumentError, DataError, near, one_of
 from glmstat.inference.hat import Leverage, hat_root, known_coefficients, leverage, touched
 from glmstat.inference.influence.clusters import deletions
 from glmstat.inference.influence.deletion import (
@@ -27,7 +27,8 @@ from glmstat.inference.influence.deletion import (
 from glmstat.inference.residual import RESIDUALS, deletion_scale, residual_rows, standardised, studentised
 from glmstat.inference.rows import of_fit, rows_shown
 from glmstat.inference.score import frame_of
-from glmstat.inference.variable import Grouping, grouping
+from glmstat.inference.shown import Shown
+from glmstat.inference.variable import REMEDY, Grouping, grouping
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.table import Native
 from glmstat.text.listing import Listing
@@ -43,12 +44,16 @@ ROW_MEASURES = (
     *("cooks", "dffits", "covratio"),
 )
 _SHOWN = 10  # rows of the printed table
+_SIGNS = {
+    "change": "decreasing link: dfbeta and dfbetas have the sign of the change, R's the opposite",
+    "opposite": "decreasing link: dfbeta and dfbetas have the opposite sign of the change, as in R",
+}
 
 BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Influence:
+class Influence(Shown):
     """How much each row, or each cluster, moves the fit. `str` shows those that move it most.
 
     Rows: `hat`, `sigma` (square root of the dispersion without the row, from deviances), `std_resid_deviance`
@@ -189,14 +194,8 @@ class Influence:
     def _marks(self, place: int) -> str:
         return ", ".join(name for name, marked in self.flags.items() if marked[place])
 
-    def __str__(self) -> str:
-        return str(self.largest())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.largest()._repr_html_()
+    def _shown(self) -> Listing:
+        return self.largest()
 
 
 def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | None = None) -> Influence:
@@ -211,7 +210,8 @@ def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | No
     Raises
     ------
     ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
-    ColumnError, DataError : `by` is not there, or has missing values.
+        Also `by` that is no name, expression or array.
+    ColumnError, DataError : `by` is not there, has missing values, or makes one group of all rows.
 
     Source: Belsley, Kuh & Welsch (1980), Pregibon (1981), Williams (1987); numbers of rows as R's
     influence.measures, rstandard and rstudent.
@@ -250,8 +250,8 @@ def _of_rows(fit: Fit) -> Influence:
         *rules,
         "cooks of Pearson, the others of deviance residuals, to first order, as R's influence.measures",
     )
-    if (falling == 1).any() and fit.convention.dfbeta == "opposite":
-        notes = (*notes, "decreasing link: dfbeta has the opposite sign of the change, as in R")
+    if (falling == 1).any():
+        notes = (*notes, _SIGNS[fit.convention.dfbeta])
     held = frame_of(fit, "influence")
     places = rows_shown(held)
     places = np.arange(held.source.rows) if places is None else places
@@ -353,8 +353,25 @@ def _median(k: int, n: int) -> float:
 # ---------------------------------------------------------------- clusters
 
 
+def _variables(by: Any) -> tuple[Variable, ...]:
+    """The variables that `by` names or holds."""
+    several = isinstance(by, (tuple, list))
+    empty = (isinstance(by, str) and not by.strip()) or (several and not len(by))
+    if empty or not (isinstance(by, (str, Values)) or hasattr(by, "__len__")):
+        raise ArgumentError(
+            f"by must be names, expressions or arrays: {by!r}. Write by='firm' with the name of a column, or "
+            "leave it out for the rows."
+        )
+    return Covariance(cluster=by).cluster
+
+
 def _of_clusters(fit: Fit, by: Variable | Sequence[Variable]) -> Influence:
-    groups = grouping(fit, Covariance(cluster=by).cluster, "by")
+    groups = grouping(fit, _variables(by), "by", remedy=REMEDY)
+    if groups.count < 2:
+        raise DataError(
+            f"Clusters must be two or more: by '{groups.text}' has {groups.count} in the rows of the fit. "
+            "Leave by= out, or use another variable."
+        )
     root, known = hat_root(fit), known_coefficients(fit)
     rows, hat, cooks, change, alone = deletions(fit, groups, root)
     change[:, ~known] = np.nan
@@ -369,9 +386,10 @@ def _of_clusters(fit: Fit, by: Variable | Sequence[Variable]) -> Influence:
     if n > k > 0:
         notes.append(f"flagged: cooks > median of F({k}, {n - k}) = {_median(k, n):.3g} · any |dfbetas| > 1")
     if alone.any():
+        one = alone.sum() == 1
         notes.append(
-            f"{int(alone.sum())} of {groups.count} clusters are all there is about some coefficient: it has "
-            "no value without them"
+            f"{alone.sum():,} of {groups.count:,} clusters {'is' if one else 'are'} all there is about some "
+            f"coefficient, which has no value without {'it' if one else 'them'}"
         )
     measures = {"rows": rows, "hat": hat, "cooks": cooks}
     native = Native(fit.native.library)

@@ -1,4 +1,11 @@
-"""Clustered covariances: sums of scores by group, adjusted for leverage or by a factor."""
+"""Clustered covariances: sums of scores by group, adjusted for leverage or by a factor.
+
+With several ways of clustering the sum over intersections may have negative eigenvalues. They are put to 0 in
+the whitened meat L'ML, L L' the inverse information: in units of the standard errors that the model says. So
+the repair does not depend on how columns are scaled or coded, and tests of a factor do not depend on its
+reference level. That of R's vcovCL(fix = TRUE) takes the eigenvalues of the covariance itself, which depend
+on the units of the columns, and gives other numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.call import Values
+from glmstat.call import Values, Variable
 from glmstat.errors import ArgumentError, DataError, FewClustersWarning, outside
 from glmstat.inference.variable import Grouping, grouping
 from glmstat.inference.vcov.group_sums import group_scores
 from glmstat.inference.vcov.leverage_adjusted import adjusted, as_vcovcl
 from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
-from glmstat.inference.vcov.small_sample import check_preset, cluster_factors, factor_words
+from glmstat.inference.vcov.small_sample import check_preset, cluster_factors, factor_words, meant_for
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:
@@ -24,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CLUSTER",
     "FEW",
+    "adjusted_for",
+    "clusters",
     "expected_root",
     "information_change",
     "variance_pieces",
@@ -106,15 +115,20 @@ def _intersections(fit: Fit, covariance: Covariance, data: Any) -> tuple[list[Gr
     return groups, [1 if len(subset) % 2 else -1 for subset in subsets]
 
 
+def adjusted_for(way: Variable) -> str:
+    """Return how one writes the covariance that few clusters need."""
+    given = 'Covariance("CR2", cluster=…)' if isinstance(way, Values) else f'"CR2 ~ {way}"'
+    return f"vcov={given}"
+
+
 def _warn_few(covariance: Covariance, groups: Sequence[Grouping]) -> None:
     """Warn of fewer than 40 clusters; CR2 and CR3 with Satterthwaite's df do not need it."""
     fewest, way = min(zip(groups, covariance.cluster, strict=False), key=lambda pair: pair[0].count)
     if fewest.count >= FEW:
         return
-    remedy = 'Covariance("CR2", cluster=…)' if isinstance(way, Values) else f'"CR2 ~ {way}"'
     warnings.warn(
         f"Few clusters for {covariance.kind}: '{fewest.text}' has {fewest.count}, and below {FEW} standard "
-        f"errors tend to be too small. Use vcov={remedy}, with its Satterthwaite degrees of freedom.",
+        f"errors tend to be too small. Use {adjusted_for(way)}, with its Satterthwaite degrees of freedom.",
         FewClustersWarning,
         stacklevel=outside(),
     )
@@ -134,11 +148,6 @@ def _factored(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Co
 
 def _adjusted(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
     """The same without a factor, of scores that are adjusted for the leverage of their cluster."""
-    if covariance.small_sample not in ("default", "sandwich"):
-        raise ArgumentError(
-            f"{covariance.kind} has no factor: small_sample is {covariance.small_sample!r}. "
-            'Leave it out, or use "sandwich".'
-        )
     groups, signs = _intersections(fit, covariance, data)
     root, change = _leverage_root(fit, inverse, covariance)
     if covariance.small_sample == "sandwich":
@@ -189,30 +198,42 @@ def _cooked(
 # ---------------------------------------------------------------- words
 
 
-def _clusters(facts: Facts) -> str:
-    """'8 clusters', or '8 and 5 clusters' where there are several ways."""
-    *most, last = (str(count) for count in facts.groups)
-    return f"{', '.join(most)} and {last} clusters" if most else f"{last} clusters"
+def clusters(counts: Sequence[int], *, few: bool = True) -> str:
+    """Return how many clusters there are, and, if it matters, whether they are few.
+
+    >>> clusters((8,)), clusters((1200, 50)), clusters((8,), few=False)
+    ('8 clusters (few)', '1,200 and 50 clusters', '8 clusters')
+    """
+    if not counts:
+        return "clusters"
+    *most, last = (f"{count:,}" for count in counts)
+    mark = " (few)" if few and min(counts) < FEW else ""
+    return f"{', '.join(most)} and {last} clusters{mark}" if most else f"{last} clusters{mark}"
 
 
 def _factored_words(covariance: Covariance, facts: Facts) -> str:
     by = " and ".join(way_names(covariance))
-    return f"by {by}, {_clusters(facts)}, {factor_words(facts.factor, facts.extra)}"
+    return f"by {by}, {clusters(facts.groups)}, {factor_words(facts.factor, facts.extra)}"
 
 
 def _adjusted_words(covariance: Covariance, facts: Facts) -> str:
     by = " and ".join(way_names(covariance))
-    if covariance.small_sample == "sandwich":
+    plain = covariance.small_sample == "sandwich"
+    if plain:
         how = "as vcovCL type " + {"CR2": "HC2", "CR3": "HC3"}[covariance.kind]
     else:
         how = {"CR2": "scores / sqrt(1-h)", "CR3": "scores / (1-h)"}[covariance.kind]
-    return f"by {by}, {_clusters(facts)}, {how}"
+    return f"by {by}, {clusters(facts.groups, few=plain)}, {how}"
 
 
 CLUSTER: Mapping[str, Recipe] = {
     "CR0": Recipe(_factored, _factored_words, takes=("cluster",)),
     "CR1": Recipe(_factored, _factored_words, takes=("cluster",), small_sample=True),
     "CR1S": Recipe(_factored, _factored_words, takes=("cluster",), small_sample=True),
-    "CR2": Recipe(_adjusted, _adjusted_words, takes=("cluster",), small_sample=True),
-    "CR3": Recipe(_adjusted, _adjusted_words, takes=("cluster",), small_sample=True),
+    **{
+        kind: Recipe(
+            _adjusted, _adjusted_words, takes=("cluster",), small_sample=True, check=meant_for("sandwich")
+        )
+        for kind in ("CR2", "CR3")
+    },
 }

@@ -373,11 +373,13 @@ def _words(covariance: Covariance, facts: Facts) -> str:
     lags = f"lag {facts.lag:.0f}{how}" if choice.in_lags else f"bandwidth {facts.bandwidth:.4g}{how}"
     order = "in the order of the rows" if covariance.order == "" else f"in order of {_name(covariance.order)}"
     if covariance.kind == "DK":
-        where = f"scores summed over the {facts.groups[0]} periods of {_name(covariance.order)} that occur"
+        count = f"{facts.groups[0]:,} periods" if facts.groups else "periods"
+        where = f"scores summed over the {count} of {_name(covariance.order)} that occur"
     elif covariance.cluster:
         units = " and ".join(way_names(covariance))
         periods = f"lags count the {facts.extra:.0f} periods that occur"
-        where = f"within {facts.groups[0]} units of {units} {order}, {periods}"
+        count = f"{facts.groups[0]:,} units" if facts.groups else "units"
+        where = f"within {count} of {units} {order}, {periods}"
     else:
         where = f"one series {order}"
     factor = "no small-sample factor" if facts.factor == 1 else f"factor {facts.factor:.5g}"

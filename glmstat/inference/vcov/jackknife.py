@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glmstat.compute import triangle
-from glmstat.errors import ConvergenceWarning, DataError, GlmstatError, outside
+from glmstat.errors import ArgumentError, ConvergenceWarning, DataError, GlmstatError, outside
 from glmstat.estimate import Estimate
 from glmstat.inference.influence.deletion import without_cluster, without_row
+from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of
 from glmstat.inference.variable import grouping
 from glmstat.inference.vcov.cluster import way_names
 from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
 from glmstat.matrix import Array, Block
 from glmstat.progress import track
-from glmstat.solve.estimate import fit_estimate
 
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
@@ -35,6 +35,9 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
     clusters. A row that counts f times stands for f rows, any of which is left out. t has G - 1 degrees of
     freedom with clusters; without, the distribution is that of the classical covariance.
 
+    Ctrl-C raises KeyboardInterrupt, and the finished estimates stay on the fit: the same call goes on from
+    there. Part of the units make no covariance, so there is none before all are done.
+
     Parameters
     ----------
     fit, inverse, covariance, data : as in Recipe. `cluster` of the covariance, of which several are taken
@@ -42,6 +45,7 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
 
     Raises
     ------
+    ArgumentError : the fit did not converge.
     DataError : fewer than two usable estimates, or one cluster.
 
     Warns
@@ -50,16 +54,21 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
 
     Source: Tukey (1958); centre and factor as R's sandwich, vcovJK, and Stata's vce(jackknife).
     """
+    if fit.status == "not converged":
+        raise ArgumentError(
+            "The jackknife leaves rows out of a maximum of the likelihood: the fit did not converge. "
+            "Fit it again first."
+        )
     frame = frame_of(fit, "jackknife", data)
     units = _clusters(fit, covariance, data) if covariance.cluster else _rows(frame)
     finite = np.abs(inverse).max(axis=1, initial=0.0) > 0
-    found = _replicates(fit, frame, units, finite)
+    found = _replicates(fit, frame, units, finite, f"{covariance.key} unfinished")
     used = ~np.isnan(found).any(axis=1)
     times, total = units.times[used], float(units.times.sum())
     count = float(times.sum())
     if count < 2:
         raise DataError(
-            f"jackknife needs two usable estimates or more: there are {count:.0f} of {total:.0f}. "
+            f"jackknife needs two usable estimates or more: there are {count:,.0f} of {total:,.0f}. "
             'Use "HC3" or "CR3".'
         )
     if count < total:
@@ -67,8 +76,8 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
     centred = found[used] - times @ found[used] / count
     factor = (count - 1.0) / count
     upper = triangle(np.sqrt(factor * times)[:, None] * centred)
-    root = np.zeros((len(finite), len(upper)))
-    root[finite] = upper.T
+    root = np.zeros((len(finite), max(1, len(upper))))
+    root[finite, : len(upper)] = upper.T
     groups = (int(total),) if covariance.cluster else ()
     df = count - 1.0 if covariance.cluster else nan
     return Cooked(root, Facts(factor=factor, df=df, groups=groups, reps=count))
@@ -101,23 +110,42 @@ def _rows(frame: ModelFrame) -> _Units:
     return _Units(changes, np.concatenate(times))
 
 
-def _replicates(fit: Fit, frame: ModelFrame, units: _Units, finite: Any) -> Array:
-    """Coefficients (G, m) without each unit; a row of NaN where there is no estimate of all of them."""
+def _replicates(fit: Fit, frame: ModelFrame, units: _Units, finite: Any, unfinished: str) -> Array:
+    """Coefficients (G, m) without each unit; a row of NaN where there is no estimate of all of them.
+
+    What an interruption leaves is kept on the fit under the name `unfinished`, and taken up again.
+    """
     out = np.full((len(units.changes), int(finite.sum())), np.nan)
-    for number, change in enumerate(track(units.changes, len(out), "jackknife")):
-        estimate = _estimate(fit, frame.changed(change))
-        if estimate is not None and estimate.convergence.status != "not converged":
-            out[number] = estimate.coef[finite]
+    before = fit.kept.get(unfinished, out[:0])
+    first = done = len(before)
+    out[:first] = before
+    try:
+        for change in track(units.changes[first:], len(out) - first, "jackknife"):
+            estimate = _estimate(fit, frame.changed(change))
+            if estimate is not None and estimate.convergence.status != "not converged":
+                out[done] = estimate.coef[finite]
+            done += 1
+    except KeyboardInterrupt:
+        fit.kept[unfinished] = _read_only(out[:done])
+        raise KeyboardInterrupt(
+            f"jackknife: {done:,} of {len(out):,} estimates are done and kept. The same call goes on from there."
+        ) from None
+    fit.kept.pop(unfinished, None)
     out[~np.isfinite(out).all(axis=1)] = np.nan
     return out
 
 
+def _read_only(values: Array) -> Array:
+    values = values.copy()
+    values.flags.writeable = False
+    return values
+
+
 def _estimate(fit: Fit, frame: ModelFrame) -> Estimate | None:
     """The estimate on some rows; None where there is no maximum."""
-    spec = fit.spec
     start = None if fit.estimate.directions else np.nan_to_num(fit.estimate.theta)
     try:  # coefficients do not depend on the dispersion
-        return fit_estimate(frame, spec.likelihood, start=start, control=spec.control, dispersion=1.0)
+        return fit_nearby(fit, frame, start, dispersion=1.0)
     except GlmstatError:
         return None
 
@@ -125,7 +153,7 @@ def _estimate(fit: Fit, frame: ModelFrame) -> Estimate | None:
 def _lost(covariance: Covariance, lost: float, total: float) -> str:
     what = "clusters" if covariance.cluster else "rows"
     return (
-        f"The jackknife leaves out {lost:.0f} of {total:.0f} {what}: without one of them a coefficient is "
+        f"The jackknife leaves out {lost:,.0f} of {total:,.0f} {what}: without one of them a coefficient is "
         "infinite, aliased or not found, and its standard error is too small. Merge or drop the level of a "
         f'factor, or use "{"CR3" if covariance.cluster else "HC3"}".'
     )
@@ -135,8 +163,9 @@ def _words(covariance: Covariance, facts: Facts) -> str:
     """What tables say about the covariance."""
     which = "one row"
     if covariance.cluster:
-        which = f"one of {facts.groups[0]} clusters of {' and '.join(way_names(covariance))}"
-    return f"{facts.reps:.0f} estimates without {which} about their mean, factor (G-1)/G = {facts.factor:.5g}"
+        count = f"one of {facts.groups[0]:,} clusters" if facts.groups else "a cluster"
+        which = f"{count} of {' and '.join(way_names(covariance))}"
+    return f"{facts.reps:,.0f} estimates without {which} about their mean, factor (G-1)/G = {facts.factor:.5g}"
 
 
 JACKKNIFE: Mapping[str, Recipe] = {

@@ -12,6 +12,7 @@ from glmstat.estimate import Separated
 from glmstat.inference.hat import defined, hat_root, leverage
 from glmstat.inference.score import frame_of, whitened
 from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
+from glmstat.inference.vcov.small_sample import meant_for
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:
@@ -189,5 +190,9 @@ def _opg_words(covariance: Covariance, facts: Facts) -> str:
 
 SANDWICH: Mapping[str, Recipe] = {
     "opg": Recipe(opg, _opg_words, robust=False, informed=False),
-    **{kind: Recipe(hc, _hc_words, small_sample=True) for kind in _WORDS},
+    "HC0": Recipe(
+        hc, _hc_words, small_sample=True, check=meant_for("sandwich", "stata", "statsmodels")
+    ),
+    "HC1": Recipe(hc, _hc_words, small_sample=True),
+    **{kind: Recipe(hc, _hc_words) for kind in DISCOUNTS},
 }

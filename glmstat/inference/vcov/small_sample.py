@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -12,7 +12,15 @@ from glmstat.errors import ArgumentError, near, one_of
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
 
-__all__ = ["PRESETS", "Factors", "Preset", "check_preset", "cluster_factors", "factor_words"]
+__all__ = [
+    "PRESETS",
+    "Factors",
+    "Preset",
+    "check_preset",
+    "cluster_factors",
+    "factor_words",
+    "meant_for",
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +81,19 @@ def check_preset(covariance: Covariance) -> Preset:
             f"Unknown small_sample: {word!r} in Covariance. Known: {one_of(known)}.{near(str(word), known)}"
         )
     return PRESETS[word]
+
+
+def meant_for(*presets: str) -> Callable[[Covariance], None]:
+    """Return what refuses every preset but the default and those for which a kind has a number of its own."""
+
+    def check(covariance: Covariance) -> None:
+        word, kind = covariance.small_sample, covariance.kind
+        if word not in ("default", *presets):
+            raise ArgumentError(
+                f"small_sample={word!r} has no factor for {kind}. Known: {one_of(('default', *presets))}."
+            )
+
+    return check
 
 
 def cluster_factors(fit: Fit, covariance: Covariance, counts: Sequence[int]) -> Factors:

@@ -40,7 +40,7 @@ def survey(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooke
     Σ over strata of (1 - f) n / (n - 1) Σ over units of (u - ū)(u - ū)' between the inverse information,
     with n primary sampling units in the stratum, u the sum of the weighted scores of a unit, ū their mean
     in the stratum and f the sampled share of the stratum's units. Units are drawn with replacement where
-    `fpc` is not given. t has units - strata degrees of freedom (the summary of svyglm has k - 1 less).
+    `fpc` is not given; where all of every stratum is sampled, a census, the covariance is 0. t has units - strata degrees of freedom (the summary of svyglm has k - 1 less).
 
     Units are the combinations of values of `cluster`, each row where it is not given; a row that counts f
     times is then f units. Rows of weight 0 are not units, so the rows of a fit with `subset` are taken for
@@ -74,7 +74,8 @@ def survey(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooke
         if share < 1:
             meat += (1.0 - share) * units / (units - 1.0) * (products - np.outer(total, total) / units)
     units, count = int(found.units.sum()), len(found.units)
-    return from_meat(inverse, meat, Facts(df=float(units - count), groups=(units, count)))
+    census = float(count > 0 and bool((shares >= 1).all()))
+    return from_meat(inverse, meat, Facts(df=float(units - count), groups=(units, count), extra=census))
 
 
 def _by_unit(fit: Fit, inverse: Array, covariance: Covariance, strata: Grouping | None, data: Any) -> _Strata:
@@ -200,11 +201,14 @@ def _named(strata: Grouping | None, label: str) -> str:
 
 
 def _words(covariance: Covariance, facts: Facts) -> str:
-    units, strata = facts.groups
     by = f" of {':'.join(way_names(covariance))}" if covariance.cluster else ""
-    one = "1 stratum" if strata == 1 else f"{strata} strata"
+    sampled = f"sampling units{by}"
+    if facts.groups:
+        units, strata = facts.groups
+        sampled = f"{units:,} {sampled} in {'1 stratum' if strata == 1 else f'{strata:,} strata'}"
     corrected = ", finite population" if covariance.fpc != "" else ""
-    return f"linearisation, {units} sampling units{by} in {one}{corrected}"
+    census = ", census: no sampling error" if facts.extra == 1 else ""
+    return f"linearisation, {sampled}{corrected}{census}"
 
 
 SURVEY: Mapping[str, Recipe] = {"survey": Recipe(survey, _words, takes=("cluster", "strata", "fpc"))}

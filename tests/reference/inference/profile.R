@@ -58,6 +58,9 @@ out$probit <- case(cbind(s, 10 - s) ~ x + f, D, binomial("probit"))
 out$cloglog <- case(cbind(s, 10 - s) ~ x, D, binomial("cloglog"))
 out$quasipoisson <- case(y ~ x, D, quasipoisson())
 out$gaussian_log <- case(g ~ x, D, gaussian("log"), start = c(0, 0))
+out$gaussian_log_weighted <- case(g ~ x + f, D, gaussian("log"), weights = "w", start = c(0, 0, 0))
+out$sqrt <- case(y ~ t + f, D, poisson("sqrt"))
+out$cauchit <- case(cbind(s, 10 - s) ~ x + f, D, binomial("cauchit"))
 
 # Two cases of reference_glm.json, started from R's own starting values
 B <- read.csv("../data/birthwt.csv"); B$race <- factor(B$race, c("white", "black", "other"))

@@ -1,0 +1,45 @@
+"""Fits of changed rows, from a point near which their maximum is expected."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from glmstat.errors import ArgumentError
+from glmstat.estimate import Estimate
+from glmstat.matrix import Array
+from glmstat.solve.estimate import fit_estimate
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+    from glmstat.frame import ModelFrame
+
+__all__ = ["fit_nearby"]
+
+
+def fit_nearby(fit: Fit, frame: ModelFrame, start: Array | None, *, dispersion: Any = None) -> Estimate:
+    """Return the estimate of the model of a fit on some rows.
+
+    A start that lies outside the domain of these rows, or from which the solver does not arrive, costs time
+    and nothing else: the solver goes again from its own.
+
+    Parameters
+    ----------
+    start : coefficients of the frame's columns to start from; None leaves the choice to the solver.
+    dispersion : its value; default as the call of the fit says.
+
+    Raises
+    ------
+    GlmstatError : as `fit_estimate`, from the solver's own start.
+    """
+    arguments = {
+        "control": fit.spec.control,
+        "dispersion": fit.spec.call["dispersion"] if dispersion is None else dispersion,
+    }
+    if start is not None:
+        try:
+            found = fit_estimate(frame, fit.spec.likelihood, start=start, **arguments)
+        except ArgumentError:
+            found = None
+        if found is not None and found.convergence.status != "not converged":
+            return found
+    return fit_estimate(frame, fit.spec.likelihood, **arguments)

@@ -1,0 +1,34 @@
+"""Results that print as one of their tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glmstat.text.listing import Listing
+
+__all__ = ["Shown"]
+
+
+class Shown:
+    """What prints as the table of its `_shown()`: text, ASCII, HTML and JSON values are the table's."""
+
+    def _shown(self) -> Listing:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return str(self._shown())
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return self._shown()._repr_html_()
+
+    def ascii(self) -> str:
+        """Return the printed table in ASCII."""
+        return self._shown().ascii()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is printed as JSON values: NaN as None, infinities as "inf", "-inf"."""
+        return self._shown().to_dict()
