@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat import verbs
-from glmstat.call import KEEP, Call, Covariance, Spec, frame_for, start_values
+from glmstat.call import Call, Covariance, Spec, frame_for, start_values
 from glmstat.convention import Convention, as_convention
 from glmstat.errors import CovarianceWarning, GlmstatError, Note, outside
 from glmstat.estimate import Estimate, Status
@@ -20,12 +19,11 @@ from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
 from glmstat.solve.estimate import fit_estimate
 from glmstat.table import Native, frame, series
+from glmstat.verbs import again, hypothesis, interval, row, table
 from glmstat.verdict import remarks, warn
 
 if TYPE_CHECKING:
-    from os import PathLike
-
-    from glmstat.report.summary import Summary
+    pass
 
 __all__ = ["Covariance", "Fit", "Spec", "fit_model"]
 
@@ -118,7 +116,7 @@ class Fit:
     @property
     def coef(self) -> Any:
         """Coefficients by name; NaN where aliased, signed infinity where separated."""
-        return self._series("estimate", self.estimate.coef)
+        return self.by_name("estimate", self.estimate.coef)
 
     @property
     def nobs(self) -> int:
@@ -200,268 +198,27 @@ class Fit:
 
         return fitted(self)
 
-    def vcov(self, vcov: str | Covariance | None = None, *, data: Any = None) -> Any:
-        """Return the covariance of the coefficients as a labelled table.
-
-        Parameters
-        ----------
-        vcov : a kind ("HC3"), clusters ("~firm + year"), both ("CR2 ~ firm") or a Covariance; default that
-            of the fit.
-        data : the data of the fit, where the fit holds none.
-
-        Returns
-        -------
-        Table (p, p); NaN for coefficients that are aliased or infinite.
-        """
-        from glmstat.inference.covariance import covariance_root
-
-        root = covariance_root(self.with_vcov(vcov, data=data))
-        return self.by_term(dict(zip(self.columns, root @ root.T, strict=True)))
-
-    def stderror(self, vcov: str | Covariance | None = None, *, data: Any = None) -> Any:
-        """Return the standard errors by name; parameters as `vcov`."""
-        from glmstat.inference.covariance import std_errors
-
-        return self._series("std_error", std_errors(self.with_vcov(vcov, data=data)))
-
-    def confint(
-        self,
-        level: float = 0.95,
-        *,
-        of: str | Sequence[str] | None = None,
-        method: str = "wald",
-        eform: bool = False,
-        vcov: str | Covariance | None = None,
-        data: Any = None,
-    ) -> Any:
-        """Return confidence intervals as a table with columns conf_low and conf_high.
-
-        Parameters
-        ----------
-        level : coverage. Quantiles are Student's with `df_residual` where the dispersion is estimated (with
-            clusters - 1 where the covariance is clustered), else normal; always normal with compat="R", as
-            confint.default.
-        of : names of coefficients or combinations such as "x + f[T.b]"; default every coefficient.
-        method : "wald", "profile" (likelihood ratio) or "score"; the last two assume the variance of the
-            family, and take no `vcov`.
-        eform : exponentiate: odds, rate, hazard or mean ratios.
-        vcov, data : as in `vcov`.
-
-        Raises
-        ------
-        ArgumentError : a name that is no coefficient, or ratios where the link has none.
-        ComparisonError : a profile with sampling weights.
-        """
-        from glmstat.inference.interval import confint
-
-        return confint(self, level, of=of, method=method, eform=eform, vcov=vcov, data=data)
-
-    def predict(
-        self,
-        newdata: Any = None,
-        *,
-        type: str = "response",
-        se_fit: bool = False,
-        interval: str | None = None,
-        level: float = 0.95,
-        offset: Any = None,
-        exposure: Any = None,
-        new_levels: str = "raise",
-        vcov: str | Covariance | None = None,
-        data: Any = None,
-    ) -> Any:
-        """Return predictions for new rows, in their order, on their index.
-
-        The offset is evaluated again from `newdata`. Rows with missing values are NaN.
-
-        Parameters
-        ----------
-        newdata : table with the columns of the right side; default the rows of the fit.
-        type : "response" (the mean), "link" (the linear predictor) or "terms" (each term's part of it,
-            centred at its mean over the rows of the fit, as R).
-        se_fit : add the standard error; for the mean by the delta method.
-        interval : "confidence" adds conf_low and conf_high, for the mean transformed from the link scale.
-        level : coverage of the interval.
-        offset, exposure : as many values as rows, where those of the fit were arrays.
-        new_levels : "raise", "na" (NaN), or "reference" for levels that the fit has not seen.
-        vcov, data : as in `vcov`.
-
-        Returns
-        -------
-        A series named by `type`; a table estimate[, std_error][, conf_low, conf_high] if more is asked
-        for; a table with a column per term for "terms".
-
-        Raises
-        ------
-        ColumnError : a column, or that of the offset, is not in `newdata`.
-        DataError : an unseen level, or a row that the aliased columns make non-estimable.
-        """
-        from glmstat.inference.predict import predict
-
-        return predict(
-            self.with_vcov(vcov, data=data),
-            newdata,
-            type=type,
-            se_fit=se_fit,
-            interval=interval,
-            level=level,
-            offset=offset,
-            exposure=exposure,
-            new_levels=new_levels,
-        )
-
-    def residuals(
-        self,
-        type: str = "deviance",
-        *,
-        standardized: bool = False,
-        studentized: bool = False,
-        data: Any = None,
-    ) -> Any:
-        """Return residuals of the rows of the fit, on the caller's index.
-
-        Parameters
-        ----------
-        type : "deviance", "pearson" (both with the square root of the prior weight), "working",
-            "response" (both without), or "partial": a table, working residuals plus each term.
-        standardized : divided by their standard deviation sqrt(phi (1 - h)), as R's rstandard.
-        studentized : with the dispersion of the fit without the row, as R's rstudent.
-        data : the data of the fit, where the fit holds none.
-        """
-        from glmstat.inference.residual import residuals
-
-        return residuals(self, type, data, standardized=standardized, studentized=studentized)
-
-    def summary(
-        self,
-        vcov: str | Covariance | None = None,
-        *,
-        level: float = 0.95,
-        eform: bool = False,
-        data: Any = None,
-    ) -> Summary:
-        """Return the table of coefficients with what one needs to read it; print it.
-
-        Parameters
-        ----------
-        vcov, data : as in `vcov`.
-        level : coverage of the intervals.
-        eform : show exp(coefficient): odds, rate, hazard or mean ratios.
-        """
-        from glmstat.report.summary import summary
-
-        return summary(self.with_vcov(vcov, data=data), level, eform=eform)
-
-    def with_vcov(self, vcov: str | Covariance | None, *, data: Any = None) -> Fit:
-        """Return the same fit with another covariance in every table; parameters as `vcov`."""
-        from glmstat.inference.covariance import choose, covariance_root
-
-        fit, covariance = self if data is None else self.with_data(data), choose(self, vcov)
-        if covariance == self.covariance:
-            return fit
-        covariance_root(fit, covariance)
-        return replace(fit, covariance=covariance)
-
-    def with_data(
-        self,
-        data: Any,
-        *,
-        offset: Any = KEEP,
-        exposure: Any = KEEP,
-        weights: Any = KEEP,
-        freq_weights: Any = KEEP,
-        sampling_weights: Any = KEEP,
-        subset: Any = KEEP,
-    ) -> Fit:
-        """Return the same fit holding its rows again, after loading or copying it without.
-
-        Parameters
-        ----------
-        data : the data of the fit.
-        offset, exposure, weights, freq_weights, sampling_weights, subset : as in the call, where they were
-            arrays: these are not kept. What is left out stays.
-
-        Raises
-        ------
-        ArgumentError : an array of the call is not given again.
-        DataError : `data` or the arrays are not those of the fit.
-        """
-        words = {name: value for name, value in locals().items() if name != "self"}
-        from glmstat.inference.again import with_data
-
-        return with_data(self, words)
-
-    def refit(self, data: Any = KEEP, *, weights: Any = KEEP, offset: Any = KEEP, subset: Any = KEEP) -> Fit:
-        """Return the same model fitted to other data, or with other weights, offset or subset.
-
-        Parameters
-        ----------
-        data : default the rows of the fit.
-        weights, offset, subset : as in the call; what is left out stays.
-        """
-        from glmstat.inference.again import refit
-
-        return refit(self, {"data": data, "weights": weights, "offset": offset, "subset": subset})
-
-    def update(
-        self,
-        formula: str = KEEP,
-        *,
-        data: Any = KEEP,
-        family: Any = KEEP,
-        link: Any = KEEP,
-        weights: Any = KEEP,
-        offset: Any = KEEP,
-        exposure: Any = KEEP,
-        subset: Any = KEEP,
-        vcov: Any = KEEP,
-        dispersion: Any = KEEP,
-    ) -> Fit:
-        """Return the fit of a changed call; what is left out stays.
-
-        Parameters
-        ----------
-        formula : new formula, in which a lone `.` stands for what stood on that side: `". ~ . + z"`.
-        data, family, link, weights, offset, exposure, subset, vcov, dispersion : as in the call. A new
-            family without `link` takes its own default link.
-
-        >>> import glmstat
-        >>> data = {"y": [1, 2, 3, 5, 9], "x": [0, 1, 2, 3, 4]}
-        >>> glmstat.glm("y ~ 1", data, "poisson").update(". ~ . + x").columns
-        ('Intercept', 'x')
-        """
-        words = {name: value for name, value in locals().items() if name != "self"}
-        from glmstat.inference.again import update
-
-        return update(self, words)
-
-    def save(self, path: str | PathLike[str], *, context: tuple[str, ...] = ()) -> None:
-        """Write the fit, without its rows, to one file that `glmstat.load` reads.
-
-        Parameters
-        ----------
-        path : of the file; it is replaced in one step, or not at all.
-        context : names of user-defined families, links and context entries that the file cannot hold and
-            that `load(path, context={...})` will be given.
-
-        Raises
-        ------
-        FileError : no path, something user-defined that `context` does not name, or Python in the formula.
-        """
-        from glmstat.persist import save
-
-        save(self, path, context)
-
-    test = verbs.test
-    anova = verbs.anova
-    drop1 = verbs.drop1
-    add1 = verbs.add1
-    step = verbs.step
-    profile = verbs.profile
-    bootstrap = verbs.bootstrap
-    influence = verbs.influence
-    information_criteria = verbs.information_criteria
-    goodness_of_fit = verbs.goodness_of_fit
+    vcov = table.vcov
+    stderror = table.stderror
+    confint = table.confint
+    summary = table.summary
+    with_vcov = table.with_vcov
+    predict = row.predict
+    residuals = row.residuals
+    influence = row.influence
+    test = hypothesis.test
+    anova = hypothesis.anova
+    drop1 = hypothesis.drop1
+    add1 = hypothesis.add1
+    step = hypothesis.step
+    information_criteria = hypothesis.information_criteria
+    goodness_of_fit = hypothesis.goodness_of_fit
+    profile = interval.profile
+    bootstrap = interval.bootstrap
+    with_data = again.with_data
+    refit = again.refit
+    update = again.update
+    save = again.save
 
     def by_term(self, columns: Mapping[str, Array]) -> Any:
         """Return columns (p,) as a table with the names of the coefficients: index, or column `term`."""
@@ -469,7 +226,8 @@ class Fit:
             return frame(columns, self.native, index=self.columns)
         return frame({"term": self.columns, **columns}, self.native)
 
-    def _series(self, name: str, values: Array) -> Any:
+    def by_name(self, name: str, values: Array) -> Any:
+        """Return values (p,) by the names of the coefficients: a series, or a table with column `term`."""
         if self.native.library == "pandas":
             return series(values, Native("pandas", list(self.columns)), name)
         return self.by_term({name: values})

@@ -22,7 +22,9 @@ def check_progress(show: bool | None) -> None:
     ArgumentError : another value.
     """
     if not (show is None or isinstance(show, bool)):
-        raise ArgumentError(f"progress must be True, False or None: {show!r}. None shows a bar if it takes long.")
+        raise ArgumentError(
+            f"progress must be True, False or None: {show!r}. None shows a bar if it takes long."
+        )
 
 
 def track(iterable: Iterable[T], total: int, what: str, show: bool | None = None) -> Iterator[T]:

@@ -208,7 +208,7 @@ def _canonical(covariance: Covariance) -> Covariance:
     """The covariance with its kind in the usual letters."""
     if covariance.kind in RECIPES:
         return covariance
-    word = covariance.kind.lower() if isinstance(covariance.kind, str) else None
+    word = covariance.kind.lower() if isinstance(covariance.kind, str) else ""
     if word in ALIASES:
         alias = ALIASES[word]
         observed = "observed" in (alias.information, covariance.information)

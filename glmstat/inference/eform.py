@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +13,18 @@ from glmstat.inference.interval import Wald
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
+    from glmstat.formula.piece import Piece
 
-__all__ = ["baseline_name", "exponentiated", "ratio_column", "ratio_name", "ratio_notes"]
+__all__ = [
+    "baseline_name",
+    "baseline_notes",
+    "exponentiated",
+    "ratio_column",
+    "ratio_name",
+    "ratio_notes",
+]
 
+_LISTED = 8  # baselines that a line names
 COUNTS = ("poisson", "quasipoisson", "negative_binomial")
 SHARES = ("binomial", "quasibinomial")
 _REASONS = {
@@ -72,6 +83,41 @@ def baseline_name(fit: Fit) -> str:
     return f"baseline {_BASELINES[ratio_name(fit)]}"
 
 
+def baseline_notes(fit: Fit, shown: Sequence[str]) -> tuple[str, ...]:
+    """Return a line that names the baselines among the terms shown: exp of them is no ratio.
+
+    The intercept; without one, the columns of factors coded in full, one for each level or cell.
+    """
+    names = [name for name in _baselines(fit) if name in shown]
+    if not names:
+        return ()
+    more = f", … ({len(names)} coefficients)" if len(names) > _LISTED else ""
+    return (f"{', '.join(names[:_LISTED])}{more}: {baseline_name(fit)}",)
+
+
+def _baselines(fit: Fit) -> Iterator[str]:
+    for predictor in fit.spec.design.predictors:
+        groups = [group for piece in predictor.pieces for group in piece.groups]
+        for piece in predictor.pieces:
+            if () in piece.groups:
+                yield from piece.columns
+            elif () not in groups:
+                yield from _cells(piece)
+
+
+def _cells(piece: Piece) -> Iterator[str]:
+    """The columns that indicate a level or a cell of levels."""
+    place = 0
+    for group in piece.groups:
+        codings = [coding for _, coding in group if coding is not None]
+        if len(codings) < len(group):  # a number is a part of the whole term
+            return
+        width = prod(coding.shape[1] for coding in codings)
+        if all(np.array_equal(coding, np.eye(len(coding))) for coding in codings):
+            yield from piece.columns[place : place + width]
+        place += width
+
+
 def exponentiated(fit: Fit, table: Wald) -> Wald:
     """Return estimates and ends exponentiated, standard errors by the delta method.
 
@@ -93,9 +139,7 @@ def exponentiated(fit: Fit, table: Wald) -> Wald:
 
 
 def ratio_notes(fit: Fit) -> tuple[str, ...]:
-    """Return the lines under a table of ratios: what is shown, and what the intercept is."""
+    """Return the lines under a table of ratios: what is shown, and which rows are baselines."""
     shown = f"estimate: {ratio_name(fit)}, exp(coefficient) · std_error: delta method"
     tests = "statistic, p_value: of the coefficient (ratio = 1)"
-    if fit.spec.design.intercept is None:
-        return (f"{shown} · {tests}",)
-    return (f"{shown} · {tests}", f"{fit.columns[fit.spec.design.intercept]}: {baseline_name(fit)}")
+    return (f"{shown} · {tests}", *baseline_notes(fit, fit.columns))

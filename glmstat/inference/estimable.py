@@ -49,17 +49,20 @@ def estimable(fit: Fit, matrices: Sequence[DesignMatrix]) -> Array | None:
 
 def _null_space(fit: Fit) -> Array:
     theta, frame = fit.estimate.theta, frame_of(fit, "A prediction with aliased columns")
-    aliased = np.isnan(theta)
+    aliased, predictors = np.isnan(theta), fit.spec.design.predictors
     if not aliased.any():
         return np.zeros((len(theta), 0))
-    size = frame.reduce(_Largest.of).size
+    size = frame.reduce(lambda block: _Largest.of(block, fit)).size
     size[size == 0] = 1.0
 
     def kernel(block: Block) -> Triangle:
         factor = np.zeros((0, len(theta)))
-        for rows, run in block.X[0].runs():
-            used = run[:, block.total[rows] > 0] / size[:, None]
-            factor = triangle(np.vstack([factor, used.T]))
+        for X, predictor in zip(block.X, predictors, strict=True):
+            for rows, run in X.runs():
+                used = run[:, block.total[rows] > 0]
+                placed = np.zeros((used.shape[1], len(theta)))
+                placed[:, predictor.slots] = used.T / size[predictor.slots]
+                factor = triangle(np.vstack([factor, placed]))
         return Triangle(factor)
 
     factor = frame.reduce(kernel).factor
@@ -77,10 +80,12 @@ class _Largest:
         self.size = size
 
     @classmethod
-    def of(cls, block: Block) -> _Largest:
-        size = np.zeros(block.X[0].shape[1])
-        for _, run in block.X[0].runs():
-            np.maximum(size, np.abs(run).max(axis=1, initial=0.0), out=size)
+    def of(cls, block: Block, fit: Fit) -> _Largest:
+        size = np.zeros(len(fit.columns))
+        for X, predictor in zip(block.X, fit.spec.design.predictors, strict=True):
+            for _, run in X.runs():
+                largest = np.abs(run).max(axis=1, initial=0.0)
+                size[predictor.slots] = np.maximum(size[predictor.slots], largest)
         return cls(size)
 
     def __add__(self, other: _Largest) -> _Largest:

@@ -15,7 +15,16 @@ from glmstat.matrix import Array, Block
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["Leverage", "defined", "hat_root", "hat_values", "known_coefficients", "leverage", "one_predictor", "touched"]
+__all__ = [
+    "Leverage",
+    "defined",
+    "hat_root",
+    "hat_values",
+    "known_coefficients",
+    "leverage",
+    "one_predictor",
+    "touched",
+]
 
 _ONE = 1.0 - 10.0 * np.finfo(np.float64).eps  # from here on R's lm.influence calls a hat value 1
 _STILL = 1e-8  # share of a standard error below which a coefficient does not move with a direction
@@ -98,9 +107,7 @@ def one_predictor(fit: Fit, what: str, remedy: str) -> None:
     """
     count = len(fit.spec.design.predictors)
     if count != 1:
-        raise ArgumentError(
-            f"{what}: defined for models with one predictor, this one has {count}. {remedy}"
-        )
+        raise ArgumentError(f"{what}: defined for models with one predictor, this one has {count}. {remedy}")
 
 
 def known_coefficients(fit: Fit) -> NDArray[np.bool_]:

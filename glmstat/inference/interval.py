@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.covariance import choose, covariance_root, label, std_errors
+from glmstat.errors import ArgumentError, BoundaryWarning, near, one_of
+from glmstat.inference.covariance import covariance_root, label, std_errors
 from glmstat.inference.hypothesis.linear import Linear, linear
 from glmstat.inference.reference import check_level, reference
+from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
 from glmstat.table import frame
+from glmstat.text.number import percent
+from glmstat.verdict import verdicts
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -90,6 +93,8 @@ def confint(
         raise ArgumentError(
             f"Unknown method: {method!r}. Known: {one_of(METHODS)}.{near(str(method), METHODS)}"
         )
+    if not isinstance(eform, bool | np.bool_):
+        raise ArgumentError(f"eform must be True or False: got {eform!r}.")
     if eform:
         ratio_name(fit)
     ends = _wald_ends if method == "wald" else _profile_ends
@@ -118,18 +123,15 @@ def _wald_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: An
     table = wald(fit, level, None if of is None else chosen)
     known = reference(fit, None if of is None else np.nan_to_num(chosen.matrix))
     used = "z" if known.normal_ends else known.text
-    note = f"{100 * level:g} % Wald intervals, {used} · vcov: {label(fit)}"
-    return chosen, table.conf_low, table.conf_high, (note,)
+    note = f"{percent(level)} Wald intervals, {used} · vcov: {label(fit)}"
+    at_bound = [text for kind, text in verdicts(fit.estimate, fit.columns) if kind is BoundaryWarning]
+    return chosen, table.conf_low, table.conf_high, (note, *at_bound, *selection_note(fit))
 
 
 def _profile_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: Any) -> Ends:
-    from glmstat.inference.profile.ends import facts, intervals
+    from glmstat.inference.profile.ends import classical, facts, intervals
 
-    if vcov is not None and choose(fit, vcov).kind != "classical":
-        raise ArgumentError(
-            f'method="{method}" assumes the variance of the family: vcov has no part in it. '
-            'Leave vcov= out, or use method="wald".'
-        )
+    fit = classical(fit, vcov, f'method="{method}"', 'method="wald"')
     statistic = "score" if method == "score" else "deviance"
     chosen = linear(fit, of)
     ends = intervals(fit, chosen, level, statistic, data=data, depth=6)
@@ -140,12 +142,10 @@ def _ratios(
     fit: Fit, chosen: Linear, ends: Mapping[str, Array], notes: tuple[str, ...]
 ) -> tuple[dict[str, Array], tuple[str, ...]]:
     """The estimates and ends exponentiated, under the name of the ratio."""
-    from glmstat.inference.eform import baseline_name, ratio_column, ratio_name
+    from glmstat.inference.eform import baseline_notes, ratio_column, ratio_name
 
     with np.errstate(over="ignore"):
         columns = {ratio_column(fit): np.exp(chosen.estimates(fit))}
         columns |= {name: np.exp(end) for name, end in ends.items()}
-    intercept = fit.spec.design.intercept
-    name = None if intercept is None else fit.columns[intercept]
-    baseline = (f"{name}: {baseline_name(fit)}",) if name in chosen.texts else ()
-    return columns, (f"{ratio_name(fit)}: exp(coefficient)", *baseline, *notes)
+    baselines = baseline_notes(fit, chosen.texts)
+    return columns, (f"{ratio_name(fit)}: exp(coefficient)", *baselines, *notes)

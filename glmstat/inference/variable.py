@@ -145,9 +145,7 @@ def _place(block: Block) -> Any:
     return slice(block.start, block.start + len(block.y)) if block.rows is None else block.rows
 
 
-def _read(
-    fit: Fit, frame: ModelFrame, variable: Variable, word: str, remedy: str
-) -> list[tuple[str, Any]]:
+def _read(fit: Fit, frame: ModelFrame, variable: Variable, word: str, remedy: str) -> list[tuple[str, Any]]:
     """The parts of a variable: text and values over the rows of the fit, none of them missing."""
     _refuse_changed(frame)
     source, context, roles = _source(fit, frame, variable, word)
@@ -209,9 +207,7 @@ def _refuse_missing(absent: Any, scope: Scope, text: str, word: str, remedy: str
     if absent is None:
         return
     rows = scope.frame.numbers[np.flatnonzero(absent)]
-    raise DataError(
-        f"{word} '{text}' is missing in {row_list(rows, len(rows))} of the fit. {remedy}"
-    )
+    raise DataError(f"{word} '{text}' is missing in {row_list(rows, len(rows))} of the fit. {remedy}")
 
 
 def _levels(value: Any) -> tuple[tuple[str, ...], IntArray]:

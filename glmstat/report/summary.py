@@ -29,7 +29,7 @@ from glmstat.text.layout import (
     wrapped,
 )
 from glmstat.text.letters import printable
-from glmstat.text.number import coefficient_texts, common_decimals, figure, p_text, statistic_text
+from glmstat.text.number import coefficient_texts, common_decimals, figure, p_text, percent, statistic_text
 from glmstat.verdict import headline
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def _asked(fit: Fit) -> Iterator[str]:
 
 def _facts(fit: Fit, level: float) -> Iterator[str]:
     estimate = fit.estimate
-    yield f"vcov: {label(fit)} · intervals: {100 * level:g} % Wald, {_reference(fit)}"
+    yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(fit)}"
     yield (
         f"deviance {figure(fit.deviance)} on {fit.df_residual} df · null {figure(fit.null_deviance)} "
         f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"

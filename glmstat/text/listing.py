@@ -19,6 +19,8 @@ __all__ = ["Listing"]
 
 _SCALED = ("estimate", "bias", "std_error", "conf_low", "conf_high", "value")
 _STATISTICS = ("statistic", "F", "z", "t")
+_ENDS = ["conf_low", "conf_high"]  # stand together
+_LEAST = 12  # letters of a label that should stand beside its numbers
 _COUNTS = ("rows", "nobs", "parameters")
 
 
@@ -111,21 +113,51 @@ class Listing:
             yield from wrapped(text, spell)
 
     def _table(self, spell: Spell) -> Iterator[str]:
-        names = [spell(name) for name in self.columns]
-        cells = [tuple(map(spell, texts)) for texts in self._cells()]
+        """The lines of the table: fewer digits, then several panels of columns, where it is too wide."""
         labels = [spell(name) for name in self.index]
-        widths = [max([len(name), *(len(texts[k]) for texts in cells)]) for k, name in enumerate(names)]
-        room = max(WIDTH - sum(widths) - 2 * len(widths), 12)
-        margin = max((len(label) for label in labels if len(label) <= room), default=0)
-        yield row("", names, widths, margin)
-        for label, texts in zip(labels, cells, strict=True):
-            if len(label) > margin:
-                yield from wrapped(label)
-                label = ""
-            yield row(label, texts, widths, margin)
+        sheet = self._laid_out(spell, alike=True)
+        if sheet.width + max(map(len, labels), default=0) > WIDTH:
+            shorter = self._laid_out(spell, alike=False)
+            sheet = shorter if shorter.width < sheet.width else sheet
+        for place, panel in enumerate(self._panels(sheet, labels)):
+            if place:
+                yield ""
+            yield from sheet.lines(panel, labels)
 
-    def _cells(self) -> list[tuple[str, ...]]:
-        decimals = common_decimals([float(e) for e in self.columns.get("std_error", ()) if _is_number(e)])
+    def _laid_out(self, spell: Spell, *, alike: bool) -> _Sheet:
+        names = tuple(spell(name) for name in self.columns)
+        cells = [tuple(map(spell, texts)) for texts in self._cells(alike=alike)]
+        widths = [max([len(name), *(len(texts[k]) for texts in cells)]) for k, name in enumerate(names)]
+        return _Sheet(names, cells, widths)
+
+    def _panels(self, sheet: _Sheet, labels: list[str]) -> list[list[int]]:
+        """Places of the columns of each panel; the texts that name a row stand in every one."""
+        places = list(range(len(sheet.names)))
+        shortest = min(map(len, labels), default=0)
+        if sheet.width + min(shortest, _LEAST) <= WIDTH:
+            return [places]
+        keys = [k for k, values in enumerate(self.columns.values()) if _names_rows(values)]
+        margin = min(max(map(len, labels), default=0), WIDTH // 3)
+        room = WIDTH - margin - sum(sheet.widths[k] + 2 for k in keys)
+        panels: list[list[int]] = [[]]
+        left = room
+        for k in places:
+            if k in keys:
+                continue
+            if panels[-1] and sheet.widths[k] + 2 > left:
+                low = panels[-1][-1:]
+                together = len(panels[-1]) > 1 and [sheet.names[j] for j in (*low, k)] == _ENDS
+                panels[-1] = panels[-1][:-1] if together else panels[-1]
+                panels.append(low if together else [])
+                left = room - sum(sheet.widths[j] + 2 for j in panels[-1])
+            panels[-1].append(k)
+            left -= sheet.widths[k] + 2
+        return [sorted([*keys, *panel]) for panel in panels]
+
+    def _cells(self, *, alike: bool = True) -> list[tuple[str, ...]]:
+        """The texts of each row; where `alike`, all rows have the same number of decimals."""
+        errors = [float(e) for e in self.columns.get("std_error", ()) if _is_number(e)]
+        decimals = common_decimals(errors) if alike else None
         scale = self._scale()
         texts = [_column(name, values, decimals, scale) for name, values in self.columns.items()]
         return list(zip(*texts, strict=True)) if texts else [() for _ in self.index]
@@ -142,6 +174,38 @@ class Listing:
             float(b - a) / 4 if _is_number(a) and _is_number(b) else np.nan
             for a, b in zip(low, high, strict=True)
         ]
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """The texts of a table: names of columns, cells row by row, widths of columns."""
+
+    names: tuple[str, ...]
+    cells: list[tuple[str, ...]]
+    widths: list[int]
+
+    @property
+    def width(self) -> int:
+        """Columns of text beside the labels."""
+        return sum(self.widths) + 2 * len(self.widths)
+
+    def lines(self, places: list[int], labels: list[str]) -> Iterator[str]:
+        """Yield the lines of some columns; a label that finds no room has lines of its own."""
+        widths = [self.widths[k] for k in places]
+        room = WIDTH - sum(widths) - 2 * len(widths)
+        margin = max((len(label) for label in labels if len(label) <= room), default=0)
+        yield row("", [self.names[k] for k in places], widths, margin)
+        for label, texts in zip(labels, self.cells, strict=True):
+            shown = [texts[k] for k in places]
+            if len(label) > margin:
+                yield from wrapped(label)
+                label = ""
+            if label or any(shown):
+                yield row(label, shown, widths, margin)
+
+
+def _names_rows(values: Sequence[Any]) -> bool:
+    return len(values) > 0 and all(isinstance(value, str) for value in values)
 
 
 def _column(name: str, values: Sequence[Any], decimals: int | None, scale: list[float]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import floor, inf, isnan, log10
 
-__all__ = ["coefficient_texts", "common_decimals", "figure", "p_text", "statistic_text"]
+__all__ = ["coefficient_texts", "common_decimals", "figure", "p_text", "percent", "statistic_text"]
 
 _WIDEST = 1e9  # above it, and below its inverse, a standard error is shown with an exponent
 _ALIKE = 100.0  # standard errors within this factor share their decimals
@@ -23,6 +23,17 @@ def p_text(p: float) -> str:
     if p >= 1e-4:
         return f"{p:.{1 - floor(log10(p))}f}"
     return f"{p:.1e}" if p >= 1e-300 else "<1e-300"
+
+
+def percent(level: float) -> str:
+    """Return a coverage in per cent, with the digits that tell it from 100.
+
+    >>> percent(0.95), percent(0.9973), percent(0.999999999999), percent(2 / 3)
+    ('95 %', '99.73 %', '99.9999999999 %', '66.6667 %')
+    """
+    value = 100.0 * float(level)
+    texts = (f"{value:.{digits}g}" for digits in range(6, 18))
+    return next(text for text in texts if abs(float(text) - value) <= 1e-2 * abs(100.0 - value)) + " %"
 
 
 def statistic_text(value: float) -> str:

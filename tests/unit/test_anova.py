@@ -17,6 +17,7 @@ from glmstat import glm
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.fit import Fit
 from glmstat.inference.deviance.anova import Anova, analysis, anova
+from glmstat.inference.deviance.selection import add1, drop1
 
 HERE = Path(__file__).parent
 D = pd.read_csv(HERE / "data" / "features_check_data.csv")
@@ -67,7 +68,7 @@ def estimated(fit: Fit) -> bool:
 
 @pytest.mark.parametrize("name", [*CASES, "no_intercept"])
 def test_sequential_is_that_of_r(name: str) -> None:
-    fit, expected = fitted(name), R[name]["I"]
+    fit, expected = fitted(name, compat="R"), R[name]["I"]
     table = analysis(fit)
     labels = list(expected["LRT"])
     assert table.index == ("null", *labels)
@@ -85,7 +86,7 @@ def test_sequential_is_that_of_r(name: str) -> None:
     [*((name, "F") for name in (*ESTIMATED, "no_intercept")), *((name, "Rao") for name in CASES)],
 )
 def test_sequential_f_and_score_are_those_of_r(name: str, test: str) -> None:
-    table = analysis(fitted(name), test=test)
+    table = analysis(fitted(name, compat="R"), test=test)
     for term, numbers in R[name]["I"][test].items():
         found = row(table, term)
         assert {key: found[key] for key in numbers} == near(numbers, COARSE)
@@ -96,7 +97,7 @@ def test_sequential_f_and_score_are_those_of_r(name: str, test: str) -> None:
 )
 @pytest.mark.parametrize("type", ["II", "III"])
 def test_types_two_and_three_are_those_of_car(name: str, type: str, test: str) -> None:
-    table = analysis(fitted(name), type, test=test)
+    table = analysis(fitted(name, compat="R"), type, test=test)
     assert list(table.index) == list(R[name][type][test])
     for term, numbers in R[name][type][test].items():
         found = row(table, term)
@@ -128,10 +129,15 @@ def test_several_fits_are_those_of_r() -> None:
         (poisson, poisson.update(". ~ . + f + h"), R["compare"]["poisson"]),
         (gamma, gamma.update(". ~ . * f"), R["compare"]["gamma"]),
     ):
-        lrt = row(anova(small, large), large.formula)
+        lrt = row(anova(small, large, test="Chisq"), large.formula)
         assert (lrt["df"], lrt["deviance"]) == near((expected["LRT"]["df"], expected["LRT"]["deviance"]))
         assert lrt["p_value"] == near(expected["LRT"]["p_value"])
-        rao = row(anova(small, large, test="Rao"), large.formula)
+        likelihood = small.spec.likelihood
+        link = likelihood.family.link.text
+        given: dict[str, Any] = {"family": likelihood.family.name, "link": link, "compat": "R"}
+        old = [glm(fit.formula, D, **given) for fit in (small, large)]
+        assert anova(*old)["p_value"][1] == near(expected["LRT"]["p_value"])
+        rao = row(anova(*old, test="Rao"), large.formula)
         assert (rao["statistic"], rao["p_value"]) == near(tuple(expected["Rao"].values()))
         df = lrt["df"]
         for vcov, words in ((None, "waldtest"), ("HC3", "waldtest_HC3")):
@@ -431,3 +437,142 @@ def test_perfect_fits_have_no_test() -> None:
         fit = glm("y ~ x", {"y": [1.0, 2, 3, 4], "x": [1.0, 2, 3, 4]})
     assert np.isnan(row(analysis(fit), "x")["statistic"])
     assert any("no residual variation" in line for line in analysis(fit).notes)
+
+
+# ---------------------------------------------------------------- separation
+
+
+DISTANT = D.assign(
+    b=np.where(D["h"] == "w", 1, D["y"] > 1).astype(int),
+    n=np.where(D["h"] == "w", 0, D["y"]),
+    z=np.cos(np.arange(len(D))),
+    c=(D["x"] > 0.1).astype(int),
+)
+
+
+@cache
+def separated(name: str) -> Fit:
+    formula, family = {
+        "binomial": ("b ~ x * f + h", "binomial"),
+        "poisson": ("n ~ h + x", "poisson"),
+        "whole": ("c ~ x", "binomial"),
+    }[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return glm(formula, DISTANT, family)
+
+
+@pytest.mark.parametrize("name", ["binomial", "poisson"])
+@pytest.mark.parametrize("type", ["I", "II"])
+def test_scores_of_separated_fits_are_those_of_r(name: str, type: str) -> None:
+    fit, expected = separated(name), R["separated"][name][type]
+    assert fit.status == "separated"
+    table = analysis(fit, type, test="Rao")
+    for term, statistic in expected.items():
+        assert row(table, term)["statistic"] == near(statistic, 1e-8)
+    assert not any("no statistic" in line for line in table.notes)
+
+
+@pytest.mark.parametrize("name", ["binomial", "poisson"])
+def test_scores_within_a_separated_fit_are_those_of_r(name: str) -> None:
+    fit, expected = separated(name), R["separated"][name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        larger = fit.update(". ~ . + z")
+    added = row(add1(fit, ". + z", test="Rao"), "z")
+    assert (added["df"], added["statistic"]) == (1, near(expected["add"]["z"], 1e-8))
+    both = row(anova(fit, larger, test="Rao"), larger.formula)
+    assert (both["df"], both["statistic"]) == (1, near(expected["pair"], 1e-8))
+    assert larger.test("z = 0", method="score").tests[0].statistic == near(both["statistic"], 1e-8)
+    for term, found in zip(*(drop1(fit, test="Rao")[word][1:] for word in ("statistic", "df")), strict=True):
+        assert np.isfinite(term) and found > 0
+
+
+@pytest.mark.parametrize("type", ["I", "II", "III"])
+def test_scores_of_completely_separated_fits(type: str) -> None:
+    assert row(analysis(separated("whole"), type, test="Rao"), "x")["statistic"] == near(
+        R["separated"]["whole"], 1e-8
+    )
+
+
+def test_a_column_that_only_rows_at_infinity_could_tell_says_nothing() -> None:
+    found = row(add1(separated("poisson"), ". + I(z * (h == 'w'))", test="Rao"), "I(z * (h == 'w'))")
+    assert found["df"] == 1
+    assert found["statistic"] == pytest.approx(0, abs=1e-12)
+
+
+# ---------------------------------------------------------------- distributions
+
+
+def test_an_estimated_dispersion_means_f() -> None:
+    fit, old = fitted("gamma"), fitted("gamma", compat="R")
+    for type in ("I", "II", "III"):
+        lrt, f, chi = (analysis(fit, type, test=test) for test in ("LRT", "F", "Chisq"))
+        assert lrt["p_value"] == f["p_value"]
+        assert lrt["statistic"] == f["statistic"]
+        assert chi["p_value"] == analysis(old, type)["p_value"] != lrt["p_value"]
+        assert f"likelihood ratio, F(df, {fit.df_residual})" in lrt.notes[0]
+        assert "likelihood ratio, chi-squared" in chi.notes[0]
+    one = fit.test("h[T.v] = 0, h[T.w] = 0", method="lr").tests[0]
+    assert (one.statistic, one.p_value) == near(
+        tuple(row(analysis(fit, "II"), "h")[key] for key in ("statistic", "p_value"))
+    )
+    score = fit.test("h[T.v] = 0, h[T.w] = 0", method="score").tests[0]
+    table = analysis(fit, "II", test="Rao")
+    assert (score.statistic, score.p_value) == near(
+        tuple(row(table, "h")[key] for key in ("statistic", "p_value"))
+    )
+    assert "score (Rao), F(df," in table.notes[0]
+    assert "score (Rao), chi-squared" in analysis(old, "II", test="Rao").notes[0]
+
+
+def test_fits_of_an_estimated_dispersion_are_compared_by_f() -> None:
+    small, large = glm("g ~ x", D), glm("g ~ x + f", D)
+    assert anova(small, large)["p_value"][1] == near(
+        float(large.summary().to_frame().loc["f[T.b]", "p_value"])
+    )
+    assert anova(small, large, test="Chisq")["p_value"][1] != anova(small, large)["p_value"][1]
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_wald_tests_of_fits_with_different_covariances() -> None:
+    small, large = glm("y ~ x", D, "poisson"), glm("y ~ x + f", D, "poisson")
+    with pytest.raises(ComparisonError, match=r"different covariances: HC3 and classical\. Give vcov=\."):
+        anova(small.with_vcov("HC3"), large, test="Wald")
+    clustered = [small.with_vcov("CR2 ~ s"), large.with_vcov("CR2 ~ t")]
+    with pytest.raises(ComparisonError, match=r"different covariances: CR2 of different clusters or choices"):
+        anova(*clustered, test="Wald")
+    one = anova(small.with_vcov("HC3"), large, test="Wald", vcov="HC3")
+    assert one["p_value"] == anova(small, large, test="Wald", vcov="HC3")["p_value"]
+    assert anova(small.with_vcov("HC3"), large)["df"][1] == 1
+
+
+@pytest.mark.parametrize("type", ["I", "II", "III"])
+def test_nothing_to_test_is_said(type: str) -> None:
+    assert "no terms to test" in analysis(glm("y ~ 1", D, "poisson"), type).notes
+
+
+@pytest.mark.parametrize("test", ["LRT", "Rao", "Wald"])
+def test_selected_terms_are_marked(test: str) -> None:
+    fit = glm("y ~ x + f + h", D, "poisson").step().fit
+    text = "terms were selected by AIC: p-values and intervals ignore that"
+    for table in (
+        *(analysis(fit, type, test=test) for type in ("I", "II", "III")),
+        anova(glm("y ~ 1", D, "poisson"), fit, test=test),
+        fit.drop1(test=test),
+        fit.add1(". + w", test=test),
+    ):
+        assert table.notes.count(text) == 1
+
+
+def test_a_mean_at_its_bound_has_no_score() -> None:
+    data = {"y": [0, 0, 1, 1, 3, 4], "x": [0.0, 0, 1, 1, 2, 2], "z": [0.0, 1, 0, 1, 0, 1]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = glm("y ~ x + z", data, "poisson", link="identity")
+        table = analysis(fit, test="Rao")
+    assert fit.status == "boundary"
+    assert np.isnan(row(table, "z")["statistic"])
+    assert any("lies at its bound" in line for line in table.notes)

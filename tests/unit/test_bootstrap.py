@@ -20,13 +20,15 @@ import pytest
 
 from glmstat import glm
 from glmstat.call import Covariance
-from glmstat.errors import ArgumentError, FewClustersWarning, ResampleWarning
+from glmstat.errors import ArgumentError, DataError, FewClustersWarning, Note, ResampleWarning
 from glmstat.inference.bootstrap import processes
+from glmstat.inference.bootstrap.interval import order_quantile
 from glmstat.inference.bootstrap.plan import RESAMPLES, plan
 from glmstat.inference.bootstrap.replicate import Job, Replicate
 from glmstat.inference.bootstrap.resample import bootstrap
 from glmstat.inference.bootstrap.result import Bootstrap, targets
 from glmstat.inference.bootstrap.scheme import MULTIPLIERS, Cases, Scores, Wild
+from glmstat.inference.residual import residuals
 from glmstat.solve.estimate import fit_estimate
 
 pytestmark = pytest.mark.filterwarnings("ignore::glmstat.errors.FewClustersWarning")
@@ -448,7 +450,9 @@ def test_vcov_bootstrap_is_the_covariance_of_the_resamples(poisson):
     np.testing.assert_allclose(robust.vcov(), spread(drawn), rtol=1e-12)
     again = glm(COUNTS, D, "poisson", vcov=Covariance("bootstrap", cluster="firm", reps=80, seed=7))
     assert np.array_equal(again.vcov(), robust.vcov())
-    assert "8 clusters drawn with replacement, 80 resamples, seed 7" in str(robust)
+    assert "8 clusters drawn with replacement, 80 resamples, seed 7, few clusters" in " ".join(
+        str(robust).split()
+    )
     assert "rows drawn with replacement, 999 resamples, seed 0" in str(poisson.summary("bootstrap"))
 
 
@@ -459,10 +463,59 @@ def test_vcov_bootstrap_says_how_many_resamples_are_usable():
     assert "usable of 60 resamples" in " ".join(text.split())
 
 
-def test_an_interrupted_covariance_is_none(monkeypatch, poisson):
+def test_an_interrupted_covariance_is_of_what_is_done_and_says_so(monkeypatch, poisson):
     stop_at(monkeypatch, 30)
+    fit, choice = replace(poisson, kept={}), Covariance("bootstrap", reps=5000, seed=1)
+    with pytest.warns(ResampleWarning, match=r"interrupted, 30 of 5,000 resamples are done and used.*seed="):
+        table = fit.vcov(choice)
+    np.testing.assert_allclose(table, spread(bootstrap(poisson, 30, seed=1)), rtol=1e-12)
+    text = " ".join(str(fit.summary(choice)).split())
+    assert "rows drawn with replacement, 30 of 5,000 resamples, interrupted, seed 1" in text
+
+
+def test_an_interruption_at_once_leaves_no_covariance(monkeypatch, poisson):
+    stop_at(monkeypatch, 1)
+    fit = replace(poisson, kept={})
     with pytest.raises(KeyboardInterrupt):
-        poisson.with_vcov(Covariance("bootstrap", seed=1))
+        fit.vcov(Covariance("bootstrap", seed=1))
+    assert not fit.kept
+
+
+def test_resamples_at_a_boundary_start_again_where_the_estimate_lies_outside():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=40)
+    data = {"x": x, "b": (rng.random(40) < np.minimum(1.0, np.exp(-0.6 + 0.4 * x))).astype(int)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = glm("b ~ x", data, "binomial", link="log")
+    assert fit.status == "boundary"
+    drawn = bootstrap(fit, 60, seed=1)
+    assert drawn.usable == 60
+    job = Job(fit, drawn.plan.scheme, None, np.eye(2), 1)
+    for number in (3, 17, 40):
+        cold = fit_estimate(job.scheme.frame(fit.frame, job.rng(number)), fit.spec.likelihood)
+        np.testing.assert_allclose(drawn.estimates[number], cold.coef, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::glmstat.errors.GlmstatWarning")
+def test_infinite_order_statistics_are_ends_and_never_nan():
+    inf = np.inf
+    for draws, shares, ends in (
+        ([-inf, -inf, 1.0, 2.0], (0.5, 0.5), (-inf, 1.0)),
+        ([-inf, -inf, inf, inf], (0.5, 0.5), (-inf, inf)),
+        ([1.0, 2.0, inf, inf], (0.5, 0.5), (2.0, inf)),
+        ([-inf, -inf, -inf, 2.0], (0.5, 0.5), (-inf, -inf)),
+    ):
+        found = [order_quantile(np.array(draws), share, upper=k == 1)[0] for k, share in enumerate(shares)]
+        assert tuple(found) == ends
+    data = pd.DataFrame({"b": [0, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0], "f": list("aaaaaaabbbbcccc")})
+    fit = glm("b ~ f", data, "binomial")
+    assert np.isinf(fit.estimate.coef).tolist() == [False, True, True]
+    table = bootstrap(fit, 60, seed=1).summary("percentile")
+    assert not np.isnan(table["conf_low"]).any() and not np.isnan(table["conf_high"]).any()
+    assert table["conf_low"][0] == -inf
+    assert np.isnan(table["bias"]).tolist() == [False, True, True]
+    assert "infinite in the fit: f[T.b], f[T.c]" in " ".join(str(table).split())
 
 
 # ---------------------------------------------------------------- tables and bad input
@@ -508,6 +561,10 @@ def test_wild_is_named_for_what_it_is(poisson, linear):
 def test_few_clusters_are_drawn_with_a_warning(linear):
     with pytest.warns(FewClustersWarning, match="'firm' has 8, and below 40"):
         bootstrap(linear, 5, resample="cluster", cluster="firm", seed=1)
+    with pytest.warns(FewClustersWarning, match=r'or vcov="CR2 ~ firm"\.'):
+        bootstrap(linear, 5, resample="cluster", cluster="firm", seed=1)
+    with pytest.warns(FewClustersWarning, match=r'or vcov=Covariance\("CR2", cluster=…\)\.'):
+        bootstrap(linear, 5, resample="cluster", cluster=D["firm"].to_numpy(), seed=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         bootstrap(linear, 5, resample="wild", cluster="firm", seed=1)
@@ -549,18 +606,64 @@ def test_extreme_ends_are_named(poisson):
         ({"resample": "cases"}, "Unknown resample: 'cases'.*Did you mean 'case'"),
         ({"resample": "cluster"}, "needs clusters"),
         ({"cluster": "firm"}, 'no use with resample="case"'),
-        ({"resample": "cluster", "cluster": "one"}, "two or more: cluster 'one' has 1 "),
         ({"resample": "cluster", "cluster": ["firm", "f"]}, "clusters in one way"),
         ({"resample": "cluster", "cluster": "firm + f"}, "clusters in one way"),
         ({"of": "z"}, "z"),
         ({"of": "x * f"}, "f"),
         ({"reps": 2, "of": "exp(x)"}, "not linear"),
+        ({"progress": "x"}, "progress must be True, False or None: 'x'"),
+        ({"vcov": "HC9"}, "Unknown vcov: 'HC9'"),
     ],
 )
 def test_bad_input_is_one_clear_error(words, message):
     fit = glm("g ~ x", D.assign(one=1))
     with pytest.raises(ArgumentError, match=message):
         bootstrap(fit, **{"reps": 5, **words})
+
+
+def test_bad_clusters_are_data_errors_with_a_remedy_of_the_verb():
+    data = D.assign(one=1, lost=np.where(D.index == 3, np.nan, 1.0 * D.index))
+    fit = glm("g ~ x", data)
+    with pytest.raises(DataError, match="two or more: cluster 'one' has 1 "):
+        bootstrap(fit, 5, resample="cluster", cluster="one")
+    with pytest.raises(
+        DataError, match=r"cluster 'lost' is missing in row 3 .*subset= in the call"
+    ) as caught:
+        bootstrap(fit, 5, resample="cluster", cluster="lost")
+    assert "vcov=" not in str(caught.value)
+
+
+def test_vcov_studentises(linear):
+    drawn = linear.bootstrap(60, seed=3, vcov="HC3")
+    table = linear.with_vcov("HC3").bootstrap(60, seed=3).confint("studentized")
+    assert drawn.confint("studentized")["conf_low"] == table["conf_low"]
+    assert drawn.plan.pivot_text == "HC3"
+    assert linear.bootstrap(60, seed=3).confint("studentized")["conf_low"] != table["conf_low"]
+
+
+def test_it_prints_in_every_way_that_a_listing_does(poisson):
+    drawn = bootstrap(poisson, 60, seed=1)
+    assert drawn.ascii() == drawn.summary().ascii() and drawn.ascii().isascii()
+    assert drawn.to_dict() == drawn.summary().to_dict()
+    assert drawn._repr_html_() == drawn.summary()._repr_html_()
+    assert repr(drawn) == str(drawn.summary())
+
+
+def test_a_selected_fit_is_marked(poisson):
+    note = Note("selection", "terms were selected by AIC: p-values and intervals ignore that")
+    drawn = bootstrap(replace(poisson, notes=(*poisson.notes, note)), 60, seed=1)
+    for table in (drawn.summary(), drawn.confint()):
+        assert "terms were selected by AIC" in " ".join(str(table).split())
+
+
+def test_schemes_of_one_predictor_refuse_several(linear):
+    design = linear.spec.design
+    two = replace(linear, spec=replace(linear.spec, design=replace(design, predictors=design.predictors * 2)))
+    for resample in ("parametric", "residual", "wild"):
+        with pytest.raises(ArgumentError, match=rf"{resample} resampling: .*one predictor, this one has 2"):
+            plan(two, resample)
+    with pytest.raises(ArgumentError, match=r"residuals: .*one predictor, this one has 2"):
+        residuals(two)
 
 
 @pytest.mark.parametrize(
@@ -585,6 +688,9 @@ def test_unknown_interval_types_and_levels(poisson):
         drawn.confint("perc")
     with pytest.raises(ArgumentError, match="level must lie"):
         drawn.confint(level=95)
+    for level in (2, 0, "x"):
+        with pytest.raises(ArgumentError, match="level must lie"):
+            drawn.summary(level=level)
     other = bootstrap(replace(poisson, covariance=Covariance("HAC", order="t")), 50, seed=1)
     with pytest.raises(ArgumentError, match="under HAC there are none"):
         other.confint("studentized")

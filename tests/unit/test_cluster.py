@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from glmstat.errors import ArgumentError, ColumnError, DataError, FewClustersWar
 from glmstat.inference.covariance import covariance_root, facts, label
 from glmstat.inference.variable import grouping
 from glmstat.inference.vcov import group_sums, leverage_adjusted
-from glmstat.inference.vcov.cluster import FEW, expected_root
+from glmstat.inference.vcov.cluster import CLUSTER, FEW, expected_root
 from glmstat.inference.vcov.group_sums import group_leverages
 from glmstat.inference.vcov.leverage_adjusted import adjusted
+from glmstat.inference.vcov.recipe import Facts
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "cluster.json").read_text("utf-8"))
@@ -304,18 +306,22 @@ def test_words() -> None:
     def words(kind: str, cluster: Any, small_sample: str = "default") -> str:
         return label(fit.with_vcov(Covariance(kind, cluster, small_sample)))
 
-    assert words("CR0", "firm") == "CR0 (by firm, 12 clusters, no small-sample factor)"
-    assert words("CR1", "firm") == "CR1 (by firm, 12 clusters, factor G/(G-1) = 1.091)"
-    assert words("CR1S", "firm") == "CR1S (by firm, 12 clusters, factor G/(G-1) (n-1)/(n-k) = 1.109)"
+    assert words("CR0", "firm") == "CR0 (by firm, 12 clusters, no small-sample factor, few clusters)"
+    assert words("CR1", "firm") == "CR1 (by firm, 12 clusters, factor G/(G-1) = 1.091, few clusters)"
+    assert (
+        words("CR1S", "firm")
+        == "CR1S (by firm, 12 clusters, factor G/(G-1) (n-1)/(n-k) = 1.109, few clusters)"
+    )
     assert words("CR1", "firm", "stata") == words("CR1", "firm")
     assert words("CR2", "firm") == "CR2 (by firm, 12 clusters, scores / sqrt(1-h))"
-    assert words("CR3", "firm", "sandwich") == "CR3 (by firm, 12 clusters, as vcovCL type HC3)"
+    assert words("CR3", "firm", "sandwich") == "CR3 (by firm, 12 clusters, as vcovCL type HC3, few clusters)"
     fit = glm("y ~ x + z", Q, "poisson")
     assert words("CR1", ("firm", "year")) == (
-        "CR1 (by firm and year, 30 and 20 clusters, factor G/(G-1), own G in each sum)"
+        "CR1 (by firm and year, 30 and 20 clusters, factor G/(G-1), own G in each sum, few clusters)"
     )
     assert words("CR1", ("firm", "year", "region"), "fixest") == (
-        "CR1 (by firm and year and region, 30, 20 and 8 clusters, factor G/(G-1) (n-1)/(n-k) = 1.149)"
+        "CR1 (by firm and year and region, 30, 20 and 8 clusters, factor G/(G-1) (n-1)/(n-k) = 1.149, "
+        "few clusters)"
     )
 
 
@@ -337,7 +343,8 @@ def test_few_clusters_warn_once_and_name_the_remedy() -> None:
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fit.summary("CR2 ~ year")
+        assert "few clusters" in str(fit.summary(Covariance("CR1", ("firm", "year"))))
+        assert "few clusters" not in str(fit.summary("CR2 ~ year"))
         fit.summary("CR3 ~ year")
         many = glm("y ~ x", P.assign(id=np.arange(240) % FEW), "poisson")
         many.summary("~id")
@@ -356,7 +363,26 @@ def test_refusals() -> None:
         fit.vcov("~firn")
     with pytest.raises(ArgumentError, match="small_sample"):
         fit.vcov(Covariance("CR1", "firm", "sas"))
-    with pytest.raises(ArgumentError, match="CR2 has no factor"):
+    with pytest.raises(ArgumentError, match="small_sample='stata' has no factor for CR2"):
         fit.vcov(Covariance("CR2", "firm", "stata"))
     with pytest.raises(ArgumentError, match="more rows than coefficients"):
-        glm("y ~ x + z", P[:3], "poisson", vcov=Covariance("CR1S", "firm")).vcov()
+        glm("y ~ x + z", P[:3], "poisson").vcov(Covariance("CR1S", "firm"))
+
+
+@pytest.mark.parametrize("kind", list(CLUSTER))
+def test_words_do_not_need_facts(kind: str) -> None:
+    assert CLUSTER[kind].words(Covariance(kind, "firm"), Facts()).startswith("by firm, clusters, ")
+
+
+def test_rows_of_several_predictors_have_no_one_variance(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = FITS["poisson"][0]()
+    design = fit.spec.design
+    two = replace(fit, spec=replace(fit.spec, design=replace(design, predictors=design.predictors * 2)))
+
+    def refuse(*arguments: Any) -> None:
+        raise AssertionError("rows are taken for those of one predictor")
+
+    monkeypatch.setattr(leverage_adjusted, "_even", refuse)
+    monkeypatch.setattr(leverage_adjusted, "group_leverages", lambda *_: np.zeros((12, 2, 2)))
+    monkeypatch.setattr(leverage_adjusted, "group_scores", lambda *_: [np.zeros((12, 2))])
+    assert not leverage_adjusted.adjusted(two, np.zeros((4, 2)), grouping(fit, "firm"), "CR2").scores.any()

@@ -110,9 +110,9 @@ def test_sampling_weights_are_refused() -> None:
         information_criteria(glm("y ~ x", D, "poisson", sampling_weights="w"))
 
 
-@pytest.mark.parametrize("dispersion", [0, -1.0, "pearson", nan, float("inf")])
+@pytest.mark.parametrize("dispersion", [0, -1.0, "pearson", nan, float("inf"), True, np.True_])
 def test_bad_dispersions_are_refused(dispersion: object) -> None:
-    with pytest.raises(ArgumentError, match="dispersion must be > 0"):
+    with pytest.raises(ArgumentError, match="dispersion must be a number > 0"):
         information_criteria(glm("y ~ x", D, "poisson"), dispersion)  # pyright: ignore[reportArgumentType]
 
 
@@ -123,3 +123,10 @@ def test_definitions_are_printed_and_in_the_frame() -> None:
     assert table.loc["BIC", "definition"] == "-2 loglik + k log n"
     assert "AIC + 2k(k+1) / (n-k-1)" in str(found)
     assert table.loc["BIC", "criterion"] == near(2 * log(40) - 2 * found.loglik)
+
+
+def test_polars_tables_keep_the_names() -> None:
+    polars = pytest.importorskip("polars")
+    found = information_criteria(glm("y ~ x", polars.from_pandas(D), "poisson")).to_frame()
+    assert found.columns == ["name", "criterion", "parameters", "definition"]
+    assert found["name"].to_list() == ["AIC", "AICc", "BIC", "QAIC"]

@@ -104,3 +104,22 @@ def test_notes_name_what_is_shown():
         "Intercept: baseline rate",
     )
     assert len(ratio_notes(glm("y ~ x - 1", D, "poisson"))) == 1
+
+
+def test_columns_of_factors_coded_in_full_are_baselines():
+    def line(formula):
+        return ratio_notes(glm(formula, D.assign(h=np.tile(["u", "v"], 20)), "poisson"))[1:]
+
+    assert line("y ~ 0 + f") == ("f[a], f[b]: baseline rate",)
+    assert line("y ~ 0 + x + f + h") == ("f[a], f[b]: baseline rate",)
+    assert line("y ~ 0 + f:h") == ("f[a]:h[u], f[b]:h[u], f[a]:h[v], f[b]:h[v]: baseline rate",)
+    assert line("y ~ 0 + f:x") == ()
+    assert line("y ~ f") == ("Intercept: baseline rate",)
+    notes = glm("y ~ 0 + f", D, "poisson").confint(of="f[b]", eform=True).attrs["notes"]
+    assert notes[1] == "f[b]: baseline rate"
+
+
+@pytest.mark.parametrize("eform", ["x", 1, None])
+def test_eform_is_true_or_false(eform):
+    with pytest.raises(ArgumentError, match="eform must be True or False"):
+        FIT.confint(eform=eform)

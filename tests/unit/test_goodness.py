@@ -122,3 +122,10 @@ def test_rows_are_needed(tmp_path) -> None:
     with pytest.raises(glmstat.DataError, match="Goodness of fit needs the rows"):
         goodness_of_fit(fit)
     assert goodness_of_fit(fit.with_data(D)).to_dict()["rows"][0]["df"] == 38
+
+
+def test_polars_tables_keep_the_names() -> None:
+    polars = pytest.importorskip("polars")
+    found = goodness_of_fit(glm("y ~ x", polars.DataFrame(COUNTS), "poisson")).to_frame()
+    assert found.columns == ["of", "statistic", "df", "p_value"]
+    assert found["of"].to_list() == ["deviance", "Pearson"]

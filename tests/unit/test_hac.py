@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 
 from glmstat import Covariance, Fit, glm
-from glmstat.errors import ArgumentError, DataError
+from glmstat.errors import ArgumentError, DataError, PerfectFitWarning
 from glmstat.inference.covariance import covariance_root, facts, label
+from glmstat.inference.vcov.hac import HAC
 from glmstat.inference.vcov.kernel import KERNELS
+from glmstat.inference.vcov.recipe import Facts
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "hac.json").read_text("utf-8"))
@@ -358,3 +360,22 @@ def test_factor_needs_rows_to_spare():
     fit = glm("y ~ f", {"y": [1.0, 2.0, 4.0], "f": ["a", "b", "c"]}, "poisson")
     with pytest.raises(ArgumentError, match="rows less coefficients: 3 - 3"):
         fit.stderror(Covariance("NW", lag=1, small_sample="stata"))
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        Covariance("HAC", order="t"),
+        Covariance("NW", order="t"),
+        Covariance("HAC", bandwidth="newey-west"),
+        Covariance("DK", order="t", bandwidth="andrews"),
+        Covariance("HAC", cluster="g", order="t"),
+    ],
+)
+def test_a_perfect_fit_has_no_bandwidth_and_no_errors(choice: Covariance) -> None:
+    t = np.arange(20.0)
+    with pytest.warns(PerfectFitWarning):
+        fit = glm("y ~ x", pd.DataFrame({"x": t % 7, "y": 1 + 2 * (t % 7), "t": t, "g": t % 2}))
+    assert np.isnan(fit.stderror(choice)).all()
+    assert "perfect fit" in label(fit.with_vcov(choice))
+    assert HAC[choice.kind].words(choice, Facts())

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from glmstat import glm
-from glmstat.errors import ArgumentError, ComparisonError, SeparationWarning
+from glmstat.errors import ArgumentError, BoundaryWarning, ComparisonError, SeparationWarning
 from glmstat.fit import Covariance, Fit
 
 HERE = Path(__file__).parent
@@ -374,6 +374,48 @@ def test_a_perfect_fit_has_no_tests():
             fit.test("x", method=method)
 
 
+EDGE = pd.DataFrame(R["boundary"]["data"])
+
+
+@pytest.mark.parametrize("link", ["log", "identity"])
+def test_tests_of_a_fit_on_the_boundary(link):
+    with pytest.warns(BoundaryWarning):
+        fit = glm("b ~ x", EDGE, "binomial", link=link)
+    assert numbers(fit, "x", "score")[0] == near(R["boundary"][link])
+    assert R["boundary"]["log"] == near(R["boundary"]["identity"])  # the score test does not know the link
+    null = fit.update("b ~ 1")
+    assert numbers(fit, "x", "lr")[0] == near(null.deviance - fit.deviance)
+    with pytest.raises(
+        ComparisonError, match=r'Wald is not valid: mean at its bound in rows 7, 8, 9 .* "score"'
+    ):
+        fit.test("x")
+    assert np.isnan(fit.test("x", method="all")["statistic"]).tolist() == [True, False, False, True]
+    with pytest.raises(ComparisonError, match="a mean of the restricted fit lies at its bound"):
+        fit.test("x = 0.8" if link == "log" else "x = 0.33", method="score")
+
+
+def test_score_tests_beside_a_separated_level():
+    with pytest.warns(SeparationWarning):
+        fit = glm("s ~ x + z + f", EDGE, "binomial")
+    expected = R["separated"]
+    found = {name: numbers(fit, text, "score")[0] for name, text in (("z", "z"), ("xz", "x, z"), ("f", "f"))}
+    assert found == {name: near(expected[name]) for name in found}
+    assert found["z"] == near(expected["drop1_z"], 1e-6)  # R stops near infinity
+    robust = numbers(fit, "z", "robust score", vcov="HC0")[0]
+    left = glm("s ~ x + z + f", EDGE[EDGE.f != "w"], "binomial")
+    assert robust == near(numbers(left, "z", "robust score", vcov="HC0")[0])
+
+
+def test_complete_separation_has_its_own_advice():
+    with pytest.warns(SeparationWarning):
+        fit = glm(
+            "y ~ x + z", {"y": [0] * 4 + [1] * 4, "x": range(8), "z": [1, 0, 0, 1, 0, 1, 1, 0]}, "binomial"
+        )
+    with pytest.raises(ComparisonError, match='Use method="lr"'):
+        fit.test("z = 0")
+    assert fit.test("z = 0", method="lr")["statistic"][0] >= 0
+
+
 # ---------------------------------------------------------------- the table, and bad words
 
 
@@ -387,6 +429,26 @@ def test_the_table():
     assert tests.ascii().isascii() and "<table" in tests._repr_html_()
     assert tests.to_dict()["rows"][0]["df"] == 2
     assert tests["reference"] == ["chi-squared(2)"] * 4
+
+
+def test_tables_are_no_wider_than_80():
+    fit = glm("y ~ x + f", D.assign(f=D.f + " and a long name of a level"), "poisson")
+    both = fit.test(["x = 0", "f"], method="all", vcov="HC3")
+    ratio = fit.test("exp(300*x) = 1", method="all")
+    for table in (both, ratio, fit.test(["x", "f"], method="all"), fit.profile()):
+        lines = str(table).splitlines()
+        assert max(map(len, lines)) <= 80 and max(map(len, table.ascii().splitlines())) <= 80
+    panels = [line for line in str(both).splitlines() if "conf_" in line]
+    assert len(panels) == 1 and "conf_low  conf_high" in panels[0]  # the ends stand together
+    assert sum(line == "" for line in str(ratio).splitlines()) == 2
+
+
+def test_each_hypothesis_has_its_reference():
+    text = str(POISSON.test({"slope": "x = 0", "both": "x, f"}))
+    assert "reference of slope: z" in text and "reference of both: chi-squared(2)" in text
+    assert "reference: z" in str(POISSON.test(["x", "f"]))
+    gamma = str(GAMMA.test("x, f", method="lr"))
+    assert f"{GAMMA.dispersion:.4g} (Pearson)" in gamma
 
 
 def test_several_hypotheses_have_a_row_each():

@@ -11,8 +11,9 @@ import pytest
 from glmstat import glm
 from glmstat.errors import ArgumentError
 from glmstat.inference.hypothesis.combination import affine, evaluate
+from glmstat.inference.hypothesis.names import Names, names_of
 from glmstat.inference.hypothesis.resolve import Linear, Nonlinear, hypotheses, resolve
-from glmstat.inference.hypothesis.text import Names, names_of, read
+from glmstat.inference.hypothesis.text import read
 
 D = pd.read_csv(Path(__file__).parent / "data" / "features_check_data.csv")
 D["my z"], D["x2"] = D["g"], 2 * D["x"]
@@ -65,10 +66,16 @@ def test_what_is_shown_is_the_side_with_coefficients():
 
 
 @pytest.mark.parametrize(
-    "text", ["x = 1, f[T.b] = 2", "x = 1; f[T.b] == 2", "x=1\nf[T.b] = 2\n", "x = 1,,f[T.b]=2,"]
+    "text", ["x = 1, f[T.b] = 2", "x = 1; f[T.b] == 2", "x=1\nf[T.b] = 2\n", "\nx = 1,\n\nf[T.b]=2"]
 )
 def test_separators(text):
     assert [equation.text for equation in read(text, NAMES).equations] == ["x = 1", "f[T.b] = 2"]
+
+
+@pytest.mark.parametrize("text", ["x = 0 , , f[T.b] = 0", ", x = 0", "x = 0,", "x;;log(t)"])
+def test_empty_parts_are_refused(text):
+    with pytest.raises(ArgumentError, match="is empty: a comma stands alone"):
+        read(text, NAMES)
 
 
 def test_a_line_end_inside_brackets_is_a_blank():

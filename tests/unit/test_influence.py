@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from glmstat import glm
-from glmstat.errors import ArgumentError, ColumnError, SeparationWarning
+from glmstat.errors import ArgumentError, ColumnError, DataError, SeparationWarning
 from glmstat.fit import Fit
 from glmstat.inference.influence import deletion
 from glmstat.inference.influence.verb import ROW_MEASURES, Influence, influence
@@ -112,6 +112,8 @@ def test_the_sign_of_a_decreasing_link_is_that_of_the_change() -> None:
     np.testing.assert_array_equal(np.sign(own.dfbeta[largest]), np.sign(exact.change[largest]))
     assert "opposite sign" in str(theirs)
     assert "opposite sign" not in str(own)
+    assert "have the sign of the change, R's the opposite" in " ".join(str(own).split())
+    assert "decreasing link" not in str(found("poisson"))
 
 
 def test_rows_of_weight_0_change_nothing() -> None:
@@ -302,8 +304,7 @@ def test_interrupting_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_refit_that_fails_is_named() -> None:
-    data = D.assign(firm=1)
-    exact = influence(glm("y ~ x", data, "poisson"), by="firm").deletion(progress=False)
+    exact = influence(glm("y ~ 1", {"y": [3.0]}, "poisson")).deletion(of=[0], progress=False)
     assert exact.status == ("failed",)
     assert np.isnan(exact.change).all()
     assert "1 failed, the first because: no row is left." in str(exact)
@@ -313,7 +314,7 @@ def test_a_refit_outside_the_domain_is_named(monkeypatch: pytest.MonkeyPatch) ->
     def refuse(*arguments: Any, **words: Any) -> None:
         raise ArgumentError("start gives a mean outside the domain.")
 
-    monkeypatch.setattr(deletion, "fit_estimate", refuse)
+    monkeypatch.setattr(deletion, "fit_nearby", refuse)
     exact = found("gaussian").deletion(of=[1, 2], progress=False)
     assert exact.status == ("failed", "failed")
     assert "2 failed, the first because: start gives a mean outside the domain." in str(exact)
@@ -402,3 +403,38 @@ def test_a_cluster_that_alone_determines_a_coefficient() -> None:
 def test_missing_cluster_columns_are_named() -> None:
     with pytest.raises(ColumnError, match="frim"):
         influence(glm("y ~ x", D, "poisson"), by="frim")
+
+
+@pytest.mark.parametrize("by", ["", (), [], " ", 3, 2.5, True])
+def test_what_is_no_variable_is_refused(by: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"by must be names, expressions or arrays: .*by='firm'"):
+        influence(glm("y ~ x", D, "poisson"), by=by)
+
+
+def test_one_group_and_rows_without_one_are_refused() -> None:
+    fit = glm("y ~ x", D.assign(one=1, lost=np.where(D.index == 3, np.nan, 1.0 * D.index)), "poisson")
+    with pytest.raises(DataError, match=r"two or more: by 'one' has 1 .*Leave by= out"):
+        influence(fit, by="one")
+    with pytest.raises(DataError, match=r"by 'lost' is missing in row 3 .*subset= in the call") as caught:
+        influence(fit, by="lost")
+    assert "vcov=" not in str(caught.value)
+
+
+def test_both_results_print_in_every_way_that_a_listing_does() -> None:
+    own = found("poisson")
+    for result in (own, own.deletion("one-step")):
+        assert result.ascii() == result.largest().ascii()
+        assert result.to_dict() == result.largest().to_dict()
+
+
+def test_a_bar_is_asked_for_by_yes_or_no() -> None:
+    with pytest.raises(ArgumentError, match="progress must be True, False or None: 'x'"):
+        found("poisson").deletion(progress="x")  # pyright: ignore[reportArgumentType]
+
+
+def test_one_of_several_is_spelled_so() -> None:
+    data = D.assign(f=["c", *D["f"][1:]], firm=np.arange(40) // 5).assign(
+        firm=lambda d: d.firm.where(d.f != "c", 9)
+    )
+    text = str(influence(glm("y ~ x + f", data, "poisson"), by="firm"))
+    assert "1 of 9 clusters is all there is about some coefficient" in " ".join(text.split())

@@ -13,7 +13,7 @@ import pytest
 from scipy.stats import norm, t
 
 from glmstat import glm
-from glmstat.errors import ArgumentError
+from glmstat.errors import ArgumentError, BoundaryWarning
 from glmstat.inference.hypothesis.linear import linear
 from glmstat.inference.interval import wald
 
@@ -120,3 +120,18 @@ def test_tables_in_polars():
     table = fit.confint(of="Intercept + x")
     assert isinstance(table, pl.DataFrame)
     assert table["term"].to_list() == ["Intercept + x"]
+
+
+@pytest.mark.parametrize("of", [3, 3.5, [3], ()])
+def test_of_that_is_no_text_is_one_error(of):
+    fit = glm("y ~ x", D, "poisson")
+    for verb in (fit.confint, fit.profile, lambda of: fit.bootstrap(40, of=of)):
+        with pytest.raises(ArgumentError, match="of must name coefficients"):
+            verb(of=of)
+
+
+def test_wald_intervals_at_a_boundary_say_so():
+    data = pd.DataFrame({"x": range(4), "n": 10, "s": [2, 4, 7, 10]})
+    with pytest.warns(BoundaryWarning):
+        fit = glm("cbind(s, n - s) ~ x", data, "binomial", link="log")
+    assert any("Wald intervals are not valid here" in note for note in fit.confint().attrs["notes"])

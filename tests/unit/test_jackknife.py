@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -13,9 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glmstat import Covariance, Fit, glm
-from glmstat.errors import ArgumentError, ConvergenceWarning, DataError
+from glmstat import Control, Covariance, Fit, glm, load
+from glmstat.errors import ArgumentError, BoundaryWarning, ConvergenceWarning, DataError
 from glmstat.inference.covariance import covariance_root, facts, label
+from glmstat.inference.influence.deletion import refits, without_row
+from glmstat.inference.vcov import jackknife as recipe
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "jackknife.json").read_text("utf-8"))
@@ -126,7 +129,7 @@ def test_words_without_a_use_are_refused():
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
-def test_interruption_leaves_the_fit_as_it_was():
+def test_an_interruption_leaves_no_covariance_of_part_of_the_rows():
     rng = np.random.default_rng(1)
     fit = glm("y ~ x", {"y": rng.poisson(3.0, 20_000).astype(float), "x": rng.normal(size=20_000)}, "poisson")
     before = set(fit.kept)
@@ -142,8 +145,64 @@ def test_interruption_leaves_the_fit_as_it_was():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
-    assert set(fit.kept) == before
+    assert all("unfinished" in name for name in set(fit.kept) - before)
     assert np.isfinite(fit.stderror("HC0")).all()
+
+
+def test_finished_estimates_are_kept_and_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    choice, own, calls = Covariance("jackknife", cluster="n"), recipe._estimate, []
+
+    def third(*arguments: Any) -> Any:
+        calls.append(None)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return own(*arguments)
+
+    fit, whole = glm("y ~ x", D, "poisson"), glm("y ~ x", D, "poisson")
+    monkeypatch.setattr(recipe, "_estimate", third)
+    with pytest.raises(
+        KeyboardInterrupt, match=r"2 of 4 estimates are done and kept\. The same call goes on"
+    ):
+        fit.summary(choice)
+    assert choice.key not in fit.kept
+    fit.save(tmp_path / "fit")
+    for one in (fit, load(tmp_path / "fit").with_data(D)):
+        calls[:] = [None] * 3
+        again = one.vcov(choice)
+        assert len(calls) == 3 + 2
+        assert not any("unfinished" in name for name in one.kept)
+        np.testing.assert_array_equal(again, whole.vcov(choice))
+
+
+def test_at_a_boundary_every_row_can_be_left_out():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=40)
+    data = pd.DataFrame({"x": x, "b": (rng.random(40) < np.minimum(1.0, np.exp(-0.6 + 0.4 * x))).astype(int)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BoundaryWarning)
+        fit = glm("b ~ x", data, "binomial", link="log")
+        cold = np.array([glm("b ~ x", data.drop(i), "binomial", link="log").coef for i in range(40)])
+    assert fit.status == "boundary"
+    centred = cold - cold.mean(axis=0)
+    np.testing.assert_allclose(fit.vcov("jackknife"), 39 / 40 * centred.T @ centred, rtol=1e-5)
+    found = refits(fit, [without_row(row) for row in range(40)], "row", progress=False)
+    assert "failed" not in found.status
+    np.testing.assert_allclose(found.coef, cold, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::glmstat.errors.GlmstatWarning")
+def test_where_all_coefficients_are_infinite_none_has_a_variance():
+    fit = glm("y ~ x", {"y": [0, 0, 0, 1, 1, 1], "x": [1.0, 2, 3, 4, 5, 6]}, "binomial")
+    assert np.isnan(fit.stderror("jackknife")).all()
+    assert np.isnan(fit.confint(vcov="jackknife")).all(axis=None)
+
+
+@pytest.mark.filterwarnings("ignore::glmstat.errors.ConvergenceWarning")
+def test_a_fit_that_did_not_converge_is_named():
+    fit = glm("y ~ x", D, "poisson", control=Control(max_iterations=1))
+    assert fit.status == "not converged"
+    with pytest.raises(ArgumentError, match="the fit did not converge"):
+        fit.vcov("jackknife")
 
 
 def test_large_frames_give_the_same():

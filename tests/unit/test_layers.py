@@ -24,8 +24,8 @@ PLACE = {name: (level, order) for level, names in enumerate(LAYERS) for order, n
 
 # The verbs of a fit live above it and are reached from inside its methods.
 UPWARD_FROM_METHODS = {
-    "fit": {"inference", "report", "persist"},
-    "verbs": {"fit", "inference"},
+    "fit": {"inference", "report"},
+    "verbs": {"fit", "inference", "report", "persist"},
     "inference": {"report"},
 }
 

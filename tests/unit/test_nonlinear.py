@@ -13,8 +13,10 @@ import pytest
 
 from glmstat import glm
 from glmstat.errors import ArgumentError
+from glmstat.inference.hypothesis.combination import evaluate
+from glmstat.inference.hypothesis.names import Names, names_of
 from glmstat.inference.hypothesis.nonlinear import ratio_of
-from glmstat.inference.hypothesis.text import names_of, read
+from glmstat.inference.hypothesis.text import read
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "hypothesis.json").read_text())
@@ -166,3 +168,31 @@ def test_all_methods_tell_what_is_not_defined():
     assert tests.index == ("delta method", "likelihood ratio", "score (Rao)", "robust delta method")
     assert [math.isnan(value) for value in tests["statistic"]] == [False, True, True, False]
     assert "needs linear restrictions" in tests.tests[1].note
+
+
+@pytest.mark.parametrize("text", ["x/x", "x/(3*x)", "log(exp(x)) - x = 0.1", "(x + f[T.b])/(x + f[T.b])"])
+def test_a_constant_that_names_coefficients_is_refused(text):
+    fit = glm("y ~ x + f", pd.read_csv(HERE / "data" / "features_check_data.csv"), "poisson")
+    with pytest.raises(ArgumentError, match="does not change with any coefficient"):
+        fit.test(text)
+
+
+def test_what_is_left_of_cancelling_is_no_rounding():
+    value, gradient = evaluate(
+        read("exp(x) - exp(x - 1e-6)", Names(("x",))).equations[0].left, np.array([0.3])
+    )
+    assert value == pytest.approx(np.exp(0.3) * -np.expm1(-1e-6), rel=1e-9)
+    assert gradient[0] == pytest.approx(value, rel=1e-9)
+
+
+def test_no_test_defined_is_an_error():
+    fit = glm("y ~ x + f", pd.read_csv(HERE / "data" / "features_check_data.csv"), "poisson")
+    with pytest.raises(ArgumentError, match="no value or no slope"):
+        fit.test("x / 0", method="all")
+
+
+def test_large_standard_errors_do_not_overflow():
+    row = POISSON.test("exp(1000*x) = 1")
+    value, error = np.exp(1000 * POISSON.coef["x"]), POISSON.stderror()["x"]
+    assert row["std_error"][0] == near(1000 * value * error)
+    assert row["statistic"][0] == near(1 / (1000 * error))

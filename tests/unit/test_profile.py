@@ -239,7 +239,9 @@ def test_identity_poisson_with_a_mean_at_zero():
     with pytest.warns(BoundaryWarning):
         fit = glm("y ~ x", data, "poisson", link="identity")
     assert fit.deviance == exact(R["identity_poisson"]["deviance"])
-    assert ends(fit, "x") == exact(R["identity_poisson"]["x"])
+    with pytest.warns(BoundaryWarning, match="Estimate on the boundary") as caught:
+        assert ends(fit, "x") == exact(R["identity_poisson"]["x"])
+    assert len(caught) == 1
     with pytest.warns(BoundaryWarning, match="Intercept: lower end .* edge of the domain"):
         low, high = ends(fit, "Intercept")
     assert low == pytest.approx(0.0, abs=1e-10)
@@ -261,7 +263,12 @@ def test_log_binomial_at_its_bound():
     data = pd.DataFrame({"x": range(4), "n": 10, "s": [2, 4, 7, 10]})
     with pytest.warns(BoundaryWarning):
         fit = glm("cbind(s, n - s) ~ x", data, "binomial", link="log")
-    assert ends(fit, "x") == exact(R["log_binomial"]["x"])
+    with pytest.warns(
+        BoundaryWarning, match="mean at its bound in row 3 .1 row.: an interval holds"
+    ) as caught:
+        profile = fit.profile("x")
+    assert len(caught) == 1 and profile.confint().iloc[0].tolist() == exact(R["log_binomial"]["x"])
+    assert "Estimate on the boundary" in " ".join(profile.confint().attrs["notes"])
     with pytest.warns(BoundaryWarning):
         assert ends(fit, "Intercept + 3*x")[1] == pytest.approx(0.0, abs=1e-9)
     with pytest.raises(ArgumentError, match="inside the domain"):
@@ -366,13 +373,35 @@ def test_profile_gives_other_levels_exactly():
 def test_profile_prints_what_was_used():
     text = str(glm("g ~ x", D, "gamma", link="log").profile("x"))
     assert "Profile of the deviance, 95 % intervals" in text
-    assert "deviance / 0.3404 (dispersion, pearson) · cut: t(38) 2.024" in text
+    assert "deviance / dispersion 0.3404 (Pearson) · cut: t(38) 2.024" in text
     assert "0.2545" in text
     robust = glm("y ~ x", D, "poisson", vcov="HC0").profile("x")
     assert any("assumes the family's variance: vcov HC0" in note for note in robust.notes)
     assert "quasi-likelihood" in str(glm("y ~ x", D, "quasipoisson").profile("x"))
     assert repr(robust) == str(robust)
+    assert robust.ascii().isascii() and robust.to_dict()["rows"][0]["term"] == "x"
     assert "<table" in robust._repr_html_()
+
+
+def test_profile_takes_no_sandwich():
+    fit = glm("y ~ x", D, "poisson", vcov="HC0")
+    with pytest.raises(ArgumentError, match="A profile assumes the variance of the family"):
+        fit.profile("x", vcov="HC3")
+    plain = fit.profile("x", vcov="classical")
+    assert not any("HC0" in note for note in plain.notes)
+
+
+def test_levels_near_one_are_told_from_one():
+    profile = glm("y ~ x", D, "poisson").profile("x", level=0.999999999999)
+    assert "99.9999999999 % intervals" in str(profile)
+
+
+def test_intervals_after_selection_say_so():
+    fit = glm("y ~ x + f", D, "poisson").step().fit
+    note = "terms were selected"
+    assert note in str(fit.profile("x")) and note in str(fit.test("x"))
+    for method in ("wald", "profile"):
+        assert note in " ".join(fit.confint(method=method).attrs["notes"])
 
 
 def test_profile_in_polars():

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from glmstat import progress
+from glmstat.errors import ArgumentError
 from glmstat.progress import track
 
 
@@ -57,3 +58,9 @@ def test_an_error_inside_the_loop_passes_through():
 
     with pytest.raises(KeyboardInterrupt):
         list(track(broken(), 2, "rows", show=True))
+
+
+@pytest.mark.parametrize("show", ["x", 1, 0, "True"])
+def test_other_answers_are_refused_before_the_loop(show: object):
+    with pytest.raises(ArgumentError, match="progress must be True, False or None"):
+        track(range(3), 3, "rows", show=show)  # pyright: ignore[reportArgumentType]

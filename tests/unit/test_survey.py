@@ -14,6 +14,8 @@ from glmstat import Covariance, Fit, glm
 from glmstat.errors import ArgumentError, ColumnError, DataError
 from glmstat.inference.covariance import covariance_root, facts, label
 from glmstat.inference.reference import reference
+from glmstat.inference.vcov.recipe import Facts
+from glmstat.inference.vcov.survey import SURVEY
 from tests.unit.test_cluster import same
 
 HERE = Path(__file__).parent
@@ -141,3 +143,24 @@ def test_refusals() -> None:
         fit.vcov(Covariance("survey", order="x"))
     with pytest.raises(ArgumentError, match="no small-sample factor"):
         fit.vcov(Covariance("survey", "unit", "stata"))
+
+
+def test_a_census_is_named() -> None:
+    fit = model("poisson", P.assign(all=1.0), sampling_weights="weight")
+    census = fit.with_vcov(Covariance("survey", strata="stratum", fpc="all"))
+    assert (census.stderror() == 0).all()
+    assert label(census).endswith("finite population, census: no sampling error)")
+    part = fit.with_vcov(Covariance("survey", cluster="unit", strata="stratum", fpc="share"))
+    assert "census" not in label(part)
+
+
+@pytest.mark.parametrize("preset", ["sandwich", "stata", "statsmodels", "fixest"])
+def test_there_is_no_factor(preset: str) -> None:
+    with pytest.raises(ArgumentError, match="survey has no small-sample factor"):
+        model("poisson").vcov(Covariance("survey", small_sample=preset))
+
+
+def test_words_without_facts() -> None:
+    assert SURVEY["survey"].words(Covariance("survey", cluster="unit"), Facts()) == (
+        "linearisation, sampling units of unit"
+    )

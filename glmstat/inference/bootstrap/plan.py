@@ -125,12 +125,12 @@ def _groups(fit: Fit, resample: str, cluster: Any) -> Grouping | None:
             )
         return None
     ways = _ways(fit, cluster)
-    if not ways and resample == "cluster":
+    if not ways:
+        if resample != "cluster":
+            return None
         raise ArgumentError(
             'resample="cluster" needs clusters. Write cluster="firm" with the name of a column.'
         )
-    if not ways:
-        return None
     if len(ways) > 1 or (isinstance(ways[0], str) and len(split_ways(ways[0])) > 1):
         raise ArgumentError(
             "A bootstrap draws clusters in one way: cluster= names several. "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, FewClustersWarning, ResampleWarning, outside
-from glmstat.inference.vcov.cluster import FEW, adjusted_for, clusters
+from glmstat.inference.vcov.cluster import FEW, adjusted_for, clusters, few
 from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
 
 if TYPE_CHECKING:
@@ -203,7 +203,9 @@ def _collect(
     found: dict[int, Replicate] = {}
     try:
         with single_blas_thread(), closing(_answers(job, reps, workers)) as answers:
-            found.update(track(answers, reps, "resamples", progress))  # one by one: an interruption keeps them
+            found.update(
+                track(answers, reps, "resamples", progress)
+            )  # one by one: an interruption keeps them
     except KeyboardInterrupt:
         if len(found) < 2:
             raise
@@ -285,7 +287,7 @@ def _words(covariance: Covariance, facts: Facts) -> str:
     number = f"{done:,} of {asked:,} resamples, interrupted" if cut else f"{asked:,} resamples"
     if facts.reps < done:
         number = f"{facts.reps:,.0f} usable of {number}"
-    return f"{what} drawn with replacement, {number}, seed {_seed(covariance)}"
+    return f"{what} drawn with replacement, {number}, seed {_seed(covariance)}{few(facts.groups)}"
 
 
 BOOTSTRAP: dict[str, Recipe] = {

@@ -133,8 +133,8 @@ def anova(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -
     ----------
     fits : two or more fits of the same rows, response, weights, family and link; one fit is analysed term
         by term.
-    test : as in `analysis`. "LRT", "F" and "Rao" divide by the dispersion of the largest model, as R's anova (for
-        families with an estimated dispersion lrtest takes another one for each fit). "Wald" uses the
+    test : as in `analysis`. All but "Wald" divide by the dispersion of the largest model, as R's anova (for
+        families with an estimated dispersion lrtest takes another one for each fit); "Wald" uses the
         covariance of the larger of two fits.
     vcov : covariance of Wald tests; default that of the fits, if all carry the same.
 
@@ -279,7 +279,7 @@ def _check_fits(fits: Sequence[Any]) -> None:
 
 
 def _check_covariances(fits: Sequence[Fit], test: str) -> None:
-    """Refuse Wald tests of fits that carry different covariances: which one is meant?"""
+    """Refuse Wald tests of fits that carry different covariances, of which one would be chosen unseen."""
     kinds = list(dict.fromkeys(fit.covariance.kind for fit in fits))
     if check_test(fits[0], test) == "Wald" and len({fit.covariance.key for fit in fits}) > 1:
         named = " and ".join(kinds) if len(kinds) > 1 else f"{kinds[0]} of different clusters or choices"
@@ -300,7 +300,10 @@ def _between(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
         return found
     theta = nesting.image @ np.nan_to_num(small.estimate.theta) + nesting.shift
     directions = tuple(nesting.image @ np.nan_to_num(each) for each in small.estimate.directions)
-    scores = scores_at(large, Restricted(theta, small.estimate, directions))
+    try:
+        scores = scores_at(large, Restricted(theta, small.estimate, directions))
+    except ComparisonError:
+        return Outcome(found.df, found.deviance, np.nan, np.nan)
     return by_score(largest, scores, found.df)._replace(deviance=found.deviance)
 
 

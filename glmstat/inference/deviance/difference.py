@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from glmstat.errors import ArgumentError, near, one_of
+from glmstat.errors import ArgumentError, ComparisonError, near, one_of
 from glmstat.inference.covariance import covariance_root, is_robust, label
 from glmstat.inference.deviance.comparison import check_likelihood, dispersion_text, offset_text, weights_text
 from glmstat.inference.deviance.submodel import estimable_rows, null_basis
@@ -211,7 +211,10 @@ class Inside:
         return self._score(one, found, large) if self.kind == "Rao" else found
 
     def _score(self, small: Restricted, found: Outcome, large: Array) -> Outcome:
-        scores = scores_at(self.fit, small)
+        try:
+            scores = scores_at(self.fit, small)
+        except ComparisonError:
+            return Outcome(found.df, found.deviance, np.nan, np.nan)
         if len(large):
             scores = _turned(scores, null_basis(estimable_rows(self.fit, large) @ scores.root))
         return by_score(self.fit, scores, found.df)._replace(deviance=found.deviance)
@@ -299,11 +302,12 @@ def foot(
         yield unused_vcov(fit, "the score test" if test == "Rao" else "likelihood ratio")
     if not has_dispersion(fit):
         yield "no residual variation: nothing to divide by, so there are no tests"
-    if test in ("Wald", "Rao") and any(np.isnan(o.statistic) and o.df > 0 for o in outcomes):
-        yield (
-            "no statistic where a coefficient is infinite or the covariance of the restrictions is singular: "
-            'use test="LRT"'
-        )
+    where = {
+        "Wald": "a coefficient is infinite or the covariance of the restrictions is singular",
+        "Rao": "a mean of the smaller model lies at its bound or the information is singular",
+    }
+    if test in where and any(np.isnan(o.statistic) and o.df > 0 for o in outcomes) and has_dispersion(fit):
+        yield f'no statistic where {where[test]}: use test="LRT"'
     yield from selection_note(fit)
 
 

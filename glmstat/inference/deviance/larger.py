@@ -98,6 +98,8 @@ class Larger:
         if theta is None or len(directions) < len(found):
             return Outcome(0, nan, nan, nan)
         rank, scores = _scores(fit, self.frame, theta, directions)
+        if fit.status == "boundary":
+            return Outcome(rank - fit.estimate.rank, nan, nan, nan)
         return by_score(fit, scores, rank - fit.estimate.rank)
 
 
@@ -110,7 +112,7 @@ def _scores(fit: Fit, frame: ModelFrame, theta: Array, directions: tuple[Array, 
     """
     factor = _triangle(fit, frame, theta, directions)
     basis = _orthonormal(factor[:, :-1])
-    root = np.linalg.pinv(basis.T @ factor[:, :-1])
+    root = np.asarray(np.linalg.pinv(basis.T @ factor[:, :-1]), dtype=np.float64)
     size = basis.shape[1]
     unknown = np.full((size, size), nan)  # the meat takes another pass, and no test here asks for it
     scores = Scores(Moments(basis.T @ factor[:, -1], np.eye(size), unknown), root)

@@ -47,8 +47,8 @@ def _check_terms_only(fit: Fit, asked: Formula, side: str) -> None:
     if asked.response != here.response:
         texts = [part.text if part is not None else "nothing" for part in (asked.response, here.response)]
         raise ArgumentError(
-            f"scope has the response {texts[0]}, the fit {texts[1]}: likelihoods of different responses cannot "
-            "be compared. Leave out the left side."
+            f"scope has the response {texts[0]}, the fit {texts[1]}: likelihoods of different responses "
+            "cannot be compared. Leave out the left side."
         )
     other = [str(offset) for offset in asked.offsets if offset not in here.offsets]
     if other or _OFFSET_AWAY.search(side):
@@ -59,8 +59,8 @@ def _check_terms_only(fit: Fit, asked: Formula, side: str) -> None:
         )
     if here.intercept and not asked.intercept:
         raise ArgumentError(
-            f"scope takes the intercept away: '{side.strip()}'. It is in every model: name terms alone, or take "
-            "update(…) and compare by anova(…)."
+            f"scope takes the intercept away: '{side.strip()}'. It is in every model: name terms alone, or "
+            "take update(…) and compare by anova(…)."
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf, isnan, nan
+from math import inf, isnan
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,14 +18,13 @@ from glmstat.inference.deviance.criterion import aic_words, criterion_value, dro
 from glmstat.inference.deviance.difference import (
     Inside,
     Outcome,
-    check_test,
     columns_of,
     foot,
     heading,
-    test_words,
     unused_vcov,
 )
 from glmstat.inference.deviance.larger import Larger, frame_with, quiet_fit
+from glmstat.inference.deviance.rule import Rule, make_rule
 from glmstat.inference.deviance.scope import addable, container, scope_terms, updated
 from glmstat.inference.deviance.submodel import FitTerm, fit_terms, key, without
 from glmstat.inference.selected import selection_note
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["Step", "step"]
 
 _DIRECTIONS = ("both", "backward", "forward")
-_CRITERIA = ("aic", "bic", "test")
 _GAIN = 1e-7  # R step: a criterion that falls by less did not fall
 
 
@@ -137,7 +135,7 @@ def step(
     'y ~ x'
     """
     fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
-    rule = _rule(fit, criterion, alpha, test, k)
+    rule = make_rule(fit, criterion, alpha, test, k)
     _check_words(direction, scope, max_steps)
     lower, upper = _bounds(fit, scope)
     _check_rows_stay(fit, lower, upper)
@@ -152,22 +150,6 @@ def step(
     return search.result(interrupted)
 
 
-class _Rule(NamedTuple):
-    """What is compared: its name, penalty per parameter, level, statistic of tests, words."""
-
-    name: str
-    k: float
-    alpha: float
-    test: str
-    words: str
-    penalty: str = ""
-
-    @property
-    def tests(self) -> bool:
-        """Whether p-values are compared."""
-        return self.name == "test"
-
-
 class _Trial(NamedTuple):
     """One change: its words, the formula after it, the criterion or p-value, degrees of freedom, its test."""
 
@@ -176,56 +158,6 @@ class _Trial(NamedTuple):
     value: float
     df: int
     outcome: Outcome | None = None
-
-
-def _rule(fit: Fit, criterion: str, alpha: float | None, test: str | None, k: float | None) -> _Rule:
-    if criterion not in _CRITERIA:
-        raise ArgumentError(
-            f"Unknown criterion: {criterion!r}. Known: {one_of(_CRITERIA)}.{near(str(criterion), _CRITERIA)}"
-        )
-    _check_used(criterion, {"alpha": alpha, "test": test, "k": k})
-    if criterion == "test":
-        level = _check_alpha(0.05 if alpha is None else alpha)
-        kind = check_test(fit, "LRT" if test is None else test)
-        return _Rule("test", nan, level, kind, f"{test_words(fit, kind)} tests at level {level:g}")
-    if fit.spec.call["sampling_weights"] is not None:
-        raise ComparisonError(
-            f"{criterion.upper()} is not defined with sampling weights: rows are not independent draws. "
-            'Use criterion="test" with test="Wald".'
-        )
-    if isnan(fit.loglik):
-        raise ArgumentError(
-            f"{criterion.upper()} needs a likelihood: {fit.spec.likelihood.family.text} has none. "
-            'Use criterion="test".'
-        )
-    if k is not None and not (_is_number(k) and 0 < k < inf):
-        raise ArgumentError(f"k must be > 0: {k!r}. Leave it out for 2 (aic) or log(nobs) (bic).")
-    penalty = k if k is not None else 2.0 if criterion == "aic" else float(np.log(fit.nobs))
-    name = criterion.upper() if k is None else f"{criterion.upper()} with k = {k:g}"
-    words = f"{k:g}" if k is not None else "2" if criterion == "aic" else "log(nobs)"
-    return _Rule(criterion, penalty, nan, "LRT", name, words)
-
-
-def _check_used(criterion: str, given: Mapping[str, Any]) -> None:
-    """Refuse what the criterion has no use for."""
-    used = ("alpha", "test") if criterion == "test" else ("k",)
-    for word, value in given.items():
-        if value is not None and word not in used:
-            other = "aic" if criterion == "test" else "test"
-            raise ArgumentError(
-                f'criterion="{criterion}" has no use for {word}=: {value!r}. '
-                f'Leave it out, or use criterion="{other}".'
-            )
-
-
-def _check_alpha(alpha: Any) -> float:
-    if not (_is_number(alpha) and 0 < alpha < 1):
-        raise ArgumentError(f"alpha must lie strictly between 0 and 1: {alpha!r}. The default is 0.05.")
-    return float(alpha)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def _check_words(direction: str, scope: Any, max_steps: int) -> None:
@@ -251,7 +183,7 @@ def _bounds(
             raise ArgumentError(f"Unknown part of scope: {unknown[0]!r}. Known: lower, upper.")
     lower = scope_terms(fit, given["lower"]) if "lower" in given else ()
     upper = scope_terms(fit, given["upper"]) if "upper" in given else here
-    if beyond := _missing(lower, upper):
+    if "upper" in given and (beyond := _missing(lower, upper)):
         raise ArgumentError(
             f"scope: the upper model lacks terms of the lower: {beyond}. Name them in both, or in neither."
         )
@@ -261,8 +193,8 @@ def _bounds(
         )
     if outside := _missing(here, upper):
         raise ArgumentError(
-            f"scope: the upper model lacks terms of the fit: {outside}. Write '. + …' to keep those of the fit, "
-            "or start from a smaller fit."
+            f"scope: the upper model lacks terms of the fit: {outside}. Write '. + …' to keep those of the "
+            "fit, or start from a smaller fit."
         )
     return lower, upper
 
@@ -300,7 +232,7 @@ class _Search:
         lower: Sequence[Linear],
         upper: Sequence[Linear],
         direction: str,
-        rule: _Rule,
+        rule: Rule,
         progress: bool | None,
     ) -> None:
         self.fit, self.rule, self.direction, self.progress = fit, rule, direction, progress
@@ -330,6 +262,7 @@ class _Search:
     def _best(self, words: str) -> _Trial | None:
         drops, adds = self._drops(), self._adds()
         trials = list(track(self._trials(drops, adds), len(drops) + len(adds), words, self.progress))
+        self.tried = [trial.outcome for trial in trials if trial.outcome is not None]
         usable = [trial for trial in trials if not isnan(trial.value)]
         empty = [trial for trial in usable if trial.words.startswith("-") and trial.df == 0]
         if empty:  # a term without columns of its own says nothing: the last goes first, as in R

@@ -11,7 +11,8 @@ import numpy as np
 from glmstat.errors import ArgumentError
 from glmstat.inference.estimable import null_space
 from glmstat.inference.hypothesis.combination import Number, affine
-from glmstat.inference.hypothesis.text import Equation, names_of, read
+from glmstat.inference.hypothesis.names import names_of
+from glmstat.inference.hypothesis.text import Equation, read
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Any
 
 from glmstat.inference.covariance import is_robust, label
+from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
 from glmstat.text.layout import count
 from glmstat.text.listing import Listing
-from glmstat.text.number import figure
+from glmstat.text.number import figure, percent
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -36,6 +37,7 @@ WALD, ROBUST_WALD = "Wald", "robust Wald"
 LR, SCORE, ROBUST_SCORE = "likelihood ratio", "score (Rao)", "robust score"
 RAO_SCOTT, DELTA, FIELLER = "Rao–Scott", "delta method", "Fieller"
 _BY_ROW = "t, Satterthwaite df "
+_LISTED = 4  # hypotheses that a line names
 SANDWICH = "HC3"  # what "all" takes for its robust rows where the fit has no sandwich: sandwich's default
 
 
@@ -157,25 +159,52 @@ def _words(rows: list[Test]) -> Iterator[str]:
 
 
 def _facts(fit: Fit, rows: list[Test], level: float, intervals: str) -> Iterator[str]:
-    laws: dict[str, list[str]] = {}
-    for row in rows:
-        law = _law(row, rows)
-        if law and row.name not in laws.setdefault(law, []):
-            laws[law].append(row.name)
-    if len(laws) == 1:
-        yield f"reference: {next(iter(laws))}"
-    elif laws:
-        yield "reference: " + " · ".join(f"{law} for {', '.join(names)}" for law, names in laws.items())
+    from glmstat.report.summary import ESTIMATORS
+
+    yield from _references(rows)
     yield from _covariances(fit, rows)
     if any(not isnan(row.conf_low) for row in rows):
-        yield f"intervals: {100 * level:g} %{intervals}"
+        yield f"intervals: {percent(level)}{intervals}"
     phi = fit.estimate.dispersion
     scaled = [row.name for row in rows if row.name in (LR, SCORE) and row.reference]
     if scaled and phi.estimator != "fixed":
         names = " and ".join(dict.fromkeys(scaled))
-        yield f"{names}: scaled by the dispersion of the fit, {figure(phi.value)}"
+        used = f"{figure(phi.value)} ({ESTIMATORS[phi.estimator]})"
+        yield f"{names}: scaled by the dispersion of the fit, {used}"
     if fit.status == "not converged":
         yield "the fit has not converged"
+    yield from selection_note(fit)
+
+
+def _references(rows: list[Test]) -> Iterator[str]:
+    """The distribution of each test; a line for each set of hypotheses that have the same ones."""
+    of: dict[str, dict[str, str]] = {}
+    for row in rows:
+        law = _law(row, rows)
+        if law:
+            of.setdefault(row.hypothesis, {})[row.name] = law
+    alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    known = {name: law for laws in of.values() for name, law in laws.items()}
+    if all(known[name] == law for laws in of.values() for name, law in laws.items()):
+        alike = {tuple(known.items()): []} if known else {}
+    else:
+        for hypothesis, laws in of.items():
+            alike.setdefault(tuple(laws.items()), []).append(hypothesis)
+    single = len({row.name for row in rows}) == 1
+    for laws, whose in alike.items():
+        names: dict[str, list[str]] = {}
+        for name, law in laws:
+            names.setdefault(law, []).append(name)
+        plain = single or len(names) == len(set(known.values())) == 1
+        texts = [law if plain else f"{law} for {', '.join(several)}" for law, several in names.items()]
+        yield f"reference{_of(whose)}: " + ("; " if whose else " · ").join(texts)
+
+
+def _of(hypotheses: Sequence[str]) -> str:
+    if not hypotheses:
+        return ""
+    more = f", … ({len(hypotheses)} hypotheses)" if len(hypotheses) > _LISTED else ""
+    return f" of {'; '.join(hypotheses[:_LISTED])}{more}"
 
 
 def _law(row: Test, rows: list[Test]) -> str:
@@ -201,12 +230,16 @@ def _covariances(fit: Fit, rows: list[Test]) -> Iterator[str]:
 
 
 def _notes(rows: list[Test], *, several: bool) -> Iterator[str]:
+    """The notes of the rows, each once: for all hypotheses together where all have it."""
     names = {row.name for row in rows}
-    found: dict[str, None] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        if not row.note:
-            continue
-        named = row.name if not row.note.startswith(row.name) and (not several or len(names) > 1) else ""
-        whose = ", ".join(filter(None, [row.hypothesis if several else "", named]))
-        found[f"{whose}: {row.note}" if whose else row.note] = None
-    yield from found
+        if row.note:
+            named = row.name if not row.note.startswith(row.name) and (not several or len(names) > 1) else ""
+            found.setdefault((named, row.note), []).append(row.hypothesis)
+    asked = len({row.hypothesis for row in rows})
+    for (name, note), whose in found.items():
+        shown = [""] if not several or len(whose) == asked else whose
+        for hypothesis in shown:
+            subject = ", ".join(filter(None, [hypothesis, name]))
+            yield f"{subject}: {note}" if subject else note

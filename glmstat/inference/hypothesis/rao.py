@@ -49,7 +49,7 @@ def scores_at(fit: Fit, restricted: Restricted, data: Any = None) -> Scores:
     """
     if restricted.estimate.convergence.status == "boundary":
         raise ComparisonError(
-            "A score test is not defined: a mean of the restricted fit lies at its bound. Use method=\"lr\"."
+            'A score test is not defined: a mean of the restricted fit lies at its bound. Use method="lr".'
         )
     root = default_root(fit) if _whole(fit) else _root_at(fit, restricted, data)
     sums = moments(fit, restricted.theta, root, data, directions=restricted.directions)
@@ -72,9 +72,10 @@ def _root_at(fit: Fit, restricted: Restricted, data: Any) -> Array:
     if not np.isfinite(information).all():
         raise _singular()
     values, vectors = np.linalg.eigh(information)
-    if not values.min(initial=np.inf) > _SINGULAR * values.max(initial=0.0):
+    kept = values > _SINGULAR * values.max(initial=0.0)
+    if not (kept.all() or restricted.directions):  # at infinity: what only the rows gone could tell says 0
         raise _singular()
-    return found.root @ (vectors / np.sqrt(values))
+    return found.root @ (vectors[:, kept] / np.sqrt(values[kept]))
 
 
 def _moving(fit: Fit, restricted: Restricted) -> IntArray:

@@ -11,7 +11,8 @@ import numpy as np
 from glmstat.errors import ArgumentError, one_of
 from glmstat.inference.estimable import null_space
 from glmstat.inference.hypothesis.combination import Node, Operation, affine, evaluate, slots
-from glmstat.inference.hypothesis.text import Equation, Hypothesis, Names, combination, names_of, read
+from glmstat.inference.hypothesis.names import Names, names_of
+from glmstat.inference.hypothesis.text import Equation, Hypothesis, combination, read
 from glmstat.inference.restrict import Restriction
 from glmstat.matrix import Array
 

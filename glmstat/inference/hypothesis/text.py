@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import pairwise, permutations
-from math import pi
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from glmstat.errors import ArgumentError, near, one_of
+from glmstat.errors import ArgumentError, one_of
 from glmstat.formula.tokens import shorten
-from glmstat.inference.hypothesis.combination import (
-    FUNCTIONS,
-    Coefficient,
-    Function,
-    Negative,
-    Node,
-    Number,
-    Operation,
-)
+from glmstat.inference.hypothesis.combination import Coefficient, Function, Negative, Node, Number, Operation
+from glmstat.inference.hypothesis.names import CONSTANTS, SHOWN, Names, Token, scan
 
-if TYPE_CHECKING:
-    from glmstat.fit import Fit
-
-__all__ = ["Equation", "Hypothesis", "Names", "combination", "names_of", "read"]
+__all__ = ["Equation", "Hypothesis", "combination", "read"]
 
 _LONGEST = 20_000  # characters of a text
-_DEEPEST = 50  # brackets inside brackets, as in a formula
-_PARTS = 4  # a term of more parts is known in its own order only
-_SHOWN = 12  # coefficients that a message lists
-_WORD = re.compile(r"[^\W\d][\w.]*")
-_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])")
-_SIGN = re.compile(r"\*\*|==|[-+*/^(),;=\n\u2212]")
-_SPELLED = {"**": "^", "==": "=", "\u2212": "-", ";": ",", "\n": ","}
-_REFUSED = {
-    "<": "Hypotheses are equalities: write '='",
-    ">": "Hypotheses are equalities: write '='",
-    "!": "Hypotheses are equalities: write '='",
-    "~": "Name coefficients, or a term",
-    ":": "Name coefficients as the table of the fit does",
-    "[": "Name coefficients as the table of the fit does",
-}
-_CONSTANTS = {"pi": pi}
+_SPELLED = {"**": "^", "==": "=", "\u2212": "-", ";": ","}
 
 
 @dataclass(frozen=True)
@@ -77,110 +48,6 @@ class Hypothesis:
     equations: tuple[Equation, ...]
 
 
-class Token(NamedTuple):
-    """A piece of a text: a number, a coefficient, a term, a function, or a sign; where it stands."""
-
-    kind: str
-    text: str
-    start: int
-    slots: tuple[int, ...] = ()
-
-    @property
-    def end(self) -> int:
-        """Position after it."""
-        return self.start + len(self.text)
-
-
-@dataclass(frozen=True)
-class Names:
-    """What a text may name.
-
-    Parameters
-    ----------
-    columns : the coefficients, in order.
-    spellings : any other spelling of a coefficient → its slot.
-    terms : spelling of a term → the slots of its coefficients.
-    """
-
-    columns: tuple[str, ...]
-    spellings: Mapping[str, int] = field(default_factory=dict)
-    terms: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-    @cached_property
-    def known(self) -> dict[str, tuple[int, ...]]:
-        """Every spelling → slots; coefficients win over terms."""
-        found = dict(self.terms)
-        found.update({name: (slot,) for name, slot in self.spellings.items()})
-        found.update({name: (slot,) for slot, name in enumerate(self.columns)})
-        return found
-
-    @cached_property
-    def coefficients(self) -> frozenset[str]:
-        """Spellings that stand for one coefficient and not for a term."""
-        return frozenset((*self.columns, *self.spellings))
-
-    @cached_property
-    def candidates(self) -> Mapping[str, list[tuple[str, str]]]:
-        """Spellings by first letter, longest first, each with itself without blanks."""
-        found: dict[str, list[tuple[str, str]]] = {}
-        for name in sorted(self.known, key=len, reverse=True):
-            found.setdefault(name[0], []).append((_squeezed(name), name))
-        return found
-
-    def at(self, text: str, start: int) -> Token | None:
-        """Return the longest name that begins at a position of a text."""
-        candidates = self.candidates.get(text[start])
-        if candidates is None:
-            return None
-        rest = _squeezed(text[start:])
-        for squeezed, name in candidates:
-            match = re.compile(_pattern(name)).match(text, start) if rest.startswith(squeezed) else None
-            if match:
-                return self._token(name, match.group(), start)
-        return None
-
-    def quoted(self, text: str, start: int) -> Token:
-        """Return the name in backticks at a position of a text."""
-        end = text.find("`", start + 1)
-        inside = text[start + 1 : end] if end > 0 else ""
-        if inside not in self.known:
-            raise self.unknown(inside or text[start:])
-        return self._token(inside, text[start : end + 1], start)
-
-    def unknown(self, name: str) -> ArgumentError:
-        """Return the error for a name that is no coefficient."""
-        listed = one_of(self.columns[:_SHOWN]) + (", …" if len(self.columns) > _SHOWN else "")
-        return ArgumentError(
-            f"No coefficient '{shorten(name)}' in the fit: coefficients are {listed}.{near(name, self.known)}"
-        )
-
-    def _token(self, name: str, text: str, start: int) -> Token:
-        kind = "coefficient" if name in self.coefficients else "term"
-        return Token(kind, text, start, self.known[name])
-
-
-def names_of(fit: Fit) -> Names:
-    """Return what a hypothesis about a fit may name: coefficients, and terms by any order of their parts."""
-    spellings: dict[str, int] = {}
-    terms: dict[str, tuple[int, ...]] = {}
-    for predictor in fit.spec.design.predictors:
-        for piece in predictor.pieces:
-            slots = tuple(int(slot) for slot in predictor.slots[piece.slots])
-            parts = piece.term.parts
-            orders = permutations(parts) if len(parts) <= _PARTS else (parts,)
-            for order in orders:
-                terms.setdefault(":".join(part.text for part in order), slots)
-                terms.setdefault(":".join(part.label for part in order), slots)
-            for name, slot in zip(piece.columns, slots, strict=True):
-                spelled = name
-                for part in parts:
-                    label = re.escape(part.label)
-                    spelled = re.sub(rf"(^|:){label}(?=\[|:|$)", lambda m, p=part: m[1] + p.text, spelled)
-                spellings.setdefault(spelled, slot)
-    terms.pop("", None)  # the intercept
-    return Names(fit.columns, spellings, terms)
-
-
 def read(text: str, names: Names) -> Hypothesis:
     """Return the equations that a text says.
 
@@ -202,9 +69,7 @@ def read(text: str, names: Names) -> Hypothesis:
         raise ArgumentError(f"The hypothesis is too long: {len(text):,} characters. Give a matrix.")
     if not text.strip():
         raise ArgumentError('The hypothesis is empty: nothing to test. Write "x = 0", or the name of a term.')
-    clauses = [clause for clause in _split(list(_scan(text, names)), ",") if clause]
-    if not clauses:
-        raise ArgumentError(f'The hypothesis is empty: {text!r}. Write "x = 0", or the name of a term.')
+    clauses = list(_clauses(list(scan(text, names)), text))
     equations = tuple(equation for clause in clauses for equation in _equations(clause, text, names))
     return Hypothesis(", ".join(_source(clause, text) for clause in clauses), equations)
 
@@ -230,90 +95,6 @@ def combination(weights: Iterable[float], value: float, names: Sequence[str]) ->
     return Equation(left, Number(float(value)), f"{text} = {value:.6g}")
 
 
-def _squeezed(text: str) -> str:
-    """A text without blanks, `**` as `^`: what a name and its spelling in a hypothesis have in common."""
-    return "".join(text.split()).replace("**", "^")
-
-
-def _pattern(name: str) -> str:
-    """A pattern of a name: blanks are free beside a colon and inside brackets, `^` is `**`."""
-    out, depth, end = [], 0, len(name)
-    for piece in re.finditer(r"\w+|\s+|\*\*|[^\w\s]", name):
-        text = piece.group()
-        depth -= text in ")]"
-        free = depth > 0 or text == ":"
-        if text.isspace():
-            out.append(r"\s*" if depth > 0 and not _between_words(name, piece) else re.escape(text))
-        elif free or (text in ")]" and depth == 0):
-            out.append(r"\s*" + (r"(?:\*\*|\^)" if text == "**" else re.escape(text)))
-            out.append(r"\s*" if text == ":" else "")
-        else:
-            out.append(re.escape(text))
-        depth += text in "(["
-    after = r"(?![\w.])" if re.match(r"[\w.]", name[end - 1]) else ""
-    return "".join(out) + after + r"(?!\s*[:\[(])"
-
-
-def _between_words(name: str, blank: re.Match[str]) -> bool:
-    before, after = name[blank.start() - 1 : blank.start()], name[blank.end() : blank.end() + 1]
-    return bool(re.fullmatch(r"\w\w", before + after))
-
-
-def _scan(text: str, names: Names) -> Iterator[Token]:
-    """Yield the tokens of a text; a line end inside brackets is a blank."""
-    position = depth = 0
-    while position < len(text):
-        letter = text[position]
-        if letter.isspace() and (letter != "\n" or depth):
-            position += 1
-            continue
-        token = names.at(text, position) or _other(text, position, names)
-        depth += (token.text == "(") - (token.text == ")")
-        if not 0 <= depth <= _DEEPEST:
-            why = "closes nothing" if depth < 0 else "is nested too deep"
-            raise ArgumentError(f"'{token.text}' {why}: position {position} of '{shorten(text)}'. Remove it.")
-        yield token
-        position = token.end
-    if depth:
-        raise ArgumentError(f"'(' is not closed: '{shorten(text)}'. Add ')'.")
-
-
-def _other(text: str, start: int, names: Names) -> Token:
-    """A token that no coefficient's name begins."""
-    if text[start] == "`":
-        return names.quoted(text, start)
-    number, sign, word = (pattern.match(text, start) for pattern in (_NUMBER, _SIGN, _WORD))
-    if number:
-        return Token("number", number.group(), start)
-    if sign:
-        return Token("sign", sign.group(), start)
-    if word:
-        name, called = word.group(), text[word.end() :].lstrip().startswith("(")
-        if called and name in FUNCTIONS:
-            return Token("function", name, start)
-        if name in _CONSTANTS and not called:
-            return Token("number", name, start)
-        raise names.unknown(_whole_name(text, start))
-    letter = text[start]
-    if letter.isdigit():
-        raise names.unknown(_whole_name(text, start))
-    what = _REFUSED.get(letter, "Put a name that has it in backticks")
-    raise ArgumentError(
-        f"'{letter}' is not part of a hypothesis: position {start} of '{shorten(text)}'. {what}."
-    )
-
-
-def _whole_name(text: str, start: int) -> str:
-    """What a reader meant as one name: up to the next operator outside brackets."""
-    depth = 0
-    for place in range(start, len(text)):
-        letter = text[place]
-        depth += (letter in "([") - (letter in ")]")
-        if depth < 0 or (depth == 0 and letter in "+-*/^=,;\n<> \u2212"):
-            return text[start:place]
-    return text[start:]
-
-
 def _sign(token: Token) -> str:
     return _SPELLED.get(token.text, token.text) if token.kind == "sign" else ""
 
@@ -329,6 +110,24 @@ def _split(tokens: list[Token], sign: str) -> list[list[Token]]:
         else:
             runs[-1].append(token)
     return runs
+
+
+def _clauses(tokens: list[Token], text: str) -> Iterator[list[Token]]:
+    """Yield the runs of tokens between commas, semicolons and line ends; an empty line is none.
+
+    Raises
+    ------
+    ArgumentError : nothing before, between or after commas.
+    """
+    lines = [_split(line, ",") for line in _split(tokens, "\n") if line]
+    if not any(part for parts in lines for part in parts):
+        raise ArgumentError(f'The hypothesis is empty: {text!r}. Write "x = 0", or the name of a term.')
+    for number, parts in enumerate(lines, start=1):
+        if len(parts) > 1 and not parts[-1] and number < len(lines):
+            parts.pop()  # a comma at the end of a line
+        if not all(parts):
+            raise ArgumentError(f"A part of '{shorten(text)}' is empty: a comma stands alone. Remove it.")
+        yield from parts
 
 
 def _source(tokens: list[Token], text: str) -> str:
@@ -349,7 +148,7 @@ def _equations(clause: list[Token], text: str, names: Names) -> Iterator[Equatio
     if not any(token.kind in ("coefficient", "term") for token in clause):
         raise ArgumentError(
             f"No coefficient in '{_source(clause, text)}': nothing to test. "
-            f"Coefficients are {one_of(names.columns[:_SHOWN])}."
+            f"Coefficients are {one_of(names.columns[:SHOWN])}."
         )
     term = _lone_term(sides)
     if term is not None:
@@ -375,7 +174,7 @@ def _lone_term(sides: list[list[Token]]) -> Token | None:
 
 
 def _number(token: Token) -> float:
-    return _CONSTANTS[token.text] if token.text in _CONSTANTS else float(token.text)
+    return CONSTANTS[token.text] if token.text in CONSTANTS else float(token.text)
 
 
 class _Reader:
@@ -438,7 +237,7 @@ class _Reader:
         if token.kind == "coefficient" or (token.kind == "term" and len(token.slots) == 1):
             return Coefficient(token.slots[0])
         if token.kind == "term":
-            inside = one_of([self.names.columns[slot] for slot in token.slots[:_SHOWN]])
+            inside = one_of([self.names.columns[slot] for slot in token.slots[:SHOWN]])
             raise ArgumentError(
                 f"'{token.text}' is a term with {len(token.slots)} coefficients: {inside}. "
                 "Name one of them in an expression."

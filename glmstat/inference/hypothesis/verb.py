@@ -164,6 +164,7 @@ class _Question:
         return self._by_wald(self.fit.with_vcov("classical", data=self.data), WALD)
 
     def _sandwich_wald(self) -> Iterator[Test]:
+        refuse_boundary(self.fit, ROBUST_WALD)
         return self._by_wald(self.fit.with_vcov(SANDWICH, data=self.data), ROBUST_WALD)
 
     def _by_wald(self, fit: Fit, name: str) -> Iterator[Test]:
@@ -215,7 +216,8 @@ class _Question:
     ) -> Test:
         """The test of one restriction: signed statistic, estimate and interval."""
         known = reference(fit, row[None])
-        error = float(np.sqrt(root @ root))
+        largest = float(np.abs(root).max(initial=0.0)) or 1.0
+        error = largest * float(np.linalg.norm(root / largest))  # squares of a large one overflow
         if not error > 0:
             raise ComparisonError(
                 f"{name} is not defined: '{self.hypothesis.text}' has standard error 0. "

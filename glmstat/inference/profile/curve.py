@@ -243,7 +243,7 @@ class Curve:
         with np.errstate(all="ignore"):
             information = moments(self.source, self._theta, root, frame=frame).information
         if not np.isfinite(information).all():  # the finite part lies on an edge of the domain
-            return root / (sizes(frame, kept) * sqrt(max(frame.rows, 1)))
+            return root / (sizes(self.source, frame, kept) * sqrt(max(frame.rows, 1)))
         size = np.sqrt(np.maximum(np.diag(information), 0.0))
         scale = np.where((size > 0) & np.isfinite(size), size, 1.0)
         values, vectors = np.linalg.eigh(information / np.outer(scale, scale))

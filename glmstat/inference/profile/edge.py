@@ -47,7 +47,7 @@ def reach(fit: Fit, combination: Array, side: int, frame: ModelFrame) -> float:
     from scipy.optimize import linprog
 
     kept = np.flatnonzero(~np.isnan(fit.estimate.theta))
-    scale = sizes(frame, kept)
+    scale = sizes(fit, frame, kept)
     cost = -side * combination[kept] / scale
     limit = max(200, 20 * len(kept))
     sides = frame.reduce(lambda block: _violated(fit, block, None, kept, limit))
@@ -70,18 +70,20 @@ def reach(fit: Fit, combination: Array, side: int, frame: ModelFrame) -> float:
     return side * inf
 
 
-def sizes(frame: ModelFrame, kept: IntArray) -> Array:
+def sizes(fit: Fit, frame: ModelFrame, kept: IntArray) -> Array:
     """Root mean square of each column (q,)."""
+    predictors = fit.spec.design.predictors
 
     def kernel(block: Block) -> Array:
-        total = np.zeros(len(kept) + 1)
-        for rows, run in block.X[0].runs():
-            total[:-1] += np.square(run[kept]).sum(axis=1)
-            total[-1] += len(block.y[rows])
+        total = np.zeros(len(fit.columns) + 1)
+        for X, predictor in zip(block.X, predictors, strict=True):
+            for _, run in X.runs():
+                total[:-1][predictor.slots] += np.square(run).sum(axis=1)
+        total[-1] = len(block.y)
         return total
 
     total = frame.reduce(kernel)
-    size = np.sqrt(total[:-1] / max(total[-1], 1.0))
+    size = np.sqrt(total[:-1][kept] / max(total[-1], 1.0))
     return np.where(size > 0, size, 1.0)
 
 
@@ -89,18 +91,23 @@ def _violated(fit: Fit, block: Block, point: Array | None, kept: IntArray, limit
     """Up to `limit` constraints of a block: spread over its rows, or those that `point` violates most."""
     edges = fit.spec.likelihood.slack(block.offset)
     assert edges is not None
-    found = []
-    for sign, room in zip((-1.0, 1.0), (np.ravel(edge) for edge in edges), strict=True):
-        usable = np.isfinite(room) & (block.total > 0)
-        if point is None:
-            places = np.flatnonzero(usable)
-            places = places[:: max(1, len(places) // limit)]
-        else:
-            theta = np.zeros(block.X[0].shape[1])
-            theta[kept] = point
-            left = room - sign * block.X[0].dot(theta)
-            bad = np.flatnonzero(usable & (left < -1e-9 * (1.0 + np.abs(room))))
-            places = bad[np.argsort(left[bad])[:limit]]
-        rows = block.X[0].take(places).to_array()[:, kept] if len(places) else np.zeros((0, len(kept)))
-        found.append(_Sides(sign * rows, room[places]))
-    return found[0] + found[1]
+    theta = np.zeros(len(fit.columns))
+    theta[kept] = 0.0 if point is None else point
+    found = _Sides(np.zeros((0, len(kept))), np.zeros(0))
+    for k, (X, predictor) in enumerate(zip(block.X, fit.spec.design.predictors, strict=True)):
+        eta = X.dot(theta[predictor.slots])
+        for sign, edge in zip((-1.0, 1.0), edges, strict=True):
+            room = edge[:, k]
+            usable = np.isfinite(room) & (block.total > 0)
+            if point is None:
+                places = np.flatnonzero(usable)
+                places = places[:: max(1, len(places) // limit)]
+            else:
+                left = room - sign * eta
+                bad = np.flatnonzero(usable & (left < -1e-9 * (1.0 + np.abs(room))))
+                places = bad[np.argsort(left[bad])[:limit]]
+            if len(places):
+                rows = np.zeros((len(places), len(theta)))
+                rows[:, predictor.slots] = X.take(places).to_array()
+                found = found + _Sides(sign * rows[:, kept], room[places])
+    return found

@@ -17,20 +17,22 @@ from glmstat.errors import (
     ConvergenceWarning,
     GlmstatWarning,
     one_of,
+    row_list,
 )
-from glmstat.inference.covariance import label
+from glmstat.inference.covariance import choose, label
 from glmstat.inference.hypothesis.linear import Linear
 from glmstat.inference.profile.crossing import Crossing
 from glmstat.inference.profile.curve import Curve, Kind, Point
 from glmstat.inference.reference import check_level
 from glmstat.inference.score import frame_of
+from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
-from glmstat.text.number import figure
+from glmstat.text.number import figure, percent
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["Ends", "cut_of", "facts", "intervals", "traced"]
+__all__ = ["Ends", "classical", "cut_of", "facts", "intervals", "traced"]
 
 KINDS = ("deviance", "score")
 
@@ -56,6 +58,28 @@ class _Remark(NamedTuple):
     text: str
 
 
+def classical(fit: Fit, vcov: Any, what: str, instead: str) -> Fit:
+    """Return the fit with the covariance asked for, if that is the model's.
+
+    Parameters
+    ----------
+    vcov : None keeps that of the fit, of which a note says that it is not used.
+    what, instead : for the message: what does not use it, and what does.
+
+    Raises
+    ------
+    ArgumentError : a covariance that does not assume the variance of the family.
+    """
+    if vcov is None:
+        return fit
+    if choose(fit, vcov).kind != "classical":
+        raise ArgumentError(
+            f"{what} assumes the variance of the family: vcov has no part in it. "
+            f"Leave vcov= out, or use {instead}."
+        )
+    return fit.with_vcov(vcov)
+
+
 def intervals(
     fit: Fit,
     chosen: Linear,
@@ -74,7 +98,7 @@ def intervals(
     """
     kind, fit = _checked(fit, statistic, data)
     found = _all(fit, chosen, kind, cut_of(fit, level), known, 0)
-    return _ends(chosen, found, len(chosen.texts) - len(found), depth)
+    return _ends(fit, level, chosen, found, len(chosen.texts) - len(found), depth)
 
 
 class Traced(NamedTuple):
@@ -99,7 +123,7 @@ def traced(
     kind, fit = _checked(fit, statistic, data)
     found = _all(fit, chosen, kind, cut_of(fit, level), (), points)
     done = Linear(chosen.texts[: len(found)], chosen.matrix[: len(found)])
-    ends = _ends(done, found, len(chosen.texts) - len(found), depth=5)
+    ends = _ends(fit, level, done, found, len(chosen.texts) - len(found), depth=5)
     return Traced(fit, kind, done, tuple(curve for _, _, curve, _ in found), ends)
 
 
@@ -115,19 +139,21 @@ def cut_of(fit: Fit, level: float) -> float:
 
 def facts(fit: Fit, statistic: str, level: float) -> tuple[str, ...]:
     """Return what is compared with what, in words."""
+    from glmstat.report.summary import ESTIMATORS
+
     phi, cut = fit.estimate.dispersion, cut_of(fit, level)
     by_t = phi.estimated and fit.convention.wald_quantile != "normal"
     over = (
         ""
         if phi.value == 1.0 and not phi.estimated
-        else f" / {figure(phi.value)} (dispersion, {phi.estimator})"
+        else f" / dispersion {figure(phi.value)} ({ESTIMATORS[phi.estimator]})"
     )
     lines = [f"{statistic}{over} · cut: {f't({fit.df_residual})' if by_t else 'normal'} {cut:.4g}"]
     if not fit.spec.likelihood.family.has_likelihood:
         lines.append("quasi-likelihood: no distribution is behind the deviance")
     if fit.covariance.kind != "classical":
         lines.append(f"the {statistic} assumes the family's variance: vcov {label(fit)} is not used")
-    return tuple(lines)
+    return (*lines, *selection_note(fit))
 
 
 def _checked(fit: Fit, statistic: str, data: Any) -> tuple[Kind, Fit]:
@@ -219,7 +245,7 @@ def _why(curve: Curve, side: int) -> str:
     return f"where the {curve.kind} levels off below the cut"
 
 
-def _ends(chosen: Linear, found: list[Found], stopped: int, depth: int) -> Ends:
+def _ends(fit: Fit, level: float, chosen: Linear, found: list[Found], stopped: int, depth: int) -> Ends:
     """The ends as arrays; one warning of each class for all of them."""
     low, high = np.full(len(chosen.texts), nan), np.full(len(chosen.texts), nan)
     for place, (below, above, _, _) in enumerate(found):
@@ -230,11 +256,26 @@ def _ends(chosen: Linear, found: list[Found], stopped: int, depth: int) -> Ends:
         remarks.append(
             _Remark(ConvergenceWarning, f"interrupted: {stopped} not profiled, the last was {last}")
         )
+    at_bound = _at_bound(fit, level)
     for category in (BoundaryWarning, ConvergenceWarning):
         texts = list(dict.fromkeys(remark.text for remark in remarks if remark.category is category))
-        if texts:
-            warnings.warn(_headline(category, texts), category, stacklevel=depth)
-    return Ends(low, high, tuple(dict.fromkeys(remark.text for remark in remarks)))
+        lines = [*at_bound] if category is BoundaryWarning else []
+        lines += [_headline(category, texts)] if texts else []
+        if lines:
+            warnings.warn(" ".join(lines), category, stacklevel=depth)
+    return Ends(low, high, (*at_bound, *dict.fromkeys(remark.text for remark in remarks)))
+
+
+def _at_bound(fit: Fit, level: float) -> tuple[str, ...]:
+    """What the intervals are where the maximum lies on the boundary."""
+    if fit.status != "boundary":
+        return ()
+    rows = fit.estimate.convergence.bound_rows
+    where = f", mean at its bound in {row_list(rows.rows, rows.count)}" if rows else ""
+    return (
+        f"Estimate on the boundary{where}: an interval holds the values inside the domain that the "
+        f"likelihood ratio does not reject; it may cover with another probability than {percent(level)}.",
+    )
 
 
 def _headline(category: type[GlmstatWarning], texts: list[str]) -> str:

@@ -11,9 +11,11 @@ import numpy as np
 from glmstat.errors import ArgumentError
 from glmstat.inference.hypothesis.linear import Linear, linear
 from glmstat.inference.profile.curve import Kind, Point
-from glmstat.inference.profile.ends import Ends, facts, intervals, traced
+from glmstat.inference.profile.ends import Ends, classical, facts, intervals, traced
 from glmstat.inference.reference import check_level
+from glmstat.inference.shown import Shown
 from glmstat.text.listing import Listing
+from glmstat.text.number import percent
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -22,7 +24,7 @@ __all__ = ["Profile", "profile"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Profile:
+class Profile(Shown):
     """Profiles of one or more combinations of the coefficients.
 
     Parameters
@@ -75,7 +77,8 @@ class Profile:
         ends = self.ends
         if level is not None and check_level(level) != self.level:
             ends = intervals(self.fit, self.linear, level, self.statistic, self.curves)
-        return labelled(self.fit, self.terms, {"conf_low": ends.low, "conf_high": ends.high}, ends.notes)
+        notes = (*facts(self.fit, self.statistic, level or self.level), *ends.notes)
+        return labelled(self.fit, self.terms, {"conf_low": ends.low, "conf_high": ends.high}, notes)
 
     def to_frame(self) -> Any:
         """Return the profiles in the caller's library, a row per point.
@@ -120,20 +123,14 @@ class Profile:
         values = (self.linear.estimates(self.fit), self.ends.low, self.ends.high)
         names = ("estimate", "conf_low", "conf_high")
         columns = {name: column.tolist() for name, column in zip(names, values, strict=True)}
-        title = (f"Profile of the {self.statistic}, {100 * self.level:g} % intervals", self.fit.formula)
+        title = (f"Profile of the {self.statistic}, {percent(self.level)} intervals", self.fit.formula)
         return Listing(title, self.terms, columns, self.notes, self.fit.native)
 
     def __len__(self) -> int:
         return len(self.terms)
 
-    def __str__(self) -> str:
-        return str(self.listing())
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.listing()._repr_html_()
+    def _shown(self) -> Listing:
+        return self.listing()
 
 
 def profile(
@@ -143,6 +140,7 @@ def profile(
     level: float = 0.95,
     statistic: Kind = "deviance",
     points: int = 12,
+    vcov: Any = None,
     data: Any = None,
 ) -> Profile:
     """Return the profile of the likelihood along coefficients or linear combinations of them.
@@ -157,21 +155,23 @@ def profile(
     statistic : "deviance" or "score" (Rao's, at the refit). Divided by the dispersion of the fit, and cut at
         Student's quantile, where the dispersion is estimated; at the normal quantile with compat="R".
     points : values on each side of the estimate.
+    vcov : "classical" or nothing: no other covariance has a part in a profile.
     data : the data of the fit, where the fit holds none.
 
     Raises
     ------
     ComparisonError : sampling weights.
-    ArgumentError : a perfect fit; a name that is no coefficient.
+    ArgumentError : a perfect fit; a name that is no coefficient; a sandwich covariance.
 
     Warns
     -----
-    BoundaryWarning : an end is the edge of the domain.
+    BoundaryWarning : the estimate lies on the boundary of the domain, or an end is its edge.
     ConvergenceWarning : an end could not be found; it is NaN.
 
     Source: Venables & Ripley (2002), section 8.4; score: Rao (1948), as R's confint(test = "Rao").
     """
     if isinstance(points, bool) or not isinstance(points, int) or points < 1:
         raise ArgumentError(f"points must be a whole number >= 1: {points!r}. The default is 12.")
+    fit = classical(fit, vcov, "A profile", 'confint(method="wald")')
     found = traced(fit, linear(fit, of), level, statistic, points=points, data=data)
     return Profile(found.fit, found.kind, level, found.linear, found.points, found.ends)

@@ -34,6 +34,7 @@ __all__ = [
     "adjusted_for",
     "clusters",
     "expected_root",
+    "few",
     "information_change",
     "variance_pieces",
     "way_names",
@@ -198,22 +199,30 @@ def _cooked(
 # ---------------------------------------------------------------- words
 
 
-def clusters(counts: Sequence[int], *, few: bool = True) -> str:
-    """Return how many clusters there are, and, if it matters, whether they are few.
+def clusters(counts: Sequence[int]) -> str:
+    """Return how many clusters there are, one number for each way.
 
-    >>> clusters((8,)), clusters((1200, 50)), clusters((8,), few=False)
-    ('8 clusters (few)', '1,200 and 50 clusters', '8 clusters')
+    >>> clusters((8,)), clusters((1200, 50))
+    ('8 clusters', '1,200 and 50 clusters')
     """
     if not counts:
         return "clusters"
     *most, last = (f"{count:,}" for count in counts)
-    mark = " (few)" if few and min(counts) < FEW else ""
-    return f"{', '.join(most)} and {last} clusters{mark}" if most else f"{last} clusters{mark}"
+    return f"{', '.join(most)} and {last} clusters" if most else f"{last} clusters"
+
+
+def few(counts: Sequence[int]) -> str:
+    """Return what labels add where a warning has said it once: that standard errors tend to be too small.
+
+    >>> few((50, 8)), few((50,))
+    (', few clusters', '')
+    """
+    return ", few clusters" if min(counts, default=FEW) < FEW else ""
 
 
 def _factored_words(covariance: Covariance, facts: Facts) -> str:
     by = " and ".join(way_names(covariance))
-    return f"by {by}, {clusters(facts.groups)}, {factor_words(facts.factor, facts.extra)}"
+    return f"by {by}, {clusters(facts.groups)}, {factor_words(facts.factor, facts.extra)}{few(facts.groups)}"
 
 
 def _adjusted_words(covariance: Covariance, facts: Facts) -> str:
@@ -223,7 +232,7 @@ def _adjusted_words(covariance: Covariance, facts: Facts) -> str:
         how = "as vcovCL type " + {"CR2": "HC2", "CR3": "HC3"}[covariance.kind]
     else:
         how = {"CR2": "scores / sqrt(1-h)", "CR3": "scores / (1-h)"}[covariance.kind]
-    return f"by {by}, {clusters(facts.groups, few=plain)}, {how}"
+    return f"by {by}, {clusters(facts.groups)}, {how}{few(facts.groups) if plain else ''}"
 
 
 CLUSTER: Mapping[str, Recipe] = {

@@ -57,13 +57,13 @@ def hac(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> C
     series = _series(fit, _directions(fit, inverse, choice), covariance, data)
     scores = series.scores[:, : inverse.shape[1]]
     if series.unit is None:
-        last, bandwidth = _reach(choice, len(scores), series.scores[:, inverse.shape[1] :])
+        last, bandwidth = _reach(fit, choice, len(scores), series.scores[:, inverse.shape[1] :])
         meat = _along(scores, choice.kernel.weights(bandwidth, last + 1))
         groups, df, periods = (), nan, len(scores)
     else:
         units, periods = int(series.unit[-1]) + 1, int(series.period.max()) + 1
         _enough(units, "units", covariance.kind)
-        last, bandwidth = _reach(choice, periods, None)
+        last, bandwidth = _reach(fit, choice, periods, None)
         meat = _within(scores, series.unit, series.period, choice.kernel.weights(bandwidth, last + 1))
         groups, df = (units,), units - 1.0
     factor = _factor(covariance, len(scores), fit.estimate.rank, periods, panel=bool(groups))
@@ -98,7 +98,7 @@ def driscoll_kraay(fit: Fit, inverse: Array, covariance: Covariance, data: Any =
     _enough(len(starts), "periods", covariance.kind)
     sums = np.add.reduceat(series.scores, starts, axis=0)
     scores = sums[:, : inverse.shape[1]]
-    last, bandwidth = _reach(choice, len(sums), sums[:, inverse.shape[1] :])
+    last, bandwidth = _reach(fit, choice, len(sums), sums[:, inverse.shape[1] :])
     meat = _along(scores, choice.kernel.weights(bandwidth, last + 1))
     factor = _factor(covariance, len(series.scores), fit.estimate.rank, len(sums))
     facts = Facts(factor, len(sums) - 1.0, (len(sums),), last, bandwidth, extra=len(sums))
@@ -280,8 +280,12 @@ def _refuse_ties(unit: IntArray | None, period: IntArray, rows: IntArray, covari
     )
 
 
-def _reach(choice: Choice, count: int, scores: Array | None) -> tuple[int, float]:
-    """Last lag and bandwidth for a series of `count` scores."""
+def _reach(fit: Fit, choice: Choice, count: int, scores: Array | None) -> tuple[int, float]:
+    """Last lag and bandwidth for a series of `count` scores; scores that are rounding tell of neither."""
+    from glmstat.inference.covariance import is_perfect
+
+    if choice.rule in AUTOMATIC and is_perfect(fit):
+        return 0, nan
     if choice.lag is not None:
         if choice.lag >= count:
             raise ArgumentError(

@@ -128,7 +128,8 @@ def _replicates(fit: Fit, frame: ModelFrame, units: _Units, finite: Any, unfinis
     except KeyboardInterrupt:
         fit.kept[unfinished] = _read_only(out[:done])
         raise KeyboardInterrupt(
-            f"jackknife: {done:,} of {len(out):,} estimates are done and kept. The same call goes on from there."
+            f"jackknife: {done:,} of {len(out):,} estimates are done and kept. "
+            "The same call goes on from there."
         ) from None
     fit.kept.pop(unfinished, None)
     out[~np.isfinite(out).all(axis=1)] = np.nan
@@ -165,7 +166,9 @@ def _words(covariance: Covariance, facts: Facts) -> str:
     if covariance.cluster:
         count = f"one of {facts.groups[0]:,} clusters" if facts.groups else "a cluster"
         which = f"{count} of {' and '.join(way_names(covariance))}"
-    return f"{facts.reps:,.0f} estimates without {which} about their mean, factor (G-1)/G = {facts.factor:.5g}"
+    return (
+        f"{facts.reps:,.0f} estimates without {which} about their mean, factor (G-1)/G = {facts.factor:.5g}"
+    )
 
 
 JACKKNIFE: Mapping[str, Recipe] = {

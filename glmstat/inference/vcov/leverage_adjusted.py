@@ -60,8 +60,9 @@ def adjusted(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None) 
     CR3: h_j = (I - S_j)^(-1) Z_j'e_j, the step of the coefficients when the cluster is left out. CR2:
     h_j = Z_j' B_j^(-1/2) T_j e_j with B_j = T_j (I - Z_j Z_j') T_j and T_j the diagonal matrix of the
     variances of the rows, of the response and for dispersion 1; their sum of squares has the expectation
-    that the model says. Where all variances are equal, and in models other than GLMs with one predictor, this is
-    (I - S_j)^(-1/2) Z_j'e_j. Directions that a cluster alone determines are left out: generalised inverses.
+    that the model says. Where all variances are equal, and in models other than GLMs or with several
+    predictors, this is (I - S_j)^(-1/2) Z_j'e_j. Directions that a cluster alone determines are left out:
+    generalised inverses.
 
     Memory G q q; for CR2 with unequal variances the rows are gathered by cluster, in as many passes as keep
     these small but for a cluster that is large alone.

@@ -116,7 +116,9 @@ def opg(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
 
     Source: Berndt, Hall, Hall & Hausman (1974). R's vcovOPG has another dispersion where that is estimated.
     """
-    if not inverse.any():
+    from glmstat.inference.covariance import is_perfect
+
+    if not inverse.any() or is_perfect(fit):
         return Cooked(inverse)
     values, vectors = np.linalg.eigh(whitened(fit, inverse, data))
     if not (values[0] > _SINGULAR * len(values) * values[-1] and values[0] > _NOTHING * fit.dispersion):
@@ -190,9 +192,7 @@ def _opg_words(covariance: Covariance, facts: Facts) -> str:
 
 SANDWICH: Mapping[str, Recipe] = {
     "opg": Recipe(opg, _opg_words, robust=False, informed=False),
-    "HC0": Recipe(
-        hc, _hc_words, small_sample=True, check=meant_for("sandwich", "stata", "statsmodels")
-    ),
+    "HC0": Recipe(hc, _hc_words, small_sample=True, check=meant_for("sandwich", "stata", "statsmodels")),
     "HC1": Recipe(hc, _hc_words, small_sample=True),
     **{kind: Recipe(hc, _hc_words) for kind in DISCOUNTS},
 }

@@ -40,7 +40,8 @@ def survey(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooke
     Σ over strata of (1 - f) n / (n - 1) Σ over units of (u - ū)(u - ū)' between the inverse information,
     with n primary sampling units in the stratum, u the sum of the weighted scores of a unit, ū their mean
     in the stratum and f the sampled share of the stratum's units. Units are drawn with replacement where
-    `fpc` is not given; where all of every stratum is sampled, a census, the covariance is 0. t has units - strata degrees of freedom (the summary of svyglm has k - 1 less).
+    `fpc` is not given; where all of every stratum is sampled, a census, the covariance is 0. t has
+    units - strata degrees of freedom (the summary of svyglm has k - 1 less).
 
     Units are the combinations of values of `cluster`, each row where it is not given; a row that counts f
     times is then f units. Rows of weight 0 are not units, so the rows of a fit with `subset` are taken for

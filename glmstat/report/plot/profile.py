@@ -10,7 +10,7 @@ import numpy as np
 from glmstat.errors import ArgumentError, DependencyError
 from glmstat.inference.profile.ends import cut_of
 from glmstat.matrix import Array
-from glmstat.text.number import figure
+from glmstat.text.number import figure, percent
 
 if TYPE_CHECKING:
     from glmstat.inference.profile.verb import Profile
@@ -89,7 +89,7 @@ def _panel(ax: Any, profile: Profile, place: int) -> None:
         ax.fill_between(inside, 0.0, cut**2, color=SHADE, alpha=0.5, lw=0)
     ax.axhline(cut**2, color=PALE, lw=1.0)
     ax.annotate(
-        f"{100 * profile.level:g} % cut {cut**2:.2f}",
+        f"{percent(profile.level)} cut {cut**2:.2f}",
         (0.5, cut**2),
         xycoords=("axes fraction", "data"),
         xytext=(0, 3),

@@ -70,6 +70,15 @@ out$add1 <- list(poisson = added(p1, ~ . + f * h + x:f, c("LRT", "Rao")), gamma 
   gaussian = added(glm(g ~ x, gaussian, D, control = C), ~ . + f + h, c("LRT", "F")))
 out$rao_gamma <- { rao <- function(a, b) { X <- model.matrix(b); e <- predict(a); mu <- exp(e); r <- (a$y - mu) / mu; U <- crossprod(X, r); sum(U * solve(crossprod(X), U)) / summary(b)$dispersion }
   lapply(setNames(nm = c("f", "h", "w")), function(v) rao(g1, update(g1, as.formula(paste(". ~ . +", v))))) }
+# separated: restricted fits with and without infinite coefficients; R's are large and finite
+D$b <- ifelse(D$h == "w", 1, as.numeric(D$y > 1)); D$n <- ifelse(D$h == "w", 0, D$y); D$z <- cos(seq_len(nrow(D)) - 1); D$c <- as.numeric(D$x > 0.1)
+scores <- function(f) { L <- labels(f); two <- function(small, large) anova(update(f, small), update(f, large), test = "Rao")[2, "Rao"]
+  list(I = as.list(setNames(anova(f, test = "Rao")[L, "Rao"], L)),
+    II = lapply(setNames(nm = L), function(v) { above <- L[sapply(strsplit(L, ":"), function(p) all(strsplit(v, ":")[[1]] %in% p) && length(p) > length(strsplit(v, ":")[[1]]))]
+      keep <- setdiff(L, above); side <- function(k) as.formula(paste(". ~ 1", if (length(k)) paste("+", k, collapse = " "))); two(side(setdiff(keep, v)), side(keep)) }),
+    add = as.list(setNames(add1(f, ~ . + z, test = "Rao")["z", "Rao score"], "z")), pair = two(. ~ ., . ~ . + z)) }
+out$separated <- list(binomial = scores(glm(b ~ x * f + h, binomial, D, control = C)), poisson = scores(glm(n ~ h + x, poisson, D, control = C)),
+  whole = { m <- glm(c ~ x, binomial, D, control = C); anova(m, test = "Rao")["x", "Rao"] })
 # step
 low <- glm(low ~ age + lwt + race + smoke + ptl + ht + ui + ftv, binomial, bw, control = C)
 path <- function(s) list(step = as.character(s$anova$Step), deviance = s$anova[["Resid. Dev"]], aic = s$anova$AIC, formula = deparse1(formula(s), collapse = ""))

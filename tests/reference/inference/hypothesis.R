@@ -115,4 +115,18 @@ weighted <- again(y ~ x + f, quasipoisson, data = S, weights = S$w); small <- ag
 i <- c("fb", "fc"); l <- lambda(summary(weighted)$cov.unscaled, vcovHC(weighted, "HC0"), i); x <- small$deviance - weighted$deviance; tr <- mean(l); tr2 <- mean(l^2) / tr^2
 out$survey$HC0 <- list(lambda = l, statistic = x / tr / tr2, df = 2 / tr2, p = pchisqsum(x, c(1, 1), l, lower.tail = FALSE, method = "satterthwaite"), robust_score = robust_score(small, model.matrix(weighted)))
 
+# ---- a log-binomial fit whose maximum lies on the boundary; its null model does not (data: E)
+E <- data.frame(x = c(0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 1, 0, 2, 1), b = c(0, 0, 1, 0, 1, 1, 0, 1, 1, 1, 0, 0, 1, 0),
+                z = c(3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7), f = rep(c("u", "v", "w"), c(5, 5, 4)))
+null_score <- function(link) { m <- again(b ~ 1, binomial(link), data = E); X <- cbind(1, E$x); w <- m$weights; U <- crossprod(X, w * m$residuals)
+  s <- drop(crossprod(U, solve(crossprod(X * sqrt(w)), U))); stopifnot(abs(s - statmod::glm.scoretest(m, E$x)^2) < 1e-8 * s); s }
+out$boundary <- list(data = as.list(E), log = null_score("log"), identity = null_score("identity"))
+
+# ---- quasi-separated: every row of f = w is a success; z is tested on the other rows
+E$s <- ifelse(E$f == "w", 1, c(0, 1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 0, 0, 0)); out$boundary$data$s <- E$s
+big <- again(s ~ x + z + f, binomial, data = E); left <- again(s ~ x + z + f, binomial, data = E[E$f != "w", ])
+rao <- function(small, big) anova(small, big, test = "Rao")$Rao[2]
+out$separated <- list(z = rao(again(s ~ x + f, binomial, data = E[E$f != "w", ]), left), xz = rao(again(s ~ f, binomial, data = E[E$f != "w", ]), left),
+  f = rao(again(s ~ x + z, binomial, data = E), big), drop1_z = suppressWarnings(drop1(glm(s ~ x + z + f, binomial, E, control = glm.control(epsilon = 1e-14, maxit = 60)), test = "Rao"))["z", "Rao score"])
+
 write_json(out, "hypothesis.json", digits = I(17), auto_unbox = TRUE, pretty = TRUE, na = "null")

@@ -1,4 +1,4 @@
-"""Verbs of a fit that ask for tests, intervals and diagnostics; bound as methods of `Fit`."""
+"""Verbs that test: hypotheses, terms, several fits, goodness of fit."""
 
 from __future__ import annotations
 
@@ -7,28 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from glmstat.fit import Covariance, Fit
-    from glmstat.inference.bootstrap.result import Bootstrap
+    from glmstat.call import Covariance
+    from glmstat.fit import Fit
     from glmstat.inference.criteria import InformationCriteria
     from glmstat.inference.deviance.anova import Anova
     from glmstat.inference.deviance.stepwise import Step
     from glmstat.inference.goodness import GoodnessOfFit
-    from glmstat.inference.hypothesis.verb import Tests
-    from glmstat.inference.influence.verb import Influence
-    from glmstat.inference.profile.verb import Profile
+    from glmstat.inference.hypothesis.outcome import Tests
 
-__all__ = [
-    "add1",
-    "anova",
-    "bootstrap",
-    "drop1",
-    "goodness_of_fit",
-    "influence",
-    "information_criteria",
-    "profile",
-    "step",
-    "test",
-]
+__all__ = ["add1", "anova", "drop1", "goodness_of_fit", "information_criteria", "step", "test"]
 
 
 def test(
@@ -167,25 +154,29 @@ def step(
     *,
     direction: Literal["both", "backward", "forward"] = "both",
     criterion: str = "aic",
-    alpha: float = 0.05,
-    test: str = "LRT",
+    alpha: float | None = None,
+    test: str | None = None,
     k: float | None = None,
     max_steps: int = 1000,
     progress: bool | None = None,
+    vcov: str | Covariance | None = None,
     data: Any = None,
 ) -> Step:
     """Return the fit that adding and dropping single terms leads to, and the way there.
 
     Parameters
     ----------
-    scope : largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of the fit.
+    scope : largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of the fit,
+        which the largest must hold and the smallest must not exceed.
         Default: only dropping.
     direction : "both", "backward" or "forward".
     criterion : "aic", "bic", or "test" (p-values against `alpha`).
-    alpha, test : level and statistic of the tests: "LRT", "F", "Rao" or "Wald".
+    alpha, test : level and statistic of the tests, only with criterion="test": default 0.05 and "LRT";
+        others "F", "Chisq", "Rao" and "Wald".
     k : penalty per parameter in the place of 2 (aic) or log(nobs) (bic).
     max_steps : most steps.
     progress : a bar for each step: True, False, or None for steps that take long.
+    vcov : as in `vcov`: covariance of Wald tests, and that of the fit returned.
     data : the data of the fit, where the fit holds none.
 
     Returns
@@ -194,7 +185,8 @@ def step(
 
     Raises
     ------
-    ArgumentError : unknown words; no likelihood for aic or bic.
+    ArgumentError : unknown words, and those that the criterion has no use for; a scope that does not hold
+        the fit; no likelihood for aic or bic.
     ComparisonError : rows that would change along the way; aic or bic with sampling weights.
 
     Source: numbers as R's step.
@@ -211,125 +203,9 @@ def step(
         k=k,
         max_steps=max_steps,
         progress=progress,
-        data=data,
-    )
-
-
-def profile(
-    self: Fit,
-    of: str | Sequence[str] | None = None,
-    *,
-    level: float = 0.95,
-    statistic: Literal["deviance", "score"] = "deviance",
-    points: int = 12,
-    data: Any = None,
-) -> Profile:
-    """Return the profile of the likelihood along coefficients or linear combinations of them.
-
-    Parameters
-    ----------
-    of : names or combinations such as "x + f[T.b]"; default every coefficient.
-    level : how far the profile reaches.
-    statistic : "deviance" or "score".
-    points : values on each side of the estimate.
-    data : the data of the fit, where the fit holds none.
-    """
-    from glmstat.inference.profile.verb import profile
-
-    return profile(self, of, level=level, statistic=statistic, points=points, data=data)
-
-
-def bootstrap(
-    self: Fit,
-    reps: int = 1999,
-    *,
-    resample: str = "case",
-    cluster: Any = None,
-    seed: int | None = None,
-    workers: int | None = None,
-    progress: bool | None = None,
-    of: str | Sequence[str] | None = None,
-    vcov: str | Covariance | None = None,
-    data: Any = None,
-) -> Bootstrap:
-    """Return the estimates of many resamples, with standard errors and intervals of five types.
-
-    Every resample has the design of the fit (knots, levels and scales are not learned again) and is fitted
-    from its estimate. Ctrl-C keeps the resamples that are done.
-
-    Parameters
-    ----------
-    reps : number of resamples, 2 or more; 40 for intervals at 95 %.
-    resample : "case" (rows; a row that counts f times is f rows), "cluster" (whole clusters), "parametric"
-        (responses drawn from the family), "residual" (standardised residuals), "wild" (residuals, or scores
-        in one step, times random multipliers; "wild rademacher", "wild mammen" and "wild webb" choose these).
-    cluster : variable whose groups are drawn as one; default that of the covariance.
-    seed : >= 0; default a fresh one, which is printed.
-    workers : processes; default chooses. Results have the same bits for any number.
-    progress : whether a bar is shown; default where it takes long, in a terminal.
-    of : coefficients or linear combinations ("x - z") that tables show; default every coefficient.
-    vcov : covariance whose standard errors studentise; default that of the fit.
-    data : the data of the fit, where the fit holds none.
-
-    Returns
-    -------
-    Bootstrap: print it, or take `summary(type, level)`, `confint(type, level)`, `vcov()`, `to_frame()` and
-    `estimates` (reps, p).
-
-    Raises
-    ------
-    ArgumentError : a way of resampling that does not exist or that family or weights do not allow.
-    DataError : one row or cluster, or rows of the fit without a cluster.
-
-    Warns
-    -----
-    ResampleWarning : fewer than 80 % of the resamples are usable.
-    FewClustersWarning : fewer than 40 clusters are drawn from.
-
-    >>> import glmstat
-    >>> fit = glmstat.glm("y ~ x", {"y": [1, 2, 3, 5, 9, 4, 2, 6], "x": [0, 1, 2, 3, 4, 2, 1, 3]}, "poisson")
-    >>> fit.bootstrap(199, seed=1).confint("bca").index
-    ('Intercept', 'x')
-    """
-    from glmstat.inference.bootstrap.resample import bootstrap
-
-    return bootstrap(
-        self,
-        reps,
-        resample=resample,
-        cluster=cluster,
-        seed=seed,
-        workers=workers,
-        progress=progress,
-        of=of,
         vcov=vcov,
         data=data,
     )
-
-
-def influence(self: Fit, *, by: Any = None, data: Any = None) -> Influence:
-    """Return what each row, or each cluster, does to the fit.
-
-    Parameters
-    ----------
-    by : variable whose groups are left out as one, a name, expression or array, or several of which each
-        combination is a group; default each row.
-    data : the data of the fit, where the fit holds none.
-
-    Returns
-    -------
-    Influence: print it, or take `to_frame()`, `cooks`, `hat`, `dfbeta`, `dfbetas`, `flagged`, and
-    `deletion("exact")` for the fits without each row or cluster.
-
-    Raises
-    ------
-    ArgumentError : a model with several predictors, a mean at the boundary of its domain, or `by` that is no
-        variable.
-    ColumnError, DataError : a name that the data do not have, rows without a value, one group.
-    """
-    from glmstat.inference.influence.verb import influence
-
-    return influence(self, data=data, by=by)
 
 
 def information_criteria(self: Fit, dispersion: float | None = None) -> InformationCriteria:
