@@ -1,9 +1,11 @@
 """200,000 rows, 10 columns, 1,000 clusters: CPU time of what comes after the fit.
 
-Beside statsmodels in the same process, one BLAS thread. Its clustered covariance is part of a fit, so it is the
-whole fit that is timed there; a likelihood-ratio test is two fits. Bootstrap: 500 resamples of 200 rows beside a
-loop of fits.
+Beside statsmodels in the same process, one BLAS thread. Its clustered covariance is part of a fit, so it is
+the whole fit that is timed there; a likelihood-ratio test is two fits. Bootstrap: 500 resamples of 200 rows
+beside a loop of fits.
 """
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ def sample(rows: int) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(NAMES, x.T, strict=True)) | {"g": g, "y": random.poisson(mean)})
 
 
-def peer_fit(data: pd.DataFrame, names: list[str], **options: object):
+def peer_fit(data: pd.DataFrame, names: list[str], **options: object) -> Any:
     X = sm.add_constant(data[names].to_numpy())
     return sm.GLM(data["y"].to_numpy(), X, family=sm.families.Poisson()).fit(**options)
 

@@ -139,7 +139,7 @@ def label(fit: Fit) -> str:
         words.append("observed information")
     if known.repaired:
         count = int(known.repaired)
-        words.append(f"{count} negative eigenvalue{'s' * (count != 1)} put to 0")
+        words.append(f"{count} negative eigenvalue{'s' * (count != 1)} of the whitened meat put to 0")
     return f"{covariance.kind} ({', '.join(word for word in words if word)})"
 
 

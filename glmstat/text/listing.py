@@ -53,6 +53,9 @@ class Listing:
     native: Native
     index_name: str = "term"
 
+    def __post_init__(self) -> None:
+        assert self.index_name not in self.columns, f"two columns would be called {self.index_name}"
+
     def __len__(self) -> int:
         return len(self.index)
 

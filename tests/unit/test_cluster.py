@@ -148,7 +148,9 @@ def test_indefinite_sums_are_repaired_and_named() -> None:
     same(vcov(fit, "CR0", ways), R["indefinite"]["vcov"], 1e-7)
     known = facts(fit, Covariance("CR0", ways))
     assert known.repaired == R["indefinite"]["negative"]
-    assert "negative eigenvalues put to 0" in label(fit.with_vcov(Covariance("CR0", ways)))
+    assert "negative eigenvalues of the whitened meat put to 0" in label(
+        fit.with_vcov(Covariance("CR0", ways))
+    )
     assert (np.linalg.eigvalsh(vcov(fit, "CR0", ways)) > -1e-12).all()
 
 

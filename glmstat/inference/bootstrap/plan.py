@@ -131,12 +131,13 @@ def _groups(fit: Fit, resample: str, cluster: Any) -> Grouping | None:
         raise ArgumentError(
             'resample="cluster" needs clusters. Write cluster="firm" with the name of a column.'
         )
-    if len(ways) > 1 or (isinstance(ways[0], str) and len(split_ways(ways[0])) > 1):
+    first, *others = ways
+    if others or (isinstance(first, str) and len(split_ways(first)) > 1):
         raise ArgumentError(
             "A bootstrap draws clusters in one way: cluster= names several. "
             'Write "firm:year" for their combinations.'
         )
-    groups = grouping(fit, ways[0], remedy=REMEDY)
+    groups = grouping(fit, first, remedy=REMEDY)
     if groups.count < 2:
         raise DataError(
             f"Clusters must be two or more: cluster '{groups.text}' has 1 in the rows of the fit. "
