@@ -93,7 +93,8 @@ class Covariance:
         "CR0", "CR1", "CR1S", "CR2", "CR3"; "HAC", "NW", "DK"; "bootstrap", "jackknife", "survey".
     cluster : one or more variables: rows of a cluster may be dependent.
     small_sample : whose factor for small samples: "default", "sandwich", "stata", "statsmodels", "fixest";
-        for HC0, HC1, CR1, CR1S and the kinds of time series. CR2 and CR3 take "sandwich", vcovCL's HC2 and HC3.
+        for HC0, HC1, CR1, CR1S and the kinds of time series. CR2 and CR3 take "sandwich": vcovCL's HC2 and
+        HC3.
     information : which information is inverted: "expected", as R does, or "observed".
     lag : last lag with a weight, >= 0.
     order : variable that puts the rows in time.
