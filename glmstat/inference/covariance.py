@@ -13,7 +13,7 @@ from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.score import at_infinity, finite_predictor, frame_of
 from glmstat.inference.variable import split_ways
-from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
+from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov
 from glmstat.inference.vcov.small_sample import PRESETS
 from glmstat.matrix import Array, Block
 
@@ -34,8 +34,8 @@ __all__ = [
 ]
 
 
-def _classical(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
-    return Cooked(np.sqrt(fit.dispersion) * inverse)
+def _classical(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
+    return Vcov(np.sqrt(fit.dispersion) * inverse)
 
 
 def _classical_words(covariance: Covariance, facts: Facts) -> str:
@@ -150,7 +150,7 @@ def covariance_root(fit: Fit, covariance: Covariance | None = None, data: Any = 
     """
     covariance = fit.covariance if covariance is None else covariance
     if covariance.key not in fit.kept:
-        root, known = _cook(fit, covariance, data)
+        root, known = _make(fit, covariance, data)
         for name, values in ((covariance.key, root), (_facts_key(covariance), known.to_array())):
             values = np.ascontiguousarray(values)
             values.flags.writeable = False
@@ -258,12 +258,12 @@ def _instead(covariance: Covariance) -> str:
     return f' Use kind="{clustered}" for clusters.' if meant else ""
 
 
-def _cook(fit: Fit, covariance: Covariance, data: Any) -> Cooked:
+def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
     estimate = fit.estimate
     inverse = estimate.information.inverse_root
     perfect = is_perfect(fit)
     if perfect and covariance.kind in RESAMPLING:
-        return Cooked(np.full_like(inverse, np.nan))
+        return Vcov(np.full_like(inverse, np.nan))
     finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
     inverse = np.where(finite[:, None], inverse, 0.0)
     if covariance.information == "observed":
@@ -272,7 +272,7 @@ def _cook(fit: Fit, covariance: Covariance, data: Any) -> Cooked:
     root = np.array(root)
     root[:] = np.nan if perfect else root
     root[~finite] = np.nan
-    return Cooked(root, known)
+    return Vcov(root, known)
 
 
 def is_perfect(fit: Fit) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from glmstat.errors import ArgumentError, FewClustersWarning, ResampleWarning, outside
 from glmstat.inference.vcov.cluster import FEW, adjusted_for, clusters, few
-from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
+from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov
 
 if TYPE_CHECKING:
     from glmstat.call import Covariance
@@ -242,7 +242,7 @@ def _answers(job: Job, reps: int, workers: int | None) -> Generator[Answer, None
         yield number, job(number)
 
 
-def _make(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+def _make(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """The covariance of the usable resamples; after an interruption, of those that are done, as labelled."""
     from glmstat.call import Covariance as Choice
 
@@ -272,7 +272,7 @@ def _make(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked
         )
     _warn(drawn)
     groups = () if drawn.plan.groups is None else (drawn.plan.groups.count,)
-    return Cooked(drawn.root(), Facts(groups=groups, reps=float(drawn.usable), extra=done))
+    return Vcov(drawn.root(), Facts(groups=groups, reps=float(drawn.usable), extra=done))
 
 
 def _seed(covariance: Covariance) -> int:

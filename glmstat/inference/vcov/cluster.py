@@ -21,7 +21,7 @@ from glmstat.errors import ArgumentError, DataError, FewClustersWarning, outside
 from glmstat.inference.variable import Grouping, grouping
 from glmstat.inference.vcov.group_sums import group_scores
 from glmstat.inference.vcov.leverage_adjusted import adjusted, as_vcovcl
-from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
+from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov, from_meat
 from glmstat.inference.vcov.small_sample import check_preset, cluster_factors, factor_words, meant_for
 from glmstat.matrix import Array
 
@@ -138,16 +138,16 @@ def _warn_few(covariance: Covariance, groups: Sequence[Grouping]) -> None:
 # ---------------------------------------------------------------- recipes
 
 
-def _factored(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+def _factored(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """Sum of products of the clusters' scores times a factor; one pass, memory G q for each intersection."""
     check_preset(covariance)
     groups, signs = _intersections(fit, covariance, data)
     scores = group_scores(fit, inverse, groups, data)
     _warn_few(covariance, groups)
-    return _cooked(fit, inverse, covariance, groups, signs, scores)
+    return _vcov(fit, inverse, covariance, groups, signs, scores)
 
 
-def _adjusted(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+def _adjusted(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """The same without a factor, of scores that are adjusted for the leverage of their cluster."""
     groups, signs = _intersections(fit, covariance, data)
     root, change = _leverage_root(fit, inverse, covariance)
@@ -159,7 +159,7 @@ def _adjusted(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Co
         scores = [one.scores for one in found]
         if len(found) == 1:
             _keep(fit, _pieces_key(covariance), np.stack([found[0].variance, found[0].overlap]))
-    return _cooked(fit, inverse, covariance, groups, signs, [rows @ change for rows in scores])
+    return _vcov(fit, inverse, covariance, groups, signs, [rows @ change for rows in scores])
 
 
 def _leverage_root(fit: Fit, inverse: Array, covariance: Covariance) -> tuple[Array, Array]:
@@ -174,14 +174,14 @@ def _leverage_root(fit: Fit, inverse: Array, covariance: Covariance) -> tuple[Ar
     return root, _keep(fit, f"{covariance.key} change", change)
 
 
-def _cooked(
+def _vcov(
     fit: Fit,
     inverse: Array,
     covariance: Covariance,
     groups: Sequence[Grouping],
     signs: Sequence[int],
     scores: Sequence[Array],
-) -> Cooked:
+) -> Vcov:
     """The covariance from the summed, adjusted scores of every intersection of ways."""
     factors = cluster_factors(fit, covariance, [one.count for one in groups])
     meat = np.zeros((inverse.shape[1],) * 2)

@@ -15,7 +15,7 @@ from glmstat.inference.score import frame_of, projected
 from glmstat.inference.variable import grouping, values
 from glmstat.inference.vcov.cluster import way_names
 from glmstat.inference.vcov.kernel import Kernel, andrews, as_kernel, lag_of_periods, newey_west
-from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
+from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov, from_meat
 from glmstat.matrix import Array, IntArray
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ RULES = (*AUTOMATIC, *OF_PERIODS)
 _BY_LOOP = 64  # lags up to which a product per lag is faster than one Fourier transform
 
 
-def hac(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> Cooked:
+def hac(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> Vcov:
     """Return the covariance for autocorrelated rows of one series, or of the series of a panel's units.
 
     The meat is Σ w(lag) u_s u_t' over pairs of rows that are `lag` apart; in a panel, pairs of one unit,
@@ -74,7 +74,7 @@ def hac(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> C
     )
 
 
-def driscoll_kraay(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> Cooked:
+def driscoll_kraay(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> Vcov:
     """Return the covariance for rows that depend on all rows of the same and of near periods.
 
     The scores of each period are summed; the sums are one series, as in `hac`. t has T - 1 degrees of

@@ -17,7 +17,7 @@ from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of
 from glmstat.inference.variable import grouping
 from glmstat.inference.vcov.cluster import way_names
-from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe
+from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov
 from glmstat.matrix import Array, Block
 from glmstat.progress import track
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["JACKKNIFE", "jackknife"]
 
 
-def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> Cooked:
+def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> Vcov:
     """Return (G - 1) / G Σ (b_g - b)(b_g - b)', b_g the coefficients without row or cluster g, b their mean.
 
     Every b_g is a maximum likelihood estimate, found from the coefficients of the fit: G fits for G rows or
@@ -80,7 +80,7 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
     root[finite, : len(upper)] = upper.T
     groups = (int(total),) if covariance.cluster else ()
     df = count - 1.0 if covariance.cluster else nan
-    return Cooked(root, Facts(factor=factor, df=df, groups=groups, reps=count))
+    return Vcov(root, Facts(factor=factor, df=df, groups=groups, reps=count))
 
 
 class _Units(NamedTuple):

@@ -14,7 +14,7 @@ from glmstat.matrix import Array
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
 
-__all__ = ["Cooked", "Facts", "Recipe", "from_meat", "square_root"]
+__all__ = ["Facts", "Recipe", "Vcov", "from_meat", "square_root"]
 
 _ROUNDING = 1e-10  # share of the largest eigenvalue below which a negative one is rounding
 
@@ -55,7 +55,7 @@ class Facts(NamedTuple):
         return cls(factor, df, groups, lag, bandwidth, reps, repaired, extra)
 
 
-class Cooked(NamedTuple):
+class Vcov(NamedTuple):
     """A covariance: `root` R (p, k) with R R' the covariance, and the facts about it."""
 
     root: Array
@@ -79,7 +79,7 @@ class Recipe:
     check : refuses arguments that have no meaning, before any row is read.
     """
 
-    make: Callable[[Fit, Array, Covariance, Any], Cooked]
+    make: Callable[[Fit, Array, Covariance, Any], Vcov]
     words: Callable[[Covariance, Facts], str]
     robust: bool = True
     takes: tuple[str, ...] = ()
@@ -100,11 +100,11 @@ def square_root(matrix: Array) -> tuple[Array, int]:
     return vectors * np.sqrt(np.maximum(values, 0.0)), negative
 
 
-def from_meat(inverse: Array, meat: Array, facts: Facts | None = None) -> Cooked:
+def from_meat(inverse: Array, meat: Array, facts: Facts | None = None) -> Vcov:
     """Return the covariance L M L' from L (p, q) and the whitened meat M (q, q) = L' (Σ u u') L.
 
     The factor of the facts multiplies it; negative eigenvalues are put to 0 and counted.
     """
     facts = Facts() if facts is None else facts
     root, negative = square_root(facts.factor * meat)
-    return Cooked(inverse @ root, facts._replace(repaired=float(negative)))
+    return Vcov(inverse @ root, facts._replace(repaired=float(negative)))

@@ -11,7 +11,7 @@ from glmstat.errors import ArgumentError, row_list
 from glmstat.estimate import Separated
 from glmstat.inference.hat import defined, hat_root, leverage
 from glmstat.inference.score import frame_of, whitened
-from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
+from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov, from_meat
 from glmstat.inference.vcov.small_sample import meant_for
 from glmstat.matrix import Array, Block
 
@@ -84,7 +84,7 @@ class _Largest(NamedTuple):
         return self if self.hat >= other.hat else other
 
 
-def hc(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+def hc(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """Return the sandwich of the scores u of single rows, Σ u u' / (1 - h)^d between two breads.
 
     h are the hat values of the expected information, whatever the bread; d is 0 for HC0 and HC1, 1 for
@@ -101,13 +101,13 @@ def hc(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
     """
     factor = _factor(fit, covariance)
     if not inverse.any():
-        return Cooked(inverse, Facts(factor=factor))
+        return Vcov(inverse, Facts(factor=factor))
     discounted = covariance.kind in DISCOUNTS
     meat = _discounted(fit, inverse, covariance.kind, data) if discounted else whitened(fit, inverse, data)
     return from_meat(inverse, meat, Facts(factor=factor))
 
 
-def opg(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+def opg(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """Return the inverse of Σ u u', u the scores with the dispersion of the fit.
 
     Raises
@@ -119,13 +119,13 @@ def opg(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
     from glmstat.inference.covariance import is_perfect
 
     if not inverse.any() or is_perfect(fit):
-        return Cooked(inverse)
+        return Vcov(inverse)
     values, vectors = np.linalg.eigh(whitened(fit, inverse, data))
     if not (values[0] > _SINGULAR * len(values) * values[-1] and values[0] > _NOTHING * fit.dispersion):
         raise ArgumentError(
             'vcov "opg" is not defined: the scores of the rows do not span the coefficients. Use "classical".'
         )
-    return Cooked(fit.dispersion * inverse @ (vectors / np.sqrt(values)))
+    return Vcov(fit.dispersion * inverse @ (vectors / np.sqrt(values)))
 
 
 def _discounted(fit: Fit, inverse: Array, kind: str, data: Any) -> Array:

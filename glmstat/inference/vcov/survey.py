@@ -13,7 +13,7 @@ from glmstat.inference.score import frame_of, projected
 from glmstat.inference.variable import Grouping, RowValues, grouping, values
 from glmstat.inference.vcov.cluster import way_names
 from glmstat.inference.vcov.group_sums import GroupSums, group_scores, in_runs, outer
-from glmstat.inference.vcov.recipe import Cooked, Facts, Recipe, from_meat
+from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov, from_meat
 from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class _Strata(NamedTuple):
     products: Array
 
 
-def survey(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Cooked:
+def survey(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """Return the linearisation covariance of a stratified sample of clusters.
 
     Σ over strata of (1 - f) n / (n - 1) Σ over units of (u - ū)(u - ū)' between the inverse information,
