@@ -22,7 +22,7 @@ class Convention:
     sandwich : distribution of tests under a sandwich covariance: "t" with the degrees of freedom of its
         kind, as the page on covariances says, or "normal", as R's `coeftest` of a GLM.
     score : distribution of score tests where the dispersion is estimated: "F" or "chi_squared", as R's anova.
-    likelihood_ratio : the same for the test "LRT" of anova, drop1, add1 and step.
+    likelihood_ratio : the same for likelihood-ratio tests.
     selection : what drop1, add1 and step compare where the dispersion is estimated: "aic", or "scaled", the
         deviance over a dispersion, as R's.
     dfbeta : its sign where the link decreases: that of the "change", or the "opposite", as R's `dfbeta`.

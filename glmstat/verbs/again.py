@@ -70,13 +70,14 @@ def update(
     subset: Any = KEEP,
     vcov: Any = KEEP,
     dispersion: Any = KEEP,
+    compat: Any = KEEP,
 ) -> Fit:
     """Return the fit of a changed call; what is left out stays.
 
     Parameters
     ----------
     formula : new formula, in which a lone `.` stands for what stood on that side: `". ~ . + z"`.
-    data, family, link, weights, offset, exposure, subset, vcov, dispersion : as in the call. A new
+    data, family, link, weights, offset, exposure, subset, vcov, dispersion, compat : as in the call. A new
         family without `link` takes its own default link.
 
     >>> import glmstat

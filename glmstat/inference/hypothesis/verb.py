@@ -254,7 +254,8 @@ class _Question:
         self._refuse_weights(LR)
         linear = self._linear(LR)
         notes = (*linear.notes, *self._remarks, *self._unused_vcov(LR))
-        yield self._scaled(LR, self._working, linear, notes)
+        by_r = self.fit.convention.likelihood_ratio == "chi_squared"
+        yield self._scaled(LR, self._working, linear, notes, chi_squared=by_r)
 
     def _score(self) -> Iterator[Test]:
         self._refuse_weights(SCORE)
