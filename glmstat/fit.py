@@ -32,10 +32,12 @@ LATER = ("classical", "bootstrap", "jackknife")  # cost nothing, or many fits: m
 
 def fit_model(call: Call, likelihood: GLM) -> Fit:
     """Return the fit of a model: the road from the arguments to the result, the same for every model."""
-    from glmstat.inference.covariance import as_covariance
+    from glmstat.inference.covariance import as_covariance, need_robust
 
     as_convention(call["compat"])
     covariance = as_covariance(call["vcov"])
+    if covariance != Covariance() and call["sampling_weights"] is not None:
+        need_robust(covariance)
     frame = frame_for(call, likelihood, covariance.variables)
     start = start_values(call["start"], frame.design.columns)
     estimate = fit_estimate(

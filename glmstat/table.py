@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Library", "Native", "frame", "series"]
+__all__ = ["Library", "Native", "frame", "noted", "series"]
 
 Library = Literal["pandas", "polars", "pyarrow"]
 
@@ -82,6 +82,17 @@ def frame(columns: Mapping[str, NDArray[Any] | Sequence[Any]], like: Native, ind
     import narwhals.stable.v2 as nw
 
     return nw.from_dict(copies, backend=like.library).to_native()
+
+
+def noted(table: Any, **facts: Any) -> Any:
+    """Return a table or series with facts about it in `attrs`, where its library has attributes.
+
+    >>> noted(series(np.array([1.0]), Native()), vcov="HC3").attrs
+    {'vcov': 'HC3'}
+    """
+    if hasattr(table, "attrs"):
+        table.attrs.update(facts)
+    return table
 
 
 def _labels(index: Any, rows: int) -> Any:

@@ -30,6 +30,7 @@ __all__ = [
     "is_perfect",
     "is_robust",
     "label",
+    "need_robust",
     "std_errors",
 ]
 
@@ -115,12 +116,18 @@ def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
     if vcov is None:
         return fit.covariance
     covariance = as_covariance(vcov)
-    if fit.spec.call["sampling_weights"] is not None and not RECIPES[covariance.kind].robust:
+    if fit.spec.call["sampling_weights"] is not None:
+        need_robust(covariance)
+    return covariance
+
+
+def need_robust(covariance: Covariance) -> None:
+    """Refuse a covariance that trusts the variance of the family, for fits with sampling weights."""
+    if not RECIPES[covariance.kind].robust:
         raise ArgumentError(
             f'Sampling weights need a sandwich covariance: vcov is "{covariance.kind}". '
             'Use "survey" or "HC0".'
         )
-    return covariance
 
 
 def is_robust(fit: Fit) -> bool:
@@ -133,7 +140,9 @@ def label(fit: Fit) -> str:
     covariance = fit.covariance
     recipe, known = RECIPES[covariance.kind], facts(fit)
     if np.isnan(covariance_root(fit)).all():
-        return f"{covariance.kind} (no standard errors{': perfect fit' if is_perfect(fit) else ''})"
+        reason = ": perfect fit" if is_perfect(fit) else ""
+        reason = ": no residual degrees of freedom" if _is_saturated(fit, recipe) and not reason else reason
+        return f"{covariance.kind} (no standard errors{reason})"
     words = [recipe.words(covariance, known)]
     if covariance.information == "observed" and covariance.kind != "classical":
         words.append("observed information")
@@ -262,17 +271,23 @@ def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
     estimate = fit.estimate
     inverse = estimate.information.inverse_root
     perfect = is_perfect(fit)
-    if perfect and covariance.kind in RESAMPLING:
+    recipe = RECIPES[covariance.kind]
+    if (perfect and covariance.kind in RESAMPLING) or _is_saturated(fit, recipe):
         return Vcov(np.full_like(inverse, np.nan))
     finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
     inverse = np.where(finite[:, None], inverse, 0.0)
     if covariance.information == "observed":
         inverse = inverse @ _observed(fit, inverse, data)
-    root, known = RECIPES[covariance.kind].make(fit, inverse, covariance, data)
+    root, known = recipe.make(fit, inverse, covariance, data)
     root = np.array(root)
     root[:] = np.nan if perfect else root
     root[~finite] = np.nan
     return Vcov(root, known)
+
+
+def _is_saturated(fit: Fit, recipe: Recipe) -> bool:
+    """Whether a sandwich would be made of scores that are rounding: every row is fitted exactly."""
+    return recipe.robust and fit.df_residual <= 0
 
 
 def is_perfect(fit: Fit) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, isnan
 from typing import TYPE_CHECKING
 
 from glmstat.errors import ComparisonError
@@ -15,7 +16,8 @@ __all__ = ["loglik"]
 def loglik(fit: Fit) -> float:
     """Return the log-likelihood, constant included; NaN where the family has none.
 
-    Where the dispersion is estimated, it stands at the value that R's `AIC` plugs in.
+    Where the dispersion is estimated, it stands at the value that R's `AIC` plugs in; it is infinite where
+    the fit is perfect, whose dispersion is rounding.
 
     Raises
     ------
@@ -28,4 +30,5 @@ def loglik(fit: Fit) -> float:
         raise ComparisonError(
             "loglik is not defined: dispersion= is given, that of the family is 1. Leave it out."
         )
-    return fit.estimate.loglik
+    perfect = fit.status == "perfect fit" and phi.estimated and not isnan(fit.estimate.loglik)
+    return inf if perfect else fit.estimate.loglik

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.errors import ArgumentError, DataError, ExtrapolationWarning, near, one_of, outside, row_list
-from glmstat.inference.covariance import covariance_root
+from glmstat.inference.covariance import covariance_root, label
 from glmstat.inference.estimable import estimable
 from glmstat.inference.reference import Reference, check_level, reference
 from glmstat.inference.rows import ByRow, new_rows, of_fit
 from glmstat.inference.score import frame_of, linear_predictor
 from glmstat.inference.vcov.satterthwaite import applies
 from glmstat.matrix import Array, Block, DesignMatrix
+from glmstat.table import noted
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -64,7 +65,8 @@ def predict(
         half = _quantile(fit, rows.values[:, 3], level) * se
         ends = (eta - half, eta + half)
         columns["conf_low"], columns["conf_high"] = _mean_ends(fit, *ends) if type == "response" else ends
-    return rows.table(columns)
+    facts = {"type": type, "vcov": label(fit)} | ({"level": level} if interval is not None else {})
+    return noted(rows.table(columns), **facts)
 
 
 def fitted(fit: Fit) -> Any:

@@ -17,6 +17,7 @@ from glmstat.inference.eform import exponentiated, ratio_notes
 from glmstat.inference.interval import wald
 from glmstat.inference.reference import reference
 from glmstat.matrix import Array
+from glmstat.table import noted
 from glmstat.text.layout import (
     PAD,
     RIGHT,
@@ -109,7 +110,7 @@ class Summary:
         Table with columns estimate, std_error, statistic, p_value, conf_low, conf_high, and `df` where it
         differs between coefficients; the terms are the index in pandas and a column `term` elsewhere.
         """
-        return self.fit.by_term(self.columns)
+        return noted(self.fit.by_term(self.columns), notes=list(self.facts))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything that is printed as JSON values: NaN as None, infinities as "inf", "-inf"."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.table import Native, frame
+from glmstat.table import Native, frame, noted
 from glmstat.text.layout import PAD, RIGHT, WIDTH, Spell, html_lines, plain_letters, row, wrapped
 from glmstat.text.letters import printable
 from glmstat.text.number import coefficient_texts, common_decimals, figure, p_text, statistic_text
@@ -73,12 +73,16 @@ class Listing:
         return "\n".join(self._lines(plain_letters))
 
     def to_frame(self) -> Any:
-        """Return the table in the caller's library; labels are the index in pandas, else a first column."""
+        """Return the table in the caller's library; labels are the index in pandas, else a first column.
+
+        In pandas `attrs["notes"]` holds the lines below the table.
+        """
         columns = {name: _values(values) for name, values in self.columns.items()}
         if self.native.library == "pandas":
             import pandas
 
-            return frame(columns, self.native, index=pandas.Index(self.index, name=self.index_name))
+            table = frame(columns, self.native, index=pandas.Index(self.index, name=self.index_name))
+            return noted(table, notes=list(self.notes))
         return frame({self.index_name: list(self.index), **columns}, self.native)
 
     def to_dict(self) -> dict[str, Any]:

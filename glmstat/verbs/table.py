@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from glmstat.table import noted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,17 +30,20 @@ def vcov(self: Fit, vcov: str | Covariance | None = None, *, data: Any = None) -
     -------
     Table (p, p); NaN for coefficients that are aliased or infinite.
     """
-    from glmstat.inference.covariance import covariance_root
+    from glmstat.inference.covariance import covariance_root, label
 
-    root = covariance_root(self.with_vcov(vcov, data=data))
-    return self.by_term(dict(zip(self.columns, root @ root.T, strict=True)))
+    fit = self.with_vcov(vcov, data=data)
+    root = covariance_root(fit)
+    table = fit.by_term(dict(zip(fit.columns, root @ root.T, strict=True)))
+    return noted(table, vcov=label(fit))
 
 
 def stderror(self: Fit, vcov: str | Covariance | None = None, *, data: Any = None) -> Any:
     """Return the standard errors by name; parameters as `vcov`."""
-    from glmstat.inference.covariance import std_errors
+    from glmstat.inference.covariance import label, std_errors
 
-    return self.by_name("std_error", std_errors(self.with_vcov(vcov, data=data)))
+    fit = self.with_vcov(vcov, data=data)
+    return noted(fit.by_name("std_error", std_errors(fit)), vcov=label(fit))
 
 
 def confint(

@@ -82,6 +82,9 @@ MODELS: dict[str, tuple[Draw, str, str, str]] = {
 }
 
 
+ROBUST = ("robust score", "rao-scott")
+
+
 def fitted(model: str, data: dict[str, Any]) -> Fit:
     """The fit of one data set."""
     _, formula, family, _ = MODELS[model]
@@ -89,18 +92,18 @@ def fitted(model: str, data: dict[str, Any]) -> Fit:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["wald", "lr", "score", "HC3"])
+@pytest.mark.parametrize("method", ["wald", "lr", "score", "HC3", "robust score", "rao-scott"])
 @pytest.mark.parametrize("model", MODELS)
 def test_tests_hold_their_size(model: str, method: str) -> None:
     draw, _, _, hypothesis = MODELS[model]
 
     def rejected(data: dict[str, Any]) -> bool:
         fit = fitted(model, data)
-        robust = {"method": "wald", "vcov": "HC3"} if method == "HC3" else {"method": method}
-        return fit.test(hypothesis, **robust)["p_value"][0] < SIZE
+        word, vcov = ("wald", "HC3") if method == "HC3" else (method, "HC3" if method in ROBUST else None)
+        return fit.test(hypothesis, method=word, vcov=vcov)["p_value"][0] < SIZE
 
     found, bound = rate(draw, rejected, seed=41), 4 * error(SIZE, REPS)
-    below = 0.02 if method == "HC3" else 0.0  # HC3 is built to be cautious
+    below = 0.02 if method in ("HC3", *ROBUST) else 0.0  # HC3 is built to be cautious
     assert SIZE - below - bound <= found <= SIZE + 0.015 + bound
 
 
@@ -121,6 +124,20 @@ def test_the_classical_test_is_wrong_where_the_sandwich_is_right() -> None:
     bound = 4 * error(SIZE, REPS)
     assert rate(uneven, rejected("classical"), seed=43) > 0.15
     assert rate(uneven, rejected("HC3"), seed=43) <= SIZE + 0.02 + bound
+
+
+@pytest.mark.slow
+def test_coverage_under_uneven_variance() -> None:
+    def covered(vcov: str) -> Callable[[dict[str, Any]], bool]:
+        def inside(data: dict[str, Any]) -> bool:
+            low, high = np.asarray(glm("y ~ x", data).confint(LEVEL, vcov=vcov))[1]
+            return bool(low <= 0.5 <= high)
+
+        return inside
+
+    bound = 4 * error(LEVEL, REPS)
+    assert rate(uneven, covered("classical"), seed=48) < 0.85
+    assert LEVEL - 0.02 - bound <= rate(uneven, covered("HC3"), seed=48) <= LEVEL + 0.02 + bound
 
 
 @pytest.mark.slow

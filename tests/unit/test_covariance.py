@@ -239,3 +239,35 @@ def test_r_tests_with_the_normal_under_a_sandwich(data):
     fit = glm("g ~ x", data, "gamma", link="log", compat="R")
     assert "intervals: 95 % Wald, z" in str(fit.summary("HC3"))
     assert "tests: t" in str(fit.summary())
+
+
+def test_sampling_weights_refuse_what_trusts_the_family_in_the_call_too(data):
+    for vcov in ("opg", "oim"):
+        with pytest.raises(glmstat.ArgumentError, match="Sampling weights need a sandwich"):
+            glm(FORMULA, data, "poisson", sampling_weights="w", vcov=vcov)
+    assert glm(FORMULA, data, "poisson", sampling_weights="w").covariance == Covariance("HC0")
+
+
+def test_a_saturated_fit_has_no_sandwich():
+    fit = glm("y ~ factor(t)", {"y": [1, 5, 2, 6, 3, 9.0], "t": range(6)}, "poisson")
+    for vcov in ("HC0", "HC3", "~t"):
+        assert fit.stderror(vcov).isna().all()
+        assert "no residual degrees of freedom" in str(fit.summary(vcov))
+    assert fit.stderror().notna().all()
+
+
+def test_the_likelihood_of_a_perfect_fit_is_infinite():
+    x = np.arange(6.0)
+    with pytest.warns(glmstat.PerfectFitWarning):
+        fit = glm("y ~ x", {"x": x, "y": 3 * x + 0.1})
+    assert fit.loglik == np.inf
+    assert "loglik is infinite" in str(fit)
+
+
+def test_frames_carry_the_label(fit):
+    new = {"x": [0.0], "f": ["a"], "t": [1.0]}
+    prediction = fit.predict(new, se_fit=True, interval="confidence", vcov="HC3")
+    assert prediction.attrs == {"type": "response", "vcov": label(fit.with_vcov("HC3")), "level": 0.95}
+    assert fit.vcov("HC3").attrs["vcov"] == fit.stderror("HC3").attrs["vcov"] == prediction.attrs["vcov"]
+    assert any("HC3" in note for note in fit.summary("HC3").to_frame().attrs["notes"])
+    assert any("HC3" in note for note in fit.test("x = 0", vcov="HC3").to_frame().attrs["notes"])

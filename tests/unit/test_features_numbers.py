@@ -44,6 +44,12 @@ def values(table: Any) -> list[float]:
 # ---------------------------------------------------------------- tests
 
 
+def test_the_dispersion_inside_aic_is_the_deviance_over_rows():
+    fit = glm("g ~ x", D, "gamma", link="log")
+    assert fit.deviance / fit.nobs == near(0.441567)
+    assert fit.dispersion == near(0.340386)
+
+
 def test_wald_tests_of_a_poisson_fit_are_chi_squared_not_f():
     tests = glm("y ~ x + f", D, "poisson").test("f[T.b] = 0", method="all")
     wald, lr, score = (tests["statistic"][place] for place in range(3))

@@ -72,7 +72,7 @@ class Deletion(Shown):
         return len(self.status)
 
     def to_frame(self) -> Any:
-        """Return status, cooks, and of each coefficient its value and dfbeta_…, as a table."""
+        """Return status, cooks, and value and change of each coefficient (`dfbeta_x`), as a table."""
         names = self.fit.columns
         columns = {
             "status": list(self.status),

@@ -105,7 +105,7 @@ class Influence(Shown):
         return np.any(list(self.flags.values()), axis=0)
 
     def to_frame(self) -> Any:
-        """Return all measures, dfbeta_… and dfbetas_… of each coefficient, and `flagged`, as a table.
+        """Return all measures, the change of each coefficient (`dfbeta_x`, `dfbetas_x`), and `flagged`, as a table.
 
         Rows have the caller's index; clusters are the index in pandas, else a first column `cluster`.
         """
