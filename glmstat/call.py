@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,20 +60,35 @@ def changes(words: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Values:
-    """An array of the caller's in the place of a column's name: one value per row of the data.
+    """An array of the caller's in the place of a column's name, copied: one value per row of the data.
 
     Parameters
     ----------
-    array : (n,) values of any kind.
+    array : (n,) values of any kind; a series is put in the order of the data's index when it is used.
     """
 
     array: Any
 
+    def __post_init__(self) -> None:
+        copied = self.array.copy() if hasattr(self.array, "index") else np.array(self.array)
+        object.__setattr__(self, "array", copied)
+
+    @cached_property
+    def digest(self) -> str:
+        """A text that differs where values or labels do."""
+        parts = (self.array, self.array.index) if hasattr(self.array, "index") else (self.array,)
+        known = hashlib.sha256()
+        for part in map(np.asarray, parts):
+            plain = part.dtype.kind in "biuf"
+            known.update(part.dtype.str.encode())
+            known.update(np.ascontiguousarray(part).data if plain else repr(part.tolist()).encode())
+        return known.hexdigest()
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Values) and np.array_equal(np.asarray(self.array), np.asarray(other.array))
+        return isinstance(other, Values) and self.digest == other.digest
 
     def __hash__(self) -> int:
-        return hash(len(self.array))
+        return hash(self.digest)
 
     def __repr__(self) -> str:
         return "an array"
@@ -138,11 +155,11 @@ class Covariance:
         others = {word: getattr(self, word) for word in ("order", "strata", "fpc")}
         return {**ways, **{word: value for word, value in others.items() if value != ""}}
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A text that differs where the covariance does."""
-        parts = [f"{field.name}={_key(getattr(self, field.name))}" for field in fields(self)]
-        return "vcov " + " ".join(parts)
+        digests = {name: way.digest for name, way in self.variables.items() if isinstance(way, Values)}
+        return f"vcov {json.dumps([self.json, digests], sort_keys=True)}"
 
     @property
     def json(self) -> dict[str, Any]:
@@ -171,12 +188,6 @@ def _variables(value: Any) -> tuple[Variable, ...]:
             f"cluster must be names, expressions or arrays: got {type(value).__name__}. Write cluster='firm'."
         )
     return (Values(value),)
-
-
-def _key(value: Any) -> str:
-    if isinstance(value, Values):
-        return hashlib.sha256(repr(np.asarray(value.array).tolist()).encode()).hexdigest()
-    return "+".join(map(_key, value)) if isinstance(value, tuple) else str(value)
 
 
 def _plain(value: Any) -> Any:

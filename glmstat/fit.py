@@ -81,6 +81,7 @@ class Fit:
     covariance : what `vcov`, tables and intervals use unless told otherwise.
     notes : what a reader should know: rows dropped, event modelled, aliased columns.
     frame : the rows, or None after loading from a file.
+    kept : what verbs computed, so that the next need not.
 
     >>> import glmstat
     >>> fit = glmstat.glm("y ~ x", {"y": [1, 2, 3, 5, 9], "x": [0, 1, 2, 3, 4]}, "poisson")
@@ -247,7 +248,7 @@ class Fit:
         _freeze(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
+        state = {**self.__dict__, "kept": dict(self.kept)}
         if self.frame is not None and self.frame.large:
             state["frame"] = None
             state["spec"] = replace(self.spec, call=self.spec.call.without_arrays())
@@ -269,7 +270,7 @@ def _freeze(fit: Fit) -> Fit:
     """The fit, its arrays read-only; pickling loses that."""
     information = fit.estimate.information
     arrays = (fit.estimate.theta, *fit.estimate.directions, information.root, information.transform)
-    for array in (*arrays, information.slots, *fit.kept.values()):
+    for array in (*arrays, information.slots, *list(fit.kept.values())):
         array.flags.writeable = False
     return fit
 

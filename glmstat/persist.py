@@ -306,9 +306,14 @@ def _tensors(fit: Fit) -> dict[str, Any]:
         "root": information.root,
         "transform": information.transform,
         "slots": information.slots.astype(np.int64),
-        **{f"kept {name}": values for name, values in fit.kept.items()},
+        **{f"kept {name}": values for name, values in fit.kept.items() if _goes_along(fit, name)},
     }
     return {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+
+
+def _goes_along(fit: Fit, name: str) -> bool:
+    """Whether something kept is written: of covariances that of the fit only."""
+    return not name.startswith("vcov ") or name.startswith(fit.covariance.key)
 
 
 def _fit(written: Mapping[str, Any], tensors: Tensors, given: dict[str, Any]) -> Fit:

@@ -7,12 +7,15 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from glmstat.call import Call, NotKept, changes, frame_for, functions
 from glmstat.errors import ArgumentError, DataError, one_of
 from glmstat.fit import Fit
 from glmstat.formula.parse import update_formula
 from glmstat.inference.covariance import as_covariance
 from glmstat.inference.score import check_unchanged
+from glmstat.matrix import Array
 
 __all__ = ["refit", "update", "whole_call", "with_data"]
 
@@ -53,9 +56,15 @@ def with_data(fit: Fit, words: Mapping[str, Any]) -> Fit:
     frame = frame_for(call, fit.spec.likelihood, as_covariance(call["vcov"]).variables)
     if frame.fingerprint != fit.estimate.fingerprint or frame.design.columns != fit.columns:
         raise DataError("data are not those of the fit: response or rows differ. Fit them by refit(data).")
-    whole = replace(fit, frame=frame, spec=replace(fit.spec, call=call.without_data()))
+    kept = {name: values for name, values in fit.kept.items() if _holds(name, values)}
+    whole = replace(fit, frame=frame, spec=replace(fit.spec, call=call.without_data()), kept=kept)
     check_unchanged(whole, frame)
     return whole
+
+
+def _holds(name: str, values: Array) -> bool:
+    """Whether something kept holds for any data with this response: of a covariance that it has no value."""
+    return not name.startswith("vcov ") or name.endswith(" facts") or bool(np.isnan(values).all())
 
 
 def whole_call(fit: Fit, words: Mapping[str, Any]) -> Call:

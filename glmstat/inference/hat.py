@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Leverage",
+    "at_boundary",
     "defined",
     "hat_root",
     "hat_values",
     "known_coefficients",
     "leverage",
+    "not_at_boundary",
     "one_predictor",
     "touched",
 ]
@@ -69,33 +71,50 @@ def hat_values(fit: Fit, data: Any = None) -> ByRow:
     return of_fit(fit, "Hat values", lambda block: leverage(fit, block, root).hat, data)
 
 
-def hat_root(fit: Fit) -> Array:
+def hat_root(
+    fit: Fit, what: str = "Hat values", remedy: str = 'Take influence().deletion("exact").'
+) -> Array:
     """Return L (p, q), L L' the inverse expected information; 0 in rows of coefficients without one.
+
+    Parameters
+    ----------
+    what, remedy : what a refusal names, and what it offers.
 
     Raises
     ------
     ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
     """
-    defined(fit, "Hat values")
+    defined(fit, what, remedy)
     inverse = fit.estimate.information.inverse_root
     finite = known_coefficients(fit) & np.isfinite(inverse).all(axis=1)
     return np.where(finite[:, None], inverse, 0.0)
 
 
-def defined(fit: Fit, what: str) -> None:
-    """Refuse what has no hat values.
-
-    Rows of several predictors have a hat matrix instead, and at a boundary the weight of a row is infinite.
+def defined(fit: Fit, what: str, remedy: str) -> None:
+    """Refuse what has no hat values: rows of several predictors have a hat matrix instead.
 
     Raises
     ------
     ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
     """
-    one_predictor(fit, what, "For vcov use HC0.")
-    if fit.status == "boundary":
-        raise ArgumentError(
-            f"{what}: not defined where a mean lies at the boundary of its domain. For vcov use HC0."
-        )
+    one_predictor(fit, what, remedy)
+    not_at_boundary(fit, what, remedy)
+
+
+def at_boundary(fit: Fit) -> bool:
+    """Return whether a mean lies at the boundary of its domain, where the weight of its row is infinite."""
+    return fit.status == "boundary"
+
+
+def not_at_boundary(fit: Fit, what: str, remedy: str) -> None:
+    """Refuse what rests on the leverage of rows where that has no value.
+
+    Raises
+    ------
+    ArgumentError : a mean at the boundary of its domain.
+    """
+    if at_boundary(fit):
+        raise ArgumentError(f"{what}: not defined where a mean lies at the boundary of its domain. {remedy}")
 
 
 def one_predictor(fit: Fit, what: str, remedy: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from glmstat.errors import ArgumentError, BoundaryWarning, near, one_of
 from glmstat.inference.covariance import covariance_root, label, std_errors
 from glmstat.inference.hypothesis.linear import Linear, linear
+from glmstat.inference.hypothesis.wald import without_covariance
 from glmstat.inference.reference import check_level, reference
 from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
@@ -125,7 +126,8 @@ def _wald_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: An
     used = "z" if known.normal_ends else known.text
     note = f"{percent(level)} Wald intervals, {used} · vcov: {label(fit)}"
     at_bound = [text for kind, text in verdicts(fit.estimate, fit.columns) if kind is BoundaryWarning]
-    return chosen, table.conf_low, table.conf_high, (note, *at_bound, *selection_note(fit))
+    reasons = [reason] if (reason := without_covariance(fit)) else []
+    return chosen, table.conf_low, table.conf_high, (note, *reasons, *at_bound, *selection_note(fit))
 
 
 def _profile_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: Any) -> Ends:

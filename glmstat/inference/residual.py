@@ -95,7 +95,8 @@ def _scaled(fit: Fit, type: str, data: Any, *, standardized: bool, studentized: 
         word = "standardized" if standardized else "studentized"
         other = "" if standardized else "; they combine deviance and Pearson"
         raise ArgumentError(f"{word} residuals have type {' or '.join(allowed)}{other}: type is {type!r}.")
-    root = hat_root(fit)
+    word = "standardized" if standardized else "studentized"
+    root = hat_root(fit, f"{word} residuals", f"Leave {word}= out.")
 
     def values(block: Block) -> Array:
         hat = leverage(fit, block, root).hat

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from glmstat.text.listing import Listing
 
@@ -11,7 +13,16 @@ __all__ = ["Shown"]
 
 
 class Shown:
-    """What prints as the table of its `_shown()`: text, ASCII, HTML and JSON values are the table's."""
+    """What prints as the table of its `_shown()`: text, ASCII, HTML and JSON values are the table's.
+
+    Arrays in the fields of a dataclass that is one are read-only.
+    """
+
+    def __post_init__(self) -> None:
+        for value in list(self.__dict__.values()):
+            for array in value.values() if isinstance(value, dict) else (value,):
+                if isinstance(array, np.ndarray):
+                    array.flags.writeable = False
 
     def _shown(self) -> Listing:
         raise NotImplementedError

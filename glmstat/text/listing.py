@@ -55,6 +55,8 @@ class Listing:
 
     def __post_init__(self) -> None:
         assert self.index_name not in self.columns, f"two columns would be called {self.index_name}"
+        frozen = {name: tuple(values) for name, values in self.columns.items()}
+        object.__setattr__(self, "columns", frozen)
 
     def __len__(self) -> int:
         return len(self.index)

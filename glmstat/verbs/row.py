@@ -106,8 +106,7 @@ def influence(self: Fit, *, by: Any = None, data: Any = None) -> Influence:
 
     Raises
     ------
-    ArgumentError : a model with several predictors, a mean at the boundary of its domain, or `by` that is no
-        variable.
+    ArgumentError : a model with several predictors, or `by` that is no variable.
     ColumnError, DataError : a name that the data do not have, rows without a value, one group.
     """
     from glmstat.inference.influence.verb import influence

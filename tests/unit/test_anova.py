@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from glmstat import glm
-from glmstat.errors import ArgumentError, ComparisonError
+from glmstat.errors import ArgumentError, ComparisonError, CovarianceWarning
 from glmstat.fit import Fit
 from glmstat.inference.deviance.anova import Anova, analysis, anova
 from glmstat.inference.deviance.selection import add1, drop1
@@ -576,3 +576,32 @@ def test_a_mean_at_its_bound_has_no_score() -> None:
     assert fit.status == "boundary"
     assert np.isnan(row(table, "z")["statistic"])
     assert any("lies at its bound" in line for line in table.notes)
+
+
+def test_wald_is_not_printed_for_a_fit_on_the_boundary() -> None:
+    data = {"x": [0, 1, 2, 3], "n": [10] * 4, "s": [2, 4, 7, 10]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit, null = (glm(f"cbind(s, n - s) ~ {part}", data, "binomial", link="log") for part in "x1")
+        tables = [
+            *(analysis(fit, type, test="Wald") for type in ("I", "II", "III")),
+            fit.drop1(test="Wald"),
+            anova(fit, null, test="Wald"),
+            null.add1(". + x", test="Wald"),
+        ]
+    assert fit.status == "boundary"
+    for table in tables:
+        assert table["df"][-1] == 1
+        assert np.isnan([table["statistic"][-1], table["p_value"][-1]]).all()
+        text = 'no statistic, mean at its bound in row 3 (1 row), where Wald is not valid: use test="LRT"'
+        assert text in table.notes
+
+
+def test_wald_without_a_covariance_says_why_there_is_none() -> None:
+    data = {"y": [1, 2, 3, 5, 9, 4], "x": [0, 1, 2, 3, 4, 2], "one": [1] * 6}
+    with pytest.warns(CovarianceWarning):
+        fit = glm("y ~ x", data, "poisson", vcov="~one")
+    for table in (*(analysis(fit, type, test="Wald") for type in ("I", "II", "III")), fit.drop1(test="Wald")):
+        assert np.isnan(table["statistic"][-1])
+        assert any("no standard errors: Clusters must be two or more" in line for line in table.notes)
+        assert not any("singular" in line for line in table.notes)

@@ -511,7 +511,7 @@ def test_infinite_order_statistics_are_ends_and_never_nan():
     data = pd.DataFrame({"b": [0, 1, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0], "f": list("aaaaaaabbbbcccc")})
     fit = glm("b ~ f", data, "binomial")
     assert np.isinf(fit.estimate.coef).tolist() == [False, True, True]
-    table = bootstrap(fit, 60, seed=1).summary("percentile")
+    table = bootstrap(fit, 99, seed=1).summary("percentile")
     assert not np.isnan(table["conf_low"]).any() and not np.isnan(table["conf_high"]).any()
     assert table["conf_low"][0] == -inf
     assert np.isnan(table["bias"]).tolist() == [False, True, True]
@@ -700,3 +700,37 @@ def test_every_word_has_a_plan(linear):
     for word in RESAMPLES:
         assert plan(linear, word, "firm" if word == "cluster" else None).units in (8, 40)
     assert isinstance(Job(linear, plan(linear, "case").scheme, None, np.eye(3), 1)(0), Replicate)
+
+
+def test_an_infinite_estimate_has_no_standard_error_and_ends_from_resamples_that_determine_it():
+    x, k = np.arange(1.0, 11.0), np.repeat([0.0, 1.0], [7, 3])
+    y = np.array([0, 1, 0, 1, 0, 1, 1, 1, 1, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = glm("y ~ x + k", {"y": y, "x": x, "k": k}, "binomial")
+        drawn = bootstrap(fit, 99, seed=1)
+    table = drawn.summary()
+    assert np.isnan(table["std_error"]).tolist() == [False, False, True]
+    assert np.isnan(drawn.vcov().to_numpy()[2, 2])
+    assert table["conf_low"][2] == table["conf_high"][2] == np.inf
+    scheme, opened = drawn.plan.scheme, 0
+    assert isinstance(scheme, Cases)
+    job = Job(fit, scheme, None, np.eye(3), 1)
+    for number in np.flatnonzero(drawn.kinds == 1):  # an order of x that tells y leaves k free to be anything
+        times = scheme.draw(job.rng(int(number)))
+        zeros, ones = (x[(times > 0) & (k == 0) & (y == value)] for value in (0, 1))
+        if not (len(zeros) and len(ones)) or zeros.max() < ones.min():
+            assert np.isnan(drawn.estimates[number, 2]), number
+            opened += 1
+    assert opened and np.isnan(drawn.estimates[drawn.kinds == 1, 2]).sum() == opened
+    assert f"k ({opened})" in str(drawn)
+    assert np.isposinf(drawn.estimates[drawn.kinds == 0, 2]).all()
+
+
+def test_an_infinite_estimate_that_few_resamples_determine_leaves_the_others_their_intervals():
+    fit = glm("y ~ x", SPARSE, "binomial")
+    estimates = np.random.default_rng(1).normal(size=(100, 2))
+    estimates[:90, 1] = np.nan
+    far = replace(fit, estimate=replace(fit.estimate, directions=(np.array([0.0, 1.0]),)))
+    table = given(far, estimates).confint()
+    assert np.isnan(table["conf_low"]).tolist() == [False, True]

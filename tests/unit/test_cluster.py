@@ -14,14 +14,16 @@ import pandas as pd
 import pytest
 
 from glmstat import Covariance, Fit, glm
-from glmstat.errors import ArgumentError, ColumnError, DataError, FewClustersWarning
-from glmstat.inference.covariance import covariance_root, facts, label
+from glmstat.errors import ArgumentError, BoundaryWarning, ColumnError, DataError, FewClustersWarning
+from glmstat.inference.covariance import as_covariance, covariance_root, facts, label
 from glmstat.inference.variable import grouping
 from glmstat.inference.vcov import group_sums, leverage_adjusted
 from glmstat.inference.vcov.cluster import CLUSTER, FEW, expected_root
 from glmstat.inference.vcov.group_sums import group_leverages
 from glmstat.inference.vcov.leverage_adjusted import adjusted
 from glmstat.inference.vcov.recipe import Facts
+from glmstat.inference.vcov.satterthwaite import satterthwaite
+from glmstat.inference.vcov.small_sample import cluster_factors
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "cluster.json").read_text("utf-8"))
@@ -368,7 +370,7 @@ def test_refusals() -> None:
     with pytest.raises(ArgumentError, match="small_sample='stata' has no factor for CR2"):
         fit.vcov(Covariance("CR2", "firm", "stata"))
     with pytest.raises(ArgumentError, match="more rows than coefficients"):
-        glm("y ~ x + z", P[:3], "poisson").vcov(Covariance("CR1S", "firm"))
+        cluster_factors(glm("y ~ x + z", P[:3], "poisson"), Covariance("CR1S", "firm"), [3])
 
 
 @pytest.mark.parametrize("kind", list(CLUSTER))
@@ -388,3 +390,31 @@ def test_rows_of_several_predictors_have_no_one_variance(monkeypatch: pytest.Mon
     monkeypatch.setattr(leverage_adjusted, "group_leverages", lambda *_: np.zeros((12, 2, 2)))
     monkeypatch.setattr(leverage_adjusted, "group_scores", lambda *_: [np.zeros((12, 2))])
     assert not leverage_adjusted.adjusted(two, np.zeros((4, 2)), grouping(fit, "firm"), "CR2").scores.any()
+
+
+@pytest.mark.parametrize("kind", ["CR0", "CR1", "CR1S", "CR2", "CR3"])
+def test_more_than_eight_ways_are_refused_before_any_work(kind: str) -> None:
+    names = tuple(f"not{number}" for number in range(9))
+    with pytest.raises(ArgumentError, match=rf"{kind} sums over every .*: 9 ways are given, 8 are the most"):
+        glm("y ~ x", D, "poisson", vcov=Covariance(kind, names))
+    assert as_covariance(Covariance(kind, names[:8])).cluster == names[:8]
+
+
+@pytest.mark.parametrize("small_sample", ["default", "sandwich"])
+@pytest.mark.parametrize("kind", ["CR2", "CR3"])
+def test_leverages_of_clusters_are_refused_at_a_boundary(kind: str, small_sample: str) -> None:
+    x = [0.8, 0.9, 2.4, 0.3, 1.8, 2.2, 0.6, 0.2, 0.8, 2.0, 1.7, 0.5]
+    table = {"x": x, "b": [0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0, 0], "k": [1, 2, 3, 4] * 3}
+    with pytest.warns(BoundaryWarning):
+        fit = glm("b ~ x", table, "binomial", link="log")
+    choice = Covariance(kind, "k", small_sample)
+    refused = (
+        rf'{kind}: not defined where a mean lies at the boundary of its domain. Use "CR1" or "jackknife"'
+    )
+    with pytest.raises(ArgumentError, match=refused):
+        fit.vcov(choice)
+    if small_sample == "default":
+        with pytest.raises(ArgumentError, match=refused):
+            satterthwaite(replace(fit, covariance=choice), np.eye(2))
+    with pytest.warns(FewClustersWarning, match='Use the kind "jackknife"'):
+        assert np.isfinite(fit.stderror("CR1 ~ k")).all()

@@ -271,3 +271,31 @@ def test_frames_carry_the_label(fit):
     assert fit.vcov("HC3").attrs["vcov"] == fit.stderror("HC3").attrs["vcov"] == prediction.attrs["vcov"]
     assert any("HC3" in note for note in fit.summary("HC3").to_frame().attrs["notes"])
     assert any("HC3" in note for note in fit.test("x = 0", vcov="HC3").to_frame().attrs["notes"])
+
+
+def test_covariances_that_differ_are_kept_apart(data):
+    numbered = data.assign(a=np.arange(40) % 8, b=np.arange(40) % 5)
+    fit = glm(FORMULA, numbered, "poisson")
+    with pytest.warns(glmstat.FewClustersWarning):
+        both, total = fit.stderror(Covariance("CR0", ("a", "b"))), fit.stderror(Covariance("CR0", "a+b"))
+        alone = glm(FORMULA, numbered.assign(s=numbered.a + numbered.b), "poisson").stderror("CR0 ~ s")
+    np.testing.assert_allclose(total, alone, rtol=1e-12)
+    assert (both != total).all()
+
+
+def test_other_data_with_the_same_response_have_their_own_covariance(grouped):
+    fit = glm(FORMULA, grouped, "poisson")
+    moved = grouped.assign(g=np.roll(grouped.g, 3) // 2)
+    before = fit.stderror("CR2 ~ g")
+    after = glm(FORMULA, moved, "poisson").stderror("CR2 ~ g")
+    np.testing.assert_allclose(fit.stderror("CR2 ~ g", data=moved), after, rtol=1e-12)
+    np.testing.assert_array_equal(fit.stderror("CR2 ~ g"), before)
+
+
+def test_arrays_are_copied(grouped):
+    groups = grouped.g.to_numpy().copy()
+    fit = glm(FORMULA, grouped, "poisson").with_vcov(Covariance("CR2", cluster=groups))
+    before = fit.stderror()
+    groups[:] = groups[::-1].copy()
+    np.testing.assert_array_equal(fit.stderror(), before)
+    assert Covariance("CR2", cluster=groups) != fit.covariance

@@ -91,3 +91,15 @@ def test_root_with_an_infinite_end_bisects():
     value, height = root(lambda v: inf if v > 3 else v - 2.0, Pair(0.0, -2.0, 1000.0, inf), tolerance=1e-12)
     assert value == pytest.approx(2.0, abs=1e-11)
     assert not isinf(height)
+
+
+@pytest.mark.parametrize("wall", [0.9, 2.0, 7.0])
+def test_a_curve_that_is_lost_for_good_does_not_level_off(wall):
+    excess = counted(lambda v: 0.1 * v - 1.96 if v < wall else nan)
+    assert crossing(excess, 0.0, -1.96, 1.0, edge=10.0).kind == "lost"
+    assert excess.calls < 40
+
+
+def test_a_curve_that_crosses_just_before_it_is_lost():
+    found = crossing(lambda v: v - 1.19 if v < 1.2 else nan, 0.0, -1.19, 5.0, edge=6.0)
+    assert (found.kind, found.value) == ("root", pytest.approx(1.19))

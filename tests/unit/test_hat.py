@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,14 @@ def test_a_boundary_is_refused() -> None:
     x = [0.8, 0.9, 2.4, 0.3, 1.8, 2.2, 0.6, 0.2, 0.8, 2.0, 1.7, 0.5]
     with pytest.warns(BoundaryWarning):
         fit = glm("b ~ x", {"x": x, "b": [0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0, 0]}, "binomial", link="log")
-    for verb in (lambda: hat_values(fit), lambda: fit.vcov("HC3")):
-        with pytest.raises(ArgumentError, match="not defined where a mean lies at the boundary"):
+    refused = "not defined where a mean lies at the boundary of its domain. "
+    for verb, remedy in (
+        (lambda: hat_values(fit), 'Take influence().deletion("exact").'),
+        (lambda: fit.residuals("pearson", standardized=True), "Leave standardized= out."),
+        (lambda: fit.bootstrap(9, resample="residual", seed=1), 'Use resample="case".'),
+        (lambda: fit.vcov("HC3"), 'Use "HC0" or "jackknife".'),
+    ):
+        with pytest.raises(ArgumentError, match=re.escape(refused + remedy)):
             verb()
 
 
@@ -103,4 +110,4 @@ def test_several_predictors_are_refused() -> None:
 
     fake: Any = type("Fake", (), {"spec": type("Spec", (), {"design": Two})})
     with pytest.raises(ArgumentError, match="HC3: defined for models with one predictor, this one has 2"):
-        defined(fake, "HC3")
+        defined(fake, "HC3", "Use another.")

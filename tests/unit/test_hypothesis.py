@@ -12,7 +12,13 @@ import pandas as pd
 import pytest
 
 from glmstat import glm
-from glmstat.errors import ArgumentError, BoundaryWarning, ComparisonError, SeparationWarning
+from glmstat.errors import (
+    ArgumentError,
+    BoundaryWarning,
+    ComparisonError,
+    CovarianceWarning,
+    SeparationWarning,
+)
 from glmstat.fit import Covariance, Fit
 
 HERE = Path(__file__).parent
@@ -501,3 +507,34 @@ def test_a_fit_without_rows_takes_them_back(tmp_path):
         fit.test("f", method="lr")
     assert numbers(fit, "f", "lr", data=D) == numbers(POISSON, "f", "lr")
     assert len(fit.test("f", method="all", data=D, vcov="HC1")) == 6
+
+
+# ---------------------------------------------------------------- no covariance
+
+
+def test_one_cluster_has_no_robust_test():
+    with pytest.warns(CovarianceWarning):
+        fit = glm("y ~ x", D.assign(one=1), "poisson", vcov="~one")
+    with pytest.raises(ComparisonError, match="fewer than two clusters, 'one' has 1"):
+        fit.test("x = 5", method="robust score")
+    with pytest.raises(
+        ComparisonError, match="robust Wald is not defined: no standard errors: Clusters must"
+    ):
+        fit.test("x = 5")
+    table = fit.test("x = 5", method="all")
+    notes = {row.name: row.note for row in table.tests}
+    for row in table.tests:
+        assert np.isnan(row.p_value) == (row.name in ("robust Wald", "robust score", "Rao–Scott"))
+    assert "Clusters must be two or more" in notes["Rao–Scott"]
+    assert "status" not in " ".join(notes.values())
+    assert "no standard errors: Clusters" in " ".join(fit.confint().attrs["notes"])
+
+
+def test_a_perfect_fit_has_no_robust_tests_either():
+    with pytest.warns(match="rounding|perfect"):
+        fit = glm("y ~ x", {"x": np.arange(10.0), "y": 1 + 2 * np.arange(10.0)})
+    for method in ("robust wald", "robust score", "rao-scott", "all"):
+        with pytest.raises(
+            ComparisonError, match=r"not defined: the fit has no standard errors.*perfect fit"
+        ):
+            fit.test("x = 0", method=method, vcov="HC3")

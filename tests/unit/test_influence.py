@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pandas as pd
 import pytest
 
 from glmstat import glm
-from glmstat.errors import ArgumentError, ColumnError, DataError, SeparationWarning
+from glmstat.errors import ArgumentError, BoundaryWarning, ColumnError, DataError, SeparationWarning
 from glmstat.fit import Fit
 from glmstat.inference.influence import deletion
 from glmstat.inference.influence.verb import ROW_MEASURES, Influence, influence
@@ -438,3 +439,68 @@ def test_one_of_several_is_spelled_so() -> None:
     )
     text = str(influence(glm("y ~ x + f", data, "poisson"), by="firm"))
     assert "1 of 9 clusters is all there is about some coefficient" in " ".join(text.split())
+
+
+@pytest.fixture(scope="module")
+def edge() -> Fit:
+    data = pd.DataFrame({"x": np.linspace(0, 1, 40), "k": np.arange(40) // 4})
+    data["y"] = (np.random.default_rng(3).random(40) < 0.02 + 0.9 * data.x).astype(float)
+    data.loc[0, "y"] = 0
+    with pytest.warns(BoundaryWarning):
+        fit = glm("y ~ x", data, "binomial", link="log")
+    assert fit.status == "boundary"
+    return fit
+
+
+def refit_without(fit: Fit, gone: np.ndarray) -> np.ndarray:
+    assert fit.frame is not None
+    data = pd.DataFrame({"x": np.linspace(0, 1, 40), "y": fit.frame.block(0).y})[~gone]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BoundaryWarning)
+        return glm("y ~ x", data, "binomial", link="log").estimate.coef
+
+
+def test_at_a_boundary_rows_have_no_hat_values_and_exact_deletions(edge: Fit) -> None:
+    rows = influence(edge)
+    assert len(rows) == 40 and not rows.flagged.any()
+    assert all(np.isnan(rows.measures[name]).all() for name in ROW_MEASURES)
+    assert np.isnan(rows.dfbeta).all() and np.isnan(rows.dfbetas).all()
+    assert "no hat values" in rows.notes[0] and "no hat values" in str(rows) and "HC0" not in str(rows)
+    exact = rows.deletion("exact", progress=False)
+    assert len(exact) == 40 and "failed" not in exact.status
+    wanted = [refit_without(edge, np.arange(40) == row) for row in range(40)]
+    np.testing.assert_allclose(exact.coef, wanted, rtol=1e-6)
+    most = np.abs(edge.estimate.coef - np.array(wanted)).max(axis=1).argmax()
+    assert exact.largest(1).index == (str(most),)
+    assert "largest change of a coefficient" in str(exact)
+    with pytest.raises(ArgumentError, match=r"One-step deletion: not defined .* Take deletion\(\"exact\"\)"):
+        rows.deletion("one-step")
+
+
+def test_at_a_boundary_clusters_have_exact_deletions(edge: Fit) -> None:
+    clusters = influence(edge, by="k")
+    assert clusters.rows.tolist() == [4.0] * 10
+    assert np.isnan(clusters.hat).all() and np.isnan(clusters.cooks).all() and np.isnan(clusters.dfbeta).all()
+    assert "no hat values" in str(clusters)
+    exact = clusters.deletion("exact", progress=False)
+    wanted = [refit_without(edge, np.arange(40) // 4 == k) for k in range(10)]
+    np.testing.assert_allclose(exact.coef, wanted, rtol=1e-6)
+
+
+def test_without_the_only_row_that_identifies_it_a_coefficient_is_aliased() -> None:
+    data = {"y": [1.0, 2, 3, 5, 4, 6], "x": [1.0, 2, 3, 4, 5, 6.5], "one": [0, 0, 0, 0, 1, 0]}
+    rows = influence(glm("y ~ x + one", data))
+    exact = rows.deletion("exact", of=[4, 0], progress=False)
+    assert exact.status == ("aliased", "converged")
+    assert np.isnan(exact.coef).tolist() == [[False, False, True], [False] * 3]
+    shown = exact.largest()
+    assert shown.index[0] == "4" and shown["most moved"][0] == "one" and np.isnan(shown["to"][0])
+
+
+@pytest.mark.filterwarnings("ignore::glmstat.errors.SeparationWarning")
+def test_deletions_have_no_number_where_complete_separation_leaves_it_open() -> None:
+    data = {"y": [0, 0, 1, 0, 1, 1, 1, 1], "x": range(8), "k": [0, 0, 0, 0, 0, 0, 1, 1]}
+    fit = glm("y ~ x + k", data, "binomial")
+    exact = influence(fit).deletion("exact", of=[2], progress=False)
+    assert exact.status == ("separated",)
+    assert exact.coef[0, 0] == -np.inf and exact.coef[0, 1] == np.inf and np.isnan(exact.coef[0, 2])

@@ -496,3 +496,33 @@ def test_interruption_keeps_what_is_done(monkeypatch):
 def test_wrong_words(words, message):
     with pytest.raises(ArgumentError, match=message):
         glm("y ~ x", D, "poisson").profile(**words)
+
+
+def risk_difference() -> Fit:
+    """A straight line of probabilities, whose restricted maxima soon lie at a bound."""
+    x, draw = np.linspace(0, 1, 40), np.random.default_rng(3)
+    y = (draw.random(40) < 0.02 + 0.9 * x).astype(float)
+    y[0] = 0.0
+    return glm("y ~ x", pd.DataFrame({"x": x, "y": y}), "binomial", link="identity")
+
+
+def test_score_intervals_stop_at_the_edge_of_the_domain():
+    fit = risk_difference()
+    assert fit.status == "converged"
+    with pytest.warns(BoundaryWarning, match="Intercept: lower end 0 .*; x: upper end 1.00 ") as caught:
+        table = fit.confint(method="score")
+    assert len(caught) == 1
+    assert table.loc["Intercept", "conf_low"] == pytest.approx(
+        0.0, abs=1e-9
+    )  # means at x = 0 and x = 1: a, a + b
+    assert table.loc["x", "conf_high"] == pytest.approx(1.0, abs=1e-9)
+    assert "no score from 0.033" in " ".join(table.attrs["notes"])
+
+
+def test_a_score_interval_that_crosses_the_cut_before_the_edge():
+    fit = risk_difference()
+    with pytest.warns(BoundaryWarning):
+        high = fit.profile("Intercept", statistic="score").ends.high[0]
+    assert fit.test(f"Intercept = {float(high)!r}", method="score")["p_value"][0] == pytest.approx(
+        0.05, rel=1e-8
+    )

@@ -14,6 +14,7 @@ import pytest
 from glmstat import glm
 from glmstat.errors import ArgumentError, PerfectFitWarning, SeparationWarning
 from glmstat.fit import Covariance, Fit
+from glmstat.inference.covariance import label
 from tests.unit.sample import frame
 
 HERE = Path(__file__).parent
@@ -227,10 +228,11 @@ def test_aliased_columns_change_nothing() -> None:
         assert np.isnan(two.stderror(kind)["twice"])
 
 
-def test_hc1_needs_degrees_of_freedom() -> None:
+def test_a_sandwich_needs_degrees_of_freedom() -> None:
     fit = glm("y ~ x", {"y": [1, 3], "x": [0, 1]}, "poisson")
-    with pytest.raises(ArgumentError, match="needs more rows than coefficients: 2 rows, 2 lost"):
-        fit.stderror("HC1")
+    for kind in ("HC0", "HC1", "HC3"):
+        assert fit.stderror(kind).isna().all()
+        assert label(fit.with_vcov(kind)) == f"{kind} (no standard errors: no residual degrees of freedom)"
 
 
 def test_outer_products_need_scores() -> None:

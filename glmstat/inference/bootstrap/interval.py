@@ -88,6 +88,8 @@ def order_quantile(draws: Array, share: float, *, upper: bool = False) -> tuple[
 def interval(kind: str, sample: Sample, level: float) -> Interval:
     """Return the interval of one number; NaN where the fit has no finite estimate of it.
 
+    Percentiles of an infinite estimate are there if enough resamples determine it.
+
     Parameters
     ----------
     kind : one of TYPES.
@@ -105,7 +107,8 @@ def interval(kind: str, sample: Sample, level: float) -> Interval:
     draws = sample.draws[~np.isnan(sample.draws)]
     if kind == "normal":
         return _normal(sample, draws[np.isfinite(draws)], tails)
-    if np.isnan(sample.estimate):
+    few = len(draws) < least_reps(level)
+    if np.isnan(sample.estimate) or (few and np.isinf(sample.estimate)):
         return _NONE
     _refuse_few(len(draws), level)
     draws = np.sort(draws)

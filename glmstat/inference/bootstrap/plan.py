@@ -231,7 +231,7 @@ def _refuse_weights(fit: Fit, weights: Array) -> None:
 
 def _residual(fit: Fit, counts: Counts, groups: Grouping | None) -> tuple[Scheme, str]:
     assert fit.frame is not None
-    likelihood, root = fit.spec.likelihood, hat_root(fit)
+    likelihood, root = fit.spec.likelihood, hat_root(fit, "residual resampling", 'Use resample="case".')
     weights, mean = _gather(fit.frame, lambda block: block.weights), _means(fit)
     hat = _gather(fit.frame, lambda block: leverage(fit, block, root).hat)
     residual = _plain_residuals(fit)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from glmstat.errors import GlmstatError
 from glmstat.estimate import Estimate
 from glmstat.inference.bootstrap.scheme import Counts, Scheme, Scores, place
+from glmstat.inference.determined import determined, loses_column
 from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import projected
 from glmstat.inference.vcov.recipe import square_root
@@ -43,7 +44,10 @@ Pivot = Callable[["Fit", "ModelFrame"], Array]
 
 
 class Replicate(NamedTuple):
-    """Numbers of one resample: coefficients (p,), standard errors (m,), place of its kind in KINDS."""
+    """Numbers of one resample: coefficients (p,), standard errors (m,), place of its kind in KINDS.
+
+    Coefficients are NaN where the resample does not determine them.
+    """
 
     coef: Array
     std_error: Array
@@ -169,21 +173,17 @@ class Job:
             return Replicate(coef, self.std_error(root, coef), _USABLE)
         frame = self.scheme.frame(self.fit.frame, rng)
         estimate = self._estimate(frame)
-        kind = self._kind(estimate)
-        if kind > _SEPARATED:
-            return Replicate(*self._nothing, kind, estimate.convergence.reason)
+        if loses_column(self.fit, estimate):
+            return Replicate(*self._nothing, _ALIASED, estimate.convergence.reason)
+        if estimate.convergence.status == "not converged":
+            return Replicate(*self._nothing, _NOT_CONVERGED, estimate.convergence.reason)
+        coef = determined(self.fit, frame, estimate)
+        lost = np.isfinite(self.fit.estimate.coef) & ~np.isfinite(coef)
+        kind = _SEPARATED if lost.any() else _USABLE
         if self.pivot is None:
-            return Replicate(estimate.coef, self._nothing[1], kind)
+            return Replicate(coef, self._nothing[1], kind)
         root = self.pivot(replace(self.fit, estimate=estimate, frame=frame, kept={}), frame)
-        return Replicate(estimate.coef, self.std_error(root, estimate.coef), kind)
+        return Replicate(coef, self.std_error(root, coef), kind)
 
     def _estimate(self, frame: ModelFrame) -> Estimate:
         return fit_nearby(self.fit, frame, np.nan_to_num(self.fit.estimate.theta))
-
-    def _kind(self, estimate: Estimate) -> int:
-        if (np.isnan(estimate.theta) & ~np.isnan(self.fit.estimate.theta)).any():
-            return _ALIASED
-        if estimate.convergence.status == "not converged":
-            return _NOT_CONVERGED
-        new = (estimate.infinite != 0) & (self.fit.estimate.infinite == 0)
-        return _SEPARATED if new.any() else _USABLE

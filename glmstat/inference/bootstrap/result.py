@@ -70,8 +70,9 @@ class Bootstrap(Shown):
     seed : with it the same call gives the same bits, on any number of cores.
     asked : number of resamples asked for; fewer are there after an interruption.
     targets : what has a standard error in every resample.
-    estimates : (reps, p) coefficients; signed infinity where a resample separates, NaN in resamples that
-        did not converge, failed, or lost a column.
+    estimates : (reps, p) coefficients; signed infinity where a resample separates, NaN where its separated
+        rows do not determine the coefficient, and in resamples that did not converge, failed, or lost a
+        column.
     std_errors : (reps, m) standard errors of the targets under the covariance of the fit.
     std_error : (m,) the same of the fit itself.
     kinds : (reps,) place of each resample's kind among "usable", "separated", "not converged", "aliased",
@@ -123,7 +124,8 @@ class Bootstrap(Shown):
         """Return intervals as a table with columns estimate, conf_low, conf_high.
 
         Infinite estimates of resamples that separate take part as they are in percentile, basic and BCa
-        intervals; studentised and normal intervals leave them out.
+        intervals; studentised and normal intervals leave them out. Resamples that do not determine a
+        number take no part in its interval.
 
         Parameters
         ----------
@@ -153,8 +155,9 @@ class Bootstrap(Shown):
     def summary(self, type: str = "percentile", level: float = 0.95) -> Listing:
         """Return estimate, bias, standard error and interval of each number; print it.
 
-        Bias and standard error are those of the resamples with finite estimates. The ends are empty where
-        there are too few resamples. Parameters as `confint`.
+        Bias and standard error are those of the resamples with finite estimates, and empty where the
+        estimate of the fit is infinite. The ends are empty where there are too few resamples. Parameters
+        as `confint`.
         """
         chosen = self.targets
         draws = self._draws(chosen)
@@ -172,7 +175,10 @@ class Bootstrap(Shown):
                 _mean(draws[finite[:, j], j]) - value if np.isfinite(value) else np.nan
                 for j, value in enumerate(estimate)
             ],
-            "std_error": [_spread(draws[finite[:, j], j]) for j in range(len(estimate))],
+            "std_error": [
+                _spread(draws[finite[:, j], j]) if np.isfinite(value) else np.nan
+                for j, value in enumerate(estimate)
+            ],
             "conf_low": [end.low for end in ends],
             "conf_high": [end.high for end in ends],
         }
@@ -296,7 +302,19 @@ class Bootstrap(Shown):
             notes.append(f"interrupted: {self.reps:,} of {self.asked:,} resamples")
         if self.unusable:
             notes.append(self.unusable)
+        lost = self._undetermined(chosen)
+        if lost:
+            notes.append(f"not determined in separated resamples, which its interval leaves out: {lost}")
         return (*notes, *selection_note(self.fit))
+
+    def _undetermined(self, chosen: Targets) -> str:
+        """Names of numbers that resamples with an estimate do not determine, and in how many."""
+        draws = self._draws(chosen)[self.kinds <= KINDS.index("separated")]
+        wanted = ~np.isnan(combine(chosen.matrix, self.fit.estimate.coef))
+        counts = np.where(wanted, np.isnan(draws).sum(axis=0), 0)
+        return ", ".join(
+            f"{name} ({count:,})" for name, count in zip(chosen.names, counts, strict=True) if count
+        )
 
     def _extra(self, type: str) -> str:
         if type == "studentized":

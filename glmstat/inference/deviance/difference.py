@@ -12,6 +12,7 @@ from glmstat.inference.covariance import covariance_root, is_robust, label
 from glmstat.inference.deviance.comparison import check_likelihood, dispersion_text, offset_text, weights_text
 from glmstat.inference.deviance.submodel import estimable_rows, null_basis
 from glmstat.inference.hypothesis.rao import Scores, rao_statistic, scores_at
+from glmstat.inference.hypothesis.wald import boundary_reason, without_covariance
 from glmstat.inference.reference import chi_squared_p_value, f_p_value, joint
 from glmstat.inference.restrict import Moments, Restricted, Subspace
 from glmstat.inference.selected import selection_note
@@ -51,13 +52,19 @@ _SINGULAR = 1e-10  # share of the largest singular value below which restriction
 
 
 class Outcome(NamedTuple):
-    """One test: degrees of freedom, fall of the deviance, statistic, p-value, denominator of F."""
+    """One test: degrees of freedom, fall of the deviance, statistic, p-value, denominator of F.
+
+    Parameters
+    ----------
+    reason : why there is no statistic, where that lies in the fit and not in the hypothesis.
+    """
 
     df: int
     deviance: float
     statistic: float
     p_value: float
     df_denominator: float = np.inf
+    reason: str = ""
 
 
 def check_test(fit: Fit, test: str) -> str:
@@ -143,13 +150,16 @@ def _turned(scores: Scores, basis: Array) -> Scores:
 def by_wald(fit: Fit, rows: Array, value: Array) -> Outcome:
     """Return the Wald test of R coef = r under the covariance of a fit.
 
-    NaN where a coefficient in R is infinite, or where the covariance of R coef is singular.
+    NaN where a coefficient in R is infinite, where the covariance of R coef is singular, where the fit has no
+    covariance, or where its maximum lies on the boundary, so that the likelihood is not quadratic there.
 
     Parameters
     ----------
     rows, value : R (m, p) of full row rank, r (m,).
     """
     df = len(rows)
+    if reason := _undefined(fit):
+        return Outcome(df, np.nan, np.nan, np.nan, reason=reason)
     infinite = np.isinf(fit.estimate.coef)
     if df == 0 or np.abs(rows[:, infinite]).any():
         return Outcome(df, np.nan, np.nan, np.nan)
@@ -166,6 +176,15 @@ def by_wald(fit: Fit, rows: Array, value: Array) -> Outcome:
     found = joint(fit, rows, float(np.sum((left.T @ distance / values) ** 2)))
     rest = found.df[1] if len(found.df) > 1 else np.inf
     return Outcome(df, np.nan, found.statistic, found.p_value, rest)
+
+
+def _undefined(fit: Fit) -> str:
+    """Why no hypothesis about a fit has a Wald test; '' where they have."""
+    if reason := boundary_reason(fit):
+        weighted = fit.spec.call["sampling_weights"] is not None
+        instead = "use a link without bounds" if weighted else 'use test="LRT"'
+        return f"{reason}, where Wald is not valid: {instead}"
+    return without_covariance(fit)
 
 
 class Inside:
@@ -306,8 +325,12 @@ def foot(
         "Wald": "a coefficient is infinite or the covariance of the restrictions is singular",
         "Rao": "a mean of the smaller model lies at its bound or the information is singular",
     }
-    if test in where and any(np.isnan(o.statistic) and o.df > 0 for o in outcomes) and has_dispersion(fit):
-        yield f'no statistic where {where[test]}: use test="LRT"'
+    if has_dispersion(fit):
+        without = [outcome for outcome in outcomes if np.isnan(outcome.statistic) and outcome.df > 0]
+        for reason in dict.fromkeys(outcome.reason for outcome in without if outcome.reason):
+            yield f"no statistic, {reason}"
+        if test in where and not all(outcome.reason for outcome in without):
+            yield f'no statistic where {where[test]}: use test="LRT"'
     yield from selection_note(fit)
 
 

@@ -122,7 +122,7 @@ def generalised_statistic(
 
     Raises
     ------
-    ComparisonError : a covariance that is no sum over rows or over clusters of one way.
+    ComparisonError : a covariance that is no sum over rows or over clusters of one way; one cluster.
 
     Source: Boos (1992), The American Statistician 46, 327-333.
     """
@@ -160,6 +160,11 @@ def _cluster_meat(fit: Fit, root: Array, restricted: Restricted, data: Any) -> A
     """Σ over clusters of the outer square of L' times their summed scores."""
     likelihood, design = fit.spec.likelihood, fit.spec.design
     groups, theta = grouping(fit, fit.covariance.cluster, data=data), np.nan_to_num(restricted.theta)
+    if groups.count < 2:  # the statistic of one sum is 1, whatever the data
+        raise ComparisonError(
+            f"A robust score test is not defined: fewer than two clusters, '{groups.text}' has "
+            f'{groups.count} in the rows of the fit. Use another variable, or vcov="HC3".'
+        )
 
     def kernel(block: Block) -> Array:
         eta = np.array(block.offset, order="F")

@@ -56,7 +56,7 @@ def rao_scott(fit: Fit, matrix: Array, working: float) -> RaoScott:
     Source: Rao & Scott (1984), Annals of Statistics 12, 46-60; Lumley & Scott (2014); numbers as
     regTermTest(method = "LRT", lrt.approximation = "satterthwaite") of R's survey.
     """
-    model, robust = matrix @ default_root(fit), spread(fit, matrix)
+    model, robust = matrix @ default_root(fit), spread(fit, matrix, "Rao–Scott")
     inverse = np.linalg.pinv(model)  # (q, m): inverse' inverse = (R V0 R')^-1
     values = np.linalg.svd(inverse @ robust, compute_uv=False)[: len(matrix)]
     weights = np.asarray(values, dtype=np.float64) ** 2

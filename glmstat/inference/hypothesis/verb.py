@@ -33,7 +33,7 @@ from glmstat.inference.hypothesis.rao import Scores, generalised_statistic, rao_
 from glmstat.inference.hypothesis.rao_scott import rao_scott
 from glmstat.inference.hypothesis.resolve import Linear, Nonlinear, hypotheses, resolve
 from glmstat.inference.hypothesis.several import adjust as adjust_tests
-from glmstat.inference.hypothesis.wald import refuse_boundary, spread, wald_statistic
+from glmstat.inference.hypothesis.wald import refuse_boundary, refuse_perfect, spread, wald_statistic
 from glmstat.inference.reference import check_level, chi_squared_p_value, f_p_value, joint, reference
 from glmstat.inference.restrict import Restricted, Subspace
 from glmstat.matrix import Array
@@ -173,7 +173,7 @@ class _Question:
         if isinstance(hypothesis, Nonlinear):
             yield from self._nonlinear(fit, hypothesis, "robust " if name == ROBUST_WALD else "")
             return
-        root, note = spread(fit, hypothesis.matrix), "; ".join(hypothesis.notes)
+        root, note = spread(fit, hypothesis.matrix, name), "; ".join(hypothesis.notes)
         shown = hypothesis.matrix @ np.nan_to_num(fit.estimate.theta) + hypothesis.shift
         if len(shown) == 1:
             yield self._single(fit, name, hypothesis.matrix[0], shown[0], hypothesis.value[0], root[0], note)
@@ -266,6 +266,7 @@ class _Question:
 
     def _robust_score(self) -> Iterator[Test]:
         self._need_sandwich(ROBUST_SCORE)
+        refuse_perfect(self.fit, ROBUST_SCORE)
         linear = self._linear(ROBUST_SCORE)
         df = len(linear.matrix)
         statistic = generalised_statistic(self.fit, self._scores, linear.matrix, self._restricted, self.data)

@@ -7,31 +7,47 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glmstat.errors import ComparisonError, one_of, row_list
-from glmstat.inference.covariance import covariance_root
+from glmstat.inference.covariance import covariance_root, is_perfect
 from glmstat.matrix import Array
+from glmstat.verdict import remarks
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["refuse_boundary", "refuse_infinite", "spread", "wald_statistic"]
+__all__ = [
+    "boundary_reason",
+    "refuse_boundary",
+    "refuse_infinite",
+    "refuse_perfect",
+    "spread",
+    "wald_statistic",
+    "without_covariance",
+]
 
 _RANK = 1e-9  # singular values below this share of the largest are rounding of the covariance
 
 
-def spread(fit: Fit, matrix: Array) -> Array:
+def spread(fit: Fit, matrix: Array, what: str = "Wald") -> Array:
     """Return A (m, k) with A A' the covariance of matrix @ coef; aliased coefficients count as 0.
+
+    Parameters
+    ----------
+    what : the test that needs it, for messages.
 
     Raises
     ------
     ComparisonError : a coefficient in it is infinite, or the fit has no standard errors.
     """
-    refuse_infinite(fit, (matrix != 0).any(axis=0), "Wald")
+    refuse_infinite(fit, (matrix != 0).any(axis=0), what)
+    refuse_perfect(fit, what)
+    if reason := without_covariance(fit):
+        raise ComparisonError(f"{what} is not defined: {reason}")
     used = np.isfinite(fit.estimate.coef) & (matrix != 0).any(axis=0)
     root = covariance_root(fit)[used]
     if not np.isfinite(root).all():
         instead = 'Use method="lr".' if fit.estimate.directions else "Use a model with residuals."
         raise ComparisonError(
-            f"Wald is not defined: the fit has no standard errors, its status is '{fit.status}'. {instead}"
+            f"{what} is not defined: the fit has no standard errors, its status is '{fit.status}'. {instead}"
         )
     return matrix[:, used] @ root
 
@@ -58,13 +74,43 @@ def refuse_boundary(fit: Fit, what: str) -> None:
     ------
     ComparisonError : with the rows whose mean is at its bound.
     """
-    if fit.status != "boundary":
+    reason = boundary_reason(fit)
+    if not reason:
         return
-    rows = fit.estimate.convergence.bound_rows
-    where = f" in {row_list(rows.rows, rows.count)}" if rows else ""
     weighted = fit.spec.call["sampling_weights"] is not None
     instead = "Use a link without bounds." if weighted else 'Use method="lr" or "score".'
-    raise ComparisonError(f"{what} is not valid: mean at its bound{where}. {instead}")
+    raise ComparisonError(f"{what} is not valid: {reason}. {instead}")
+
+
+def boundary_reason(fit: Fit) -> str:
+    """Return which means lie at their bound, '' where the maximum is inside the domain."""
+    if fit.status != "boundary":
+        return ""
+    rows = fit.estimate.convergence.bound_rows
+    return "mean at its bound" + (f" in {row_list(rows.rows, rows.count)}" if rows else "")
+
+
+def refuse_perfect(fit: Fit, what: str) -> None:
+    """Refuse a test whose covariance would be made of rounding.
+
+    Raises
+    ------
+    ComparisonError : the residuals are rounding, and the dispersion is theirs.
+    """
+    if is_perfect(fit):
+        raise ComparisonError(
+            f"{what} is not defined: the fit has no standard errors, its status is '{fit.status}'. "
+            "Use a model with residuals."
+        )
+
+
+def without_covariance(fit: Fit) -> str:
+    """Return why the covariance of the call could not be made, '' where the fit has standard errors."""
+    if is_perfect(fit) or not np.isnan(covariance_root(fit)).all():
+        return ""
+    forced = remarks(fit.estimate, sandwich=True)
+    texts = [note.text for note in fit.notes if note.kind == "vcov" and note not in forced]
+    return f"no standard errors: {texts[-1]}" if texts else ""
 
 
 def wald_statistic(root: Array, difference: Array) -> float:

@@ -16,7 +16,7 @@ from glmstat.matrix import Array, Block, IntArray
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["Deletions", "deletions"]
+__all__ = ["Deletions", "cluster_rows", "deletions"]
 
 _HELD = 4_000_000  # numbers of the clusters' matrices that one pass sums
 _ALL = 1.0 - 1e-8  # share of the information from which a cluster is all there is about a direction
@@ -62,6 +62,18 @@ def deletions(fit: Fit, groups: Grouping, root: Array) -> Deletions:
     """
     parts = [_deletions(part, root, fit) for part in _sums(fit, groups, root)]
     return Deletions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def cluster_rows(fit: Fit, groups: Grouping) -> Array:
+    """Return the number of rows (m,) of each cluster, as often as their frequency says."""
+
+    def kernel(block: Block) -> Array:
+        codes = groups.of(block)
+        counts = np.ones(len(codes)) if block.frequency is None else block.frequency
+        inside = (codes >= 0) & (block.total > 0)
+        return np.bincount(codes[inside], counts[inside], groups.count).astype(np.float64)
+
+    return frame_of(fit, "influence").reduce(kernel)
 
 
 def _sums(fit: Fit, groups: Grouping, root: Array) -> Iterator[_Parts]:

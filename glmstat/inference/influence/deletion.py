@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from glmstat.call import Covariance
 from glmstat.errors import GlmstatError
+from glmstat.inference.determined import determined, loses_column
+from glmstat.inference.hat import at_boundary
 from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of
 from glmstat.inference.shown import Shown
@@ -47,11 +50,13 @@ class Deletion(Shown):
     unit : "row", or what groups the rows.
     clustered : whether the units are clusters.
     labels : (m,).
-    coef : (m, p) coefficients without the unit; NaN where they have no value then, infinite where
-        separation begins.
+    coef : (m, p) coefficients without the unit; NaN where they have no value then, or the rows that are
+        left do not determine them, infinite where separation begins.
     change : (m, p) coefficients of the fit less these.
-    cooks : (m,) change' J change / (p φ), J and φ information and dispersion of the fit.
-    status : (m,) how each fit ended: words of `Fit.status`, or "failed".
+    cooks : (m,) change' J change / (p φ), J and φ information and dispersion of the fit; NaN at a boundary,
+        where J has no value.
+    status : (m,) how each fit ended: words of `Fit.status`, "aliased" where a coefficient of the fit has no
+        value without the unit, or "failed".
     notes : what went wrong.
     native : library and labels of `to_frame`.
     """
@@ -83,14 +88,20 @@ class Deletion(Shown):
         return unit_frame(columns, self.native, self.labels if self.clustered else None)
 
     def largest(self, rows: int = _SHOWN) -> Listing:
-        """Return the units that change the coefficients most, and the coefficient that they change most."""
+        """Return the units that change the coefficients most, and the coefficient that they change most.
+
+        At a boundary there is no Cook's distance: there it is the largest change, in classical standard
+        errors, that counts.
+        """
         from glmstat.inference.covariance import std_errors
 
-        size = np.nan_to_num(self.cooks, nan=np.inf)
-        top = np.argsort(-size, kind="stable")[:rows]
-        errors = std_errors(self.fit)
+        errors = std_errors(self.fit, Covariance())
         with np.errstate(all="ignore"):
             moved = np.nan_to_num(np.abs(self.change) / errors, nan=-1.0, posinf=np.inf)
+        moved[np.isnan(self.coef) & np.isfinite(self.fit.estimate.coef)] = np.inf
+        edge = at_boundary(self.fit)
+        size = moved.max(axis=1, initial=-1.0) if edge else np.nan_to_num(self.cooks, nan=np.inf)
+        top = np.argsort(-size, kind="stable")[:rows]
         terms = moved.argmax(axis=1) if moved.shape[1] else np.zeros(len(moved), dtype=int)
         columns: dict[str, Sequence[Any]] = {
             "status": [self.status[place] for place in top],
@@ -102,7 +113,8 @@ class Deletion(Shown):
             columns["to"] = [float(self.coef[place, terms[place]]) for place in top]
         word = unit_words(self.unit, self.clustered)
         head = (f"Deletion of each {word}, {self.method}", self.fit.formula)
-        count = f"shown are the {len(top):,} of {len(self):,} with the largest cooks"
+        what = "change of a coefficient in standard errors" if edge else "cooks"
+        count = f"shown are the {len(top):,} of {len(self):,} with the largest {what}"
         labels = tuple(str(self.labels[place]) for place in top)
         return Listing(head, labels, columns, (count, *self.notes), Native(self.native.library), "unit")
 
@@ -187,11 +199,12 @@ def _refit(fit: Fit, held: Any) -> tuple[Array, str, str]:
     start = None if fit.estimate.directions else np.nan_to_num(fit.estimate.theta)
     try:
         estimate = fit_nearby(fit, held, start)
+        coef = determined(fit, held, estimate)
     except GlmstatError as error:
         return np.full(len(fit.columns), np.nan), "failed", str(error)
     if not estimate.rows:
         return np.full(len(fit.columns), np.nan), "failed", "no row is left."
-    return estimate.coef, estimate.convergence.status, ""
+    return coef, "aliased" if loses_column(fit, estimate) else estimate.convergence.status, ""
 
 
 def _cooks(fit: Fit, change: Array) -> Array:

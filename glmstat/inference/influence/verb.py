@@ -13,8 +13,17 @@ from scipy.special import fdtr, fdtri
 
 from glmstat.call import Covariance, Values, Variable
 from glmstat.errors import ArgumentError, DataError, near, one_of
-from glmstat.inference.hat import Leverage, hat_root, known_coefficients, leverage, touched
-from glmstat.inference.influence.clusters import deletions
+from glmstat.inference.hat import (
+    Leverage,
+    at_boundary,
+    hat_root,
+    known_coefficients,
+    leverage,
+    not_at_boundary,
+    one_predictor,
+    touched,
+)
+from glmstat.inference.influence.clusters import Deletions, cluster_rows, deletions
 from glmstat.inference.influence.deletion import (
     Deletion,
     Refits,
@@ -49,6 +58,11 @@ _SIGNS = {
     "opposite": "decreasing link: dfbeta and dfbetas have the opposite sign of the change, as in R",
 }
 
+_EDGE = (
+    "no hat values, nor what rests on them, where a mean lies at the boundary of its domain: "
+    'deletion("exact") fits again'
+)
+
 BoolArray = NDArray[np.bool_]
 
 
@@ -58,7 +72,8 @@ class Influence(Shown):
 
     Rows: `hat`, `sigma` (square root of the dispersion without the row, from deviances), `std_resid_deviance`
     and `std_resid_pearson`, `student_resid`, `cooks`, `dffits`, `covratio`. Clusters: `rows`, `hat` (sum of
-    the rows'), `cooks`. NaN where the model fits a row whatever its response is.
+    the rows'), `cooks`. NaN where the model fits a row whatever its response is, and all of them where a mean
+    lies at the boundary of its domain: `deletion("exact")` needs none of them.
 
     Parameters
     ----------
@@ -75,6 +90,7 @@ class Influence(Shown):
     flags : measure → (m,) whether it marks the row, by the rules of R's influence.measures.
     notes : rules and definitions in words.
     native : library and labels of `to_frame`.
+    inside : (m,) whether the fit has the row or cluster.
     clusters : the groups, where the units are clusters.
     """
 
@@ -88,6 +104,7 @@ class Influence(Shown):
     flags: Mapping[str, BoolArray]
     notes: tuple[str, ...]
     native: Native = field(repr=False)
+    inside: BoolArray = field(repr=False)
     clusters: Grouping | None = field(default=None, repr=False)
 
     def __getattr__(self, name: str) -> Array:
@@ -105,7 +122,7 @@ class Influence(Shown):
         return np.any(list(self.flags.values()), axis=0)
 
     def to_frame(self) -> Any:
-        """Return all measures, the change of each coefficient (`dfbeta_x`, `dfbetas_x`), and `flagged`, as a table.
+        """Return measures, changes of each coefficient (`dfbeta_x`, `dfbetas_x`) and `flagged`, a table.
 
         Rows have the caller's index; clusters are the index in pandas, else a first column `cluster`.
         """
@@ -133,9 +150,10 @@ class Influence(Shown):
         count = (
             f"{len(flagged):,} of {len(self):,} flagged; shown are the {len(top):,} with the largest cooks"
         )
+        notes = self.notes if at_boundary(self.fit) else (count, *self.notes)
         labels = tuple(str(self.labels[place]) for place in top)
         name = "row" if self.clusters is None else "cluster"
-        return Listing(head, labels, columns, (count, *self.notes), Native(self.native.library), name)
+        return Listing(head, labels, columns, notes, Native(self.native.library), name)
 
     def deletion(
         self, method: str = "exact", *, of: Sequence[int] | None = None, progress: bool | None = None
@@ -152,7 +170,8 @@ class Influence(Shown):
 
         Raises
         ------
-        ArgumentError : an unknown method, or positions outside the table.
+        ArgumentError : an unknown method, positions outside the table, or the first step from an estimate
+            at the boundary.
 
         Source: Pregibon (1981).
         """
@@ -163,6 +182,7 @@ class Influence(Shown):
         chosen = self._chosen(of)
         coef, infinite = self.fit.estimate.coef, np.isinf(self.fit.estimate.coef)
         if method == "one-step":
+            not_at_boundary(self.fit, "One-step deletion", 'Take deletion("exact").')
             change = _row_steps(self.fit)[self.places] if self.clusters is None else self.dfbeta
             change = np.where(infinite, np.nan, change[chosen])
             status = ("one step",) * len(chosen)
@@ -184,7 +204,7 @@ class Influence(Shown):
 
     def _chosen(self, of: Sequence[int] | None) -> IntArray:
         if of is None:
-            return np.flatnonzero(~np.isnan(self.measures["hat"]))
+            return np.flatnonzero(self.inside)
         chosen = np.asarray(of)
         inside = chosen.dtype.kind in "iu" and ((chosen >= 0) & (chosen < len(self))).all()
         if chosen.ndim != 1 or not (inside or chosen.size == 0):
@@ -209,8 +229,7 @@ def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | No
 
     Raises
     ------
-    ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
-        Also `by` that is no name, expression or array.
+    ArgumentError : a model with several predictors, or `by` that is no name, expression or array.
     ColumnError, DataError : `by` is not there, has missing values, or makes one group of all rows.
 
     Source: Belsley, Kuh & Welsch (1980), Pregibon (1981), Williams (1987); numbers of rows as R's
@@ -230,13 +249,13 @@ def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | No
 
 
 def _of_rows(fit: Fit) -> Influence:
-    root = hat_root(fit)
-    known = known_coefficients(fit)
+    root, known = _root(fit), known_coefficients(fit)
     width = len(ROW_MEASURES) + 2
+    edge = at_boundary(fit)
     deviations = np.where(known, np.linalg.norm(root, axis=1), np.nan)
 
     def values(block: Block) -> Array:
-        return _row_values(fit, block, root, known)
+        return _no_values(block, width + len(known)) if edge else _row_values(fit, block, root, known)
 
     rows = of_fit(fit, "influence", values, width=width + len(known))
     measures = dict(zip(ROW_MEASURES, rows.values.T, strict=False))
@@ -250,13 +269,35 @@ def _of_rows(fit: Fit) -> Influence:
         *rules,
         "cooks of Pearson, the others of deviance residuals, to first order, as R's influence.measures",
     )
+    if edge:
+        flags, notes = {"hat": np.zeros(len(dfbeta), dtype=bool)}, (_EDGE,)
     if (falling == 1).any():
         notes = (*notes, _SIGNS[fit.convention.dfbeta])
     held = frame_of(fit, "influence")
     places = rows_shown(held)
     places = np.arange(held.source.rows) if places is None else places
     labels = rows.native.index if rows.native.index is not None else places
-    return Influence(fit, "row", labels, places, measures, dfbeta, dfbetas, flags, notes, rows.native)
+    inside = ~np.isnan(counts)
+    return Influence(fit, "row", labels, places, measures, dfbeta, dfbetas, flags, notes, rows.native, inside)
+
+
+def _root(fit: Fit) -> Array:
+    """L (p, q) of `hat_root`; nothing at a boundary, where no row has a hat value."""
+    if not at_boundary(fit):
+        return hat_root(fit)
+    one_predictor(fit, "influence", "Take that of a model for each response.")
+    return np.zeros((len(fit.columns), 0))
+
+
+def _frequencies(block: Block) -> Array:
+    return np.ones(len(block.y)) if block.frequency is None else block.frequency
+
+
+def _no_values(block: Block, width: int) -> Array:
+    """What `_row_values` gives where there are no hat values."""
+    out = np.full((len(block.y), width), np.nan)
+    out[:, len(ROW_MEASURES) + 1] = _frequencies(block)
+    return out
 
 
 def _row_values(fit: Fit, block: Block, root: Array, known: BoolArray) -> Array:
@@ -280,7 +321,7 @@ def _row_values(fit: Fit, block: Block, root: Array, known: BoolArray) -> Array:
             deviance * np.sqrt(hat) / (scale * left),
             (scale / deviations) ** (2 * rank) / left,
             falling,
-            np.ones(len(hat)) if block.frequency is None else block.frequency,
+            _frequencies(block),
         )
         out[:, : len(columns)] = np.column_stack(columns)
         step = rows.projected * (np.sqrt(rows.information) * used / left)[:, None]
@@ -372,8 +413,9 @@ def _of_clusters(fit: Fit, by: Variable | Sequence[Variable]) -> Influence:
             f"Clusters must be two or more: by '{groups.text}' has {groups.count} in the rows of the fit. "
             "Leave by= out, or use another variable."
         )
-    root, known = hat_root(fit), known_coefficients(fit)
-    rows, hat, cooks, change, alone = deletions(fit, groups, root)
+    root, known, edge = _root(fit), known_coefficients(fit), at_boundary(fit)
+    found = _no_deletions(fit, groups) if edge else deletions(fit, groups, root)
+    rows, hat, cooks, change, alone = found
     change[:, ~known] = np.nan
     deviations = np.sqrt(fit.dispersion) * np.linalg.norm(root, axis=1)
     with np.errstate(all="ignore"):
@@ -383,7 +425,9 @@ def _of_clusters(fit: Fit, by: Variable | Sequence[Variable]) -> Influence:
         marked = fdtr(k, n - k, cooks) > 0.5 if n > k > 0 else np.zeros(len(cooks), dtype=bool)
         flags = {"cooks": marked, "dfbetas": (np.abs(dfbetas) > 1.0).any(axis=1)}
     notes = ["one-step deletion of whole clusters · dfbetas in standard errors of the fit, classical"]
-    if n > k > 0:
+    if edge:
+        notes = [_EDGE]
+    elif n > k > 0:
         notes.append(f"flagged: cooks > median of F({k}, {n - k}) = {_median(k, n):.3g} · any |dfbetas| > 1")
     if alone.any():
         one = alone.sum() == 1
@@ -405,5 +449,13 @@ def _of_clusters(fit: Fit, by: Variable | Sequence[Variable]) -> Influence:
         flags,
         tuple(notes),
         native,
+        np.ones(groups.count, dtype=bool),
         groups,
     )
+
+
+def _no_deletions(fit: Fit, groups: Grouping) -> Deletions:
+    """What `deletions` gives where there are no hat values."""
+    blank = np.full(groups.count, np.nan)
+    change = np.full((groups.count, len(fit.columns)), np.nan)
+    return Deletions(cluster_rows(fit, groups), blank, blank, change, np.zeros(groups.count, dtype=bool))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf, isfinite, isnan
+from math import inf, isfinite, isinf, isnan
 from typing import Literal, NamedTuple
 
 __all__ = ["Crossing", "bracket", "crossing", "root"]
@@ -12,6 +12,7 @@ STEPS = 60  # outward steps, doubling after the first few: 2**50 standard errors
 REFINEMENTS = 120
 _PATIENCE = 8  # shorter steps tried where a refit fails
 _BELOW = 1e-6  # a jump over the cut from further below is no crossing but an edge
+_CLOSE = 1e-4  # share of the first step: nearer to where a curve is lost no crossing is looked for
 _STILL = 1e-10  # share of the cut by which a curve that has levelled off moves while the distance doubles
 
 Excess = Callable[[float], float]
@@ -75,25 +76,30 @@ def bracket(
     side = 1.0 if step > 0 else -1.0
     edge = side * inf if edge is None else edge
     still, falling, near_edge, failed = 0, 0, 0, 0
+    wall = side * inf  # the nearest place where the curve was lost: what lies beyond is not tried again
     for count in range(STEPS):
         place = origin + reach
-        if side * place >= side * edge:
+        if side * place >= side * wall and side * wall <= side * edge:
+            if abs(wall - inner) <= _CLOSE * abs(step):
+                break
+            place = 0.5 * (inner + wall)
+        elif side * place >= side * edge:
             near_edge += 1
             place = _toward(inner, edge, near_edge)
         height = excess(place)
         if isnan(height):
-            failed += 1
+            failed, wall = failed + 1, place
             if near_edge > 3 or failed > _PATIENCE:
                 return Crossing(edge, "edge", below) if near_edge > 3 else Crossing(height, "lost", below)
-            reach = 0.5 * (place + inner) - origin
             continue
+        failed = 0
         if height >= 0:
             return Pair(inner, below, place, height)
         if near_edge > 8 or (near_edge and abs(edge - place) <= 1e-12 * abs(edge)):
             return Crossing(edge, "edge", height)
         still = still + 1 if abs(height - below) <= _STILL * abs(start) else 0
         falling = falling + 1 if height < below else 0
-        if count > 4 and (still > 1 or falling > 4):
+        if isinf(wall) and count > 4 and (still > 1 or falling > 4):
             return Crossing(side * inf, "level", height)
         inner, below = place, height
         reach = reach if near_edge else _further(reach, start, height, count)

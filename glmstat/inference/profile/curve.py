@@ -37,6 +37,7 @@ class Point:
     deviance : that of the refit, for dispersion 1.
     coef : (p,) the other coefficients there; infinite where the refit is separated.
     theta : (p,) their finite part.
+    at_bound : whether a mean lies at its bound, where there is no score.
     """
 
     value: float
@@ -44,6 +45,7 @@ class Point:
     deviance: float
     coef: Array
     theta: Array
+    at_bound: bool = False
 
 
 class Curve:
@@ -62,7 +64,6 @@ class Curve:
         self.estimate = float(Linear(("",), combination[None, :]).estimates(fit)[0])
         self.points: list[Point] = []
         self.better: float | None = None  # deviance below that of the fit
-        self.at_bound = False  # whether a refit had a mean at its bound, where there is no score
         self._theta = np.nan_to_num(fit.estimate.theta)
         self._root = self._coordinates()
         self.middle = float(combination @ self._theta)
@@ -111,7 +112,25 @@ class Curve:
         inner, below, step = self._inside(side, cut)
         if not below < 0:
             return Crossing(nan, "lost", nan)
-        return crossing(lambda value: self._excess(value, cut), inner, below, step, edge=edge, noise=noise)
+        found = crossing(lambda value: self._excess(value, cut), inner, below, step, edge=edge, noise=noise)
+        if found.kind == "lost" and isfinite(edge) and isfinite(self.wall(side)):
+            return Crossing(edge, "edge", found.height)
+        return found
+
+    def wall(self, side: int) -> float:
+        """Return the value from which on means lie at their bound and there is no score, or infinity.
+
+        NaN where the points nearest to the estimate that have no statistic are lost for another reason.
+        """
+        lost = [
+            point
+            for point in self.points
+            if isnan(point.statistic) and side * point.value > side * self.middle
+        ]
+        if self.kind == "deviance" or not lost:
+            return side * inf
+        nearest = min(lost, key=lambda point: abs(point.value - self.middle))
+        return nearest.value if nearest.at_bound else nan
 
     def grid(self, low: Crossing, high: Crossing, cut: float, points: int) -> Iterator[Point]:
         """Yield points at even distances on both sides, the estimate and the ends among them."""
@@ -201,7 +220,8 @@ class Curve:
         if estimate.convergence.status != "not converged":
             square = self._square(found, tuple(directions))
             statistic = nan if np.isnan(square) else copysign(sqrt(max(square, 0.0)), value - self.estimate)
-        return Point(value, statistic, estimate.deviance, coef, np.array(found.theta))
+        at_bound = estimate.convergence.status == "boundary"
+        return Point(value, statistic, estimate.deviance, coef, np.array(found.theta), at_bound)
 
     def _square(self, found: Restricted, directions: tuple[Array, ...]) -> float:
         phi = self.source.dispersion
@@ -214,7 +234,6 @@ class Curve:
     def _rao(self, found: Restricted, directions: tuple[Array, ...]) -> float:
         """U'J⁻¹U at the refit, for dispersion 1; rows at infinity are left out."""
         if found.estimate.convergence.status == "boundary":
-            self.at_bound = True
             return nan
         frame = self.subspace.frame
         sums = moments(self.source, found.theta, self._root, frame=frame, directions=directions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from math import inf, nan
+from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Ends", "classical", "cut_of", "facts", "intervals", "traced"]
 
 KINDS = ("deviance", "score")
+_NEAR = 1e-3  # share of the way to an edge that is nothing to speak of
 
 
 class Ends(NamedTuple):
@@ -218,12 +219,15 @@ def _one(
 
 
 def _remarks(curve: Curve, text: str, side: int, end: Crossing) -> Iterator[_Remark]:
-    where = "upper" if side > 0 else "lower"
+    where, wall = "upper" if side > 0 else "lower", curve.wall(side)
+    early = isfinite(wall) and abs(end.value - wall) > _NEAR * abs(end.value - curve.middle)
     if end.kind == "level":
         yield _Remark(None, f"{text}: {where} end {'inf' if side > 0 else '-inf'}, {_why(curve, side)}")
     elif end.kind == "edge":
         yield _Remark(
-            BoundaryWarning, f"{text}: {where} end {figure(end.value)} is the edge of the domain of the means"
+            BoundaryWarning,
+            f"{text}: {where} end {figure(end.value)} is the edge of the domain of the means"
+            + (f", no score from {figure(wall)} on, where means lie at their bound" if early else ""),
         )
     elif end.kind == "lost" and curve.better is not None:
         yield _Remark(
@@ -231,7 +235,7 @@ def _remarks(curve: Curve, text: str, side: int, end: Crossing) -> Iterator[_Rem
             f"{text}: a refit has a deviance lower by {-curve.better:.3g} than the fit, "
             "which is not the maximum",
         )
-    elif end.kind == "lost" and curve.at_bound:
+    elif end.kind == "lost" and isfinite(wall):
         yield _Remark(
             ConvergenceWarning, f"{text}: no score toward the {where} end, where means lie at their bound"
         )

@@ -18,6 +18,7 @@ import numpy as np
 
 from glmstat.call import Values, Variable
 from glmstat.errors import ArgumentError, DataError, FewClustersWarning, outside
+from glmstat.inference.hat import at_boundary
 from glmstat.inference.variable import Grouping, grouping
 from glmstat.inference.vcov.group_sums import group_scores
 from glmstat.inference.vcov.leverage_adjusted import adjusted, as_vcovcl
@@ -40,6 +41,7 @@ __all__ = [
     "way_names",
 ]
 
+MOST_WAYS = 8  # 255 intersections
 FEW = 40  # clusters below which t and normal quantiles mislead: Cameron & Miller (2015), section VI
 KEPT = 20_000_000  # numbers for Satterthwaite's degrees of freedom that a fit keeps
 
@@ -122,14 +124,17 @@ def adjusted_for(way: Variable) -> str:
     return f"vcov={given}"
 
 
-def _warn_few(covariance: Covariance, groups: Sequence[Grouping]) -> None:
+def _warn_few(fit: Fit, covariance: Covariance, groups: Sequence[Grouping]) -> None:
     """Warn of fewer than 40 clusters; CR2 and CR3 with Satterthwaite's df do not need it."""
     fewest, way = min(zip(groups, covariance.cluster, strict=False), key=lambda pair: pair[0].count)
     if fewest.count >= FEW:
         return
+    better = f"{adjusted_for(way)}, with its Satterthwaite degrees of freedom"
+    if at_boundary(fit):
+        better = 'the kind "jackknife"'
     warnings.warn(
         f"Few clusters for {covariance.kind}: '{fewest.text}' has {fewest.count}, and below {FEW} standard "
-        f"errors tend to be too small. Use {adjusted_for(way)}, with its Satterthwaite degrees of freedom.",
+        f"errors tend to be too small. Use {better}.",
         FewClustersWarning,
         stacklevel=outside(),
     )
@@ -138,12 +143,27 @@ def _warn_few(covariance: Covariance, groups: Sequence[Grouping]) -> None:
 # ---------------------------------------------------------------- recipes
 
 
+def _check_ways(covariance: Covariance) -> None:
+    """Refuse more ways than the intersections that one can sum over."""
+    ways = len(covariance.cluster)
+    if ways > MOST_WAYS:
+        raise ArgumentError(
+            f"{covariance.kind} sums over every intersection of the ways of clustering: "
+            f"{ways} ways are given, {MOST_WAYS} are the most. Name fewer."
+        )
+
+
+def _check_adjusted(covariance: Covariance) -> None:
+    _check_ways(covariance)
+    meant_for("sandwich")(covariance)
+
+
 def _factored(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """Sum of products of the clusters' scores times a factor; one pass, memory G q for each intersection."""
     check_preset(covariance)
     groups, signs = _intersections(fit, covariance, data)
     scores = group_scores(fit, inverse, groups, data)
-    _warn_few(covariance, groups)
+    _warn_few(fit, covariance, groups)
     return _vcov(fit, inverse, covariance, groups, signs, scores)
 
 
@@ -153,7 +173,7 @@ def _adjusted(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vc
     root, change = _leverage_root(fit, inverse, covariance)
     if covariance.small_sample == "sandwich":
         scores = [as_vcovcl(fit, root, one, covariance.kind, data) for one in groups]
-        _warn_few(covariance, groups)
+        _warn_few(fit, covariance, groups)
     else:
         found = [adjusted(fit, root, one, covariance.kind, data) for one in groups]
         scores = [one.scores for one in found]
@@ -236,13 +256,13 @@ def _adjusted_words(covariance: Covariance, facts: Facts) -> str:
 
 
 CLUSTER: Mapping[str, Recipe] = {
-    "CR0": Recipe(_factored, _factored_words, takes=("cluster",)),
-    "CR1": Recipe(_factored, _factored_words, takes=("cluster",), small_sample=True),
-    "CR1S": Recipe(_factored, _factored_words, takes=("cluster",), small_sample=True),
+    "CR0": Recipe(_factored, _factored_words, takes=("cluster",), check=_check_ways),
     **{
-        kind: Recipe(
-            _adjusted, _adjusted_words, takes=("cluster",), small_sample=True, check=meant_for("sandwich")
-        )
+        kind: Recipe(_factored, _factored_words, takes=("cluster",), small_sample=True, check=_check_ways)
+        for kind in ("CR1", "CR1S")
+    },
+    **{
+        kind: Recipe(_adjusted, _adjusted_words, takes=("cluster",), small_sample=True, check=_check_adjusted)
         for kind in ("CR2", "CR3")
     },
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glmstat.data.reduce import single_blas_thread
 from glmstat.inference.score import at_infinity, finite_predictor, frame_of, projected
 from glmstat.inference.variable import Grouping
 from glmstat.matrix import Array, Block, IntArray
@@ -15,7 +17,17 @@ from glmstat.matrix import Array, Block, IntArray
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["GroupSums", "expected_information", "group_leverages", "group_scores", "in_runs", "outer"]
+__all__ = [
+    "GroupSums",
+    "add_products",
+    "equal_sizes",
+    "expected_information",
+    "group_leverages",
+    "group_scores",
+    "in_runs",
+    "one_thread",
+    "outer",
+]
 
 _CELLS = 2_000_000  # numbers of row-wise products held at once
 
@@ -79,25 +91,47 @@ def group_leverages(fit: Fit, root: Array, way: Grouping, data: Any = None) -> A
     Each group's share of the information: they add up to 1. One pass, memory G q q.
     """
     predictors, width = fit.spec.design.predictors, root.shape[1]
+    frame = frame_of(fit, "A covariance by groups", data)
+    total = np.zeros((way.count, width, width))
+    with one_thread(frame.rows * width):
+        for block in frame.blocks():
+            columns = [X.dot(root[part.slots]) for X, part in zip(block.X, predictors, strict=True)]
+            information = expected_information(fit, block)
+            if block.frequency is not None:
+                information = information * block.frequency[:, None, None]
+            lefts = [
+                sum(information[:, k, j, None] * left for k, left in enumerate(columns))
+                for j in range(len(columns))
+            ]
+            add_products(total, way.of(block), lefts, columns)
+    return total
 
-    def kernel(block: Block) -> GroupSums:
-        columns = [X.dot(root[part.slots]) for X, part in zip(block.X, predictors, strict=True)]
-        information = expected_information(fit, block)
-        if block.frequency is not None:
-            information = information * block.frequency[:, None, None]
 
-        def products(rows: slice) -> Array:
-            total = np.zeros((len(information[rows]), width * width))
-            for k, left in enumerate(columns):
-                for j, right in enumerate(columns):
-                    total += outer(left[rows] * information[rows, k, j, None], right[rows])
-            return total
+def add_products(total: Array, codes: IntArray, lefts: Sequence[Array], rights: Sequence[Array]) -> None:
+    """Add to total (G, q, q) the symmetric part of Σ left'right over pairs (n, q), for the rows of each code."""
+    width = total.shape[1]
+    for names, places in equal_sizes(codes, max(1, _CELLS // (width * max(1, len(rights))))):
+        found = sum(
+            np.swapaxes(left[places], 1, 2) @ right[places] for left, right in zip(lefts, rights, strict=True)
+        )
+        total[names] += 0.5 * (found + np.swapaxes(found, 1, 2))
 
-        return in_runs(way.of(block), products, width)
 
-    sums = frame_of(fit, "A covariance by groups", data).reduce(kernel).whole([way.count])[0]
-    leverages = sums.reshape(-1, width, width)
-    return 0.5 * (leverages + leverages.transpose(0, 2, 1))
+def equal_sizes(codes: IntArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield groups (g,) of one size m at a time and the places of their rows (g, m), g m about `cells`."""
+    order = np.argsort(codes, kind="stable")
+    names, starts, sizes = np.unique(codes[order], return_index=True, return_counts=True)
+    for size in np.unique(sizes).tolist():
+        chosen = np.flatnonzero(sizes == size)
+        step = max(1, cells // size)
+        for start in range(0, len(chosen), step):
+            some = chosen[start : start + step]
+            yield names[some], order[starts[some][:, None] + np.arange(size)]
+
+
+def one_thread(cells: int) -> AbstractContextManager[None]:
+    """Return the context of many small products of matrices; little data are not worth it."""
+    return single_blas_thread() if cells > _CELLS else nullcontext()
 
 
 def expected_information(fit: Fit, block: Block) -> Array:
@@ -121,13 +155,15 @@ def outer(left: Array, right: Array) -> Array:
 def in_runs(codes: IntArray, products: Callable[[slice], Array], width: int) -> GroupSums:
     """Return the sums by group of `products(rows)` (n, m), made for few rows at once: m is about width²."""
     step = max(1, _CELLS // max(1, width * width))
+    names, places = np.unique(codes, return_inverse=True)
     total = None
     for start in range(0, len(codes), step):
         rows = slice(start, start + step)
-        part = GroupSums.of([codes[rows]], products(rows))
-        total = part if total is None else total + part
+        some, sums = _sorted_sums(places[rows], products(rows))
+        total = np.zeros((len(names), sums.shape[1])) if total is None else total
+        total[some] += sums
     assert total is not None
-    return total
+    return GroupSums((names,), (total,))
 
 
 def _sorted_sums(codes: IntArray, rows: Array) -> tuple[IntArray, Array]:

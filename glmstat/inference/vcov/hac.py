@@ -356,10 +356,6 @@ def _factor(covariance: Covariance, rows: int, rank: int, periods: int, *, panel
     if word not in ("sandwich", "stata", "statsmodels"):
         known = ("default", "sandwich", "stata", "statsmodels")
         raise ArgumentError(f"small_sample={word!r} has no factor for {kind}. {_known(known)}")
-    if rows <= rank:
-        raise ArgumentError(
-            f"small_sample={word!r} divides by rows less coefficients: {rows} - {rank}. Leave it out."
-        )
     if word == "statsmodels" and kind == "DK":
         return periods / (periods - 1) * (rows - 1) / (rows - rank)
     return rows / (rows - rank)

@@ -11,7 +11,7 @@ import numpy as np
 
 from glmstat.compute import triangle
 from glmstat.errors import ArgumentError, ConvergenceWarning, DataError, GlmstatError, outside
-from glmstat.estimate import Estimate
+from glmstat.inference.determined import determined
 from glmstat.inference.influence.deletion import without_cluster, without_row
 from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of
@@ -121,9 +121,9 @@ def _replicates(fit: Fit, frame: ModelFrame, units: _Units, finite: Any, unfinis
     out[:first] = before
     try:
         for change in track(units.changes[first:], len(out) - first, "jackknife"):
-            estimate = _estimate(fit, frame.changed(change))
-            if estimate is not None and estimate.convergence.status != "not converged":
-                out[done] = estimate.coef[finite]
+            coef = _coefficients(fit, frame.changed(change))
+            if coef is not None:
+                out[done] = coef[finite]
             done += 1
     except KeyboardInterrupt:
         fit.kept[unfinished] = _read_only(out[:done])
@@ -142,11 +142,14 @@ def _read_only(values: Array) -> Array:
     return values
 
 
-def _estimate(fit: Fit, frame: ModelFrame) -> Estimate | None:
-    """The estimate on some rows; None where there is no maximum."""
+def _coefficients(fit: Fit, frame: ModelFrame) -> Array | None:
+    """The coefficients (p,) on some rows; None where there is no maximum."""
     start = None if fit.estimate.directions else np.nan_to_num(fit.estimate.theta)
     try:  # coefficients do not depend on the dispersion
-        return fit_nearby(fit, frame, start, dispersion=1.0)
+        estimate = fit_nearby(fit, frame, start, dispersion=1.0)
+        if estimate.convergence.status == "not converged":
+            return None
+        return determined(fit, frame, estimate)
     except GlmstatError:
         return None
 

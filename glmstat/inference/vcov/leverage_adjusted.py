@@ -13,10 +13,12 @@ import numpy as np
 from scipy.special import ellipj, ellipk, ellipkm1
 
 from glmstat.errors import ArgumentError
+from glmstat.inference.hat import not_at_boundary
 from glmstat.inference.score import finite_predictor, frame_of, gradient
 from glmstat.inference.variable import Grouping
 from glmstat.inference.vcov.group_sums import (
     GroupSums,
+    equal_sizes,
     expected_information,
     group_leverages,
     group_scores,
@@ -67,9 +69,14 @@ def adjusted(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None) 
     Memory G q q; for CR2 with unequal variances the rows are gathered by cluster, in as many passes as keep
     these small but for a cluster that is large alone.
 
+    Raises
+    ------
+    ArgumentError : a mean at the boundary of its domain.
+
     Source: Bell & McCaffrey (2002); Pustejovsky & Tipton (2018); numbers as R's
     clubSandwich (vcovCR of a glm).
     """
+    not_at_boundary(fit, kind, 'Use "CR1" or "jackknife".')
     one = len(fit.spec.design.predictors) == 1
     if kind == "CR2" and one and isinstance(fit.spec.likelihood, GLM) and not _even(fit, data):
         return _gathered(fit, root, way, data)
@@ -88,7 +95,7 @@ def as_vcovcl(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None)
 
     Raises
     ------
-    ArgumentError : a model with several predictors.
+    ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
 
     Source: numbers as R's sandwich 3.0 (vcovCL).
     """
@@ -96,6 +103,7 @@ def as_vcovcl(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None)
         raise ArgumentError(
             f'{kind} with small_sample="sandwich" needs a model with one predictor. Leave small_sample out.'
         )
+    not_at_boundary(fit, kind, 'Use "CR1" or "jackknife".')
     size = root.shape[1]
 
     def kernel(block: Block) -> GroupSums:
@@ -196,7 +204,7 @@ def _gathered(fit: Fit, root: Array, way: Grouping, data: Any) -> Adjusted:
     for first, last in _batches(sizes, _GATHERED // (width + 3)):
         parts = [_whitened_rows(fit, block, root, way.of(block), first, last) for block in frame.blocks()]
         rows = _Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        for codes, places in _equal_sizes(rows.codes, _CACHED // width):
+        for codes, places in equal_sizes(rows.codes, _CACHED // width):
             for target, found in zip(out, _bell_mccaffrey(*rows.of(places)), strict=True):
                 target[codes] = found
     return out
@@ -219,18 +227,6 @@ def _whitened_rows(fit: Fit, block: Block, root: Array, codes: IntArray, first: 
     columns = block.X[0].dot(root[fit.spec.design.predictors[0].slots])[used]
     residual = gradient(fit, block)[used, 0] / size
     return _Rows(codes[used], columns * (size * often)[:, None], residual * often, variance[used])
-
-
-def _equal_sizes(codes: IntArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:
-    """Clusters (g,) of one size m at a time and the places of their rows (g, m), g m about `cells`."""
-    order = np.argsort(codes, kind="stable")
-    names, starts, sizes = np.unique(codes[order], return_index=True, return_counts=True)
-    for size in np.unique(sizes).tolist():
-        chosen = np.flatnonzero(sizes == size)
-        step = max(1, cells // size)
-        for start in range(0, len(chosen), step):
-            some = chosen[start : start + step]
-            yield names[some], order[starts[some][:, None] + np.arange(size)]
 
 
 def _bell_mccaffrey(Z: Array, e: Array, variance: Array) -> Adjusted:

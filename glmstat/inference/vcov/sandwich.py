@@ -130,7 +130,7 @@ def opg(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
 
 def _discounted(fit: Fit, inverse: Array, kind: str, data: Any) -> Array:
     """L' (Σ u u' / (1 - h)^d) L for L = inverse (p, q)."""
-    defined(fit, kind)
+    defined(fit, kind, 'Use "HC0" or "jackknife".')
     root, exponent, mean = hat_root(fit), DISCOUNTS[kind], fit.estimate.rank / fit.nobs
     frame = frame_of(fit, "A sandwich covariance", data)
     same, largest = np.array_equal(root, inverse), np.nan
@@ -166,10 +166,6 @@ def _factor(fit: Fit, covariance: Covariance) -> float:
     lost = fit.nobs - fit.df_residual
     if preset == "stata" and not _least_squares(fit):
         lost = 1
-    if fit.nobs <= lost:
-        raise ArgumentError(
-            f'vcov "{kind}" needs more rows than coefficients: {fit.nobs} rows, {lost} lost. Use "HC0".'
-        )
     return fit.nobs / (fit.nobs - lost)
 
 
