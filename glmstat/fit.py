@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Covariance", "Fit", "Spec", "fit_model"]
 
-LATER = ("classical", "bootstrap", "jackknife")  # cost nothing, or many fits: made when first asked for
-
 
 def fit_model(call: Call, likelihood: GLM) -> Fit:
     """Return the fit of a model: the road from the arguments to the result, the same for every model."""
-    from glmstat.inference.covariance import as_covariance, need_robust
+    from glmstat.inference.covariance import RECIPES, as_covariance, need_robust
 
     as_convention(call["compat"])
     covariance = as_covariance(call["vcov"])
@@ -50,7 +48,7 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
     notes = (*frame.notes, *remarks(estimate, sandwich=forced))
     spec = Spec(call.without_data(), frame.design, likelihood, call["control"], frame.source.native.library)
     fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
-    return fit if covariance.kind in LATER else _with_covariance(fit)
+    return fit if covariance.kind == "classical" or RECIPES[covariance.kind].refits else _with_covariance(fit)
 
 
 def _with_covariance(fit: Fit) -> Fit:

@@ -81,10 +81,8 @@ ALIASES: Mapping[str, Covariance] = {
     "oim": Covariance("classical", information="observed"),
 }
 DEFAULT_CLUSTERED = "CR1"
-RESAMPLING = ("bootstrap", "jackknife")  # many fits
 _INFORMATION = ("expected", "observed")
 _ALWAYS = ("kind", "information", "small_sample")
-_ORDERED = ("HAC", "NW", "DK")  # kinds whose text names a variable of time behind ~
 
 
 def as_covariance(vcov: str | Covariance) -> Covariance:
@@ -202,7 +200,7 @@ def _read(vcov: Any) -> Covariance:
     if not ways or not all(ways):
         raise ArgumentError(f'vcov names no cluster: {vcov!r}. Write "~firm" with the name of a column.')
     named = _canonical(Covariance(kind or DEFAULT_CLUSTERED))
-    if named.kind not in _ORDERED:
+    if not RECIPES[named.kind].timed:
         return replace(named, cluster=ways)
     order, *others = ways
     if others:
@@ -272,7 +270,7 @@ def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
     inverse = estimate.information.inverse_root
     perfect = is_perfect(fit)
     recipe = RECIPES[covariance.kind]
-    if (perfect and covariance.kind in RESAMPLING) or _is_saturated(fit, recipe):
+    if (perfect and recipe.refits) or _is_saturated(fit, recipe):
         return Vcov(np.full_like(inverse, np.nan))
     finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
     inverse = np.where(finite[:, None], inverse, 0.0)

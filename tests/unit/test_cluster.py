@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.linalg import sqrtm
 
 from glmstat import Covariance, Fit, glm
 from glmstat.errors import ArgumentError, BoundaryWarning, ColumnError, DataError, FewClustersWarning
@@ -229,9 +230,22 @@ def test_runs_and_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(group_sums, "_CELLS", 100)
     monkeypatch.setattr(leverage_adjusted, "_GATHERED", 300)
     monkeypatch.setattr(leverage_adjusted, "_CACHED", 60)
+    monkeypatch.setattr(leverage_adjusted, "_CHUNK", 60)
     again = glm("y ~ x + f", P, "poisson")
     for kind, expected in whole.items():
         same(vcov(again, kind, "firm"), expected, 1e-12)
+
+
+@pytest.mark.parametrize("function", [leverage_adjusted._function, leverage_adjusted._beyond])
+def test_small_leverages_are_inverted_as_eigenvalues_say(
+    function: Callable[[np.ndarray, float], np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.random.default_rng(5).normal(size=(7, 4, 3))
+    shares = np.swapaxes(rows, 1, 2) @ rows
+    shares *= (0.8 / np.trace(shares, axis1=1, axis2=2))[:, None, None]
+    direct = function(shares, -1.0)
+    monkeypatch.setattr(leverage_adjusted, "_SMALL", 0.0)
+    np.testing.assert_allclose(direct, function(shares, -1.0), rtol=1e-11, atol=1e-13)
 
 
 def test_large_data_is_read_in_passes() -> None:
@@ -274,11 +288,29 @@ def test_the_inverse_root_of_cr2_holds_for_any_variances(spread: float, determin
         size = np.sqrt(np.r_[np.ones(determined), rng.uniform(0.05, 0.9, 3 - determined)])
         Z = (left * size) @ right
         variance = np.exp(rng.uniform(0, np.log(spread) + 1e-9, size=rows))
-        found = leverage_adjusted._bell_mccaffrey(Z[None], rng.normal(size=(1, rows)), variance[None])
+        Y = leverage_adjusted._bell_mccaffrey(Z[None], variance[None])[0]
         null, _ = np.linalg.qr(left[:, :determined] / variance[:, None])
         expected = Z.T @ Z - (null.T @ Z).T @ (null.T @ Z)
-        got = found.variance[0] - found.overlap[0] @ found.overlap[0].T
+        got = Y.T @ Y - Y.T @ Z @ Z.T @ Y
         np.testing.assert_allclose(got, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 6])
+def test_small_clusters_have_the_inverse_root_of_large_ones(
+    rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(rows)
+    Z = rng.normal(size=(9, rows, 6))
+    Z *= 0.9 / np.linalg.norm(Z, axis=(1, 2), keepdims=True)
+    variance = rng.uniform(0.2, 1.0, size=(9, rows))
+    direct = leverage_adjusted._bell_mccaffrey(Z, variance)
+    B = variance[:, :, None] * (np.eye(rows) - Z @ np.swapaxes(Z, 1, 2)) * variance[:, None, :]
+    for one, T, squared, got in zip(Z, variance, B, direct, strict=True):
+        np.testing.assert_allclose(
+            got, T[:, None] * np.linalg.solve(sqrtm(squared), one), rtol=1e-10, atol=1e-13
+        )
+    monkeypatch.setattr(leverage_adjusted, "_CERTAIN", 2.0)
+    np.testing.assert_allclose(direct, leverage_adjusted._bell_mccaffrey(Z, variance), rtol=1e-10, atol=1e-13)
 
 
 def test_aliased_coefficients_have_no_variance() -> None:

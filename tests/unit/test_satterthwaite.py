@@ -14,7 +14,8 @@ from glmstat.inference.reference import joint, reference
 from glmstat.inference.variable import grouping
 from glmstat.inference.vcov.cluster import expected_root
 from glmstat.inference.vcov.group_sums import group_leverages
-from glmstat.inference.vcov.satterthwaite import hotelling, satterthwaite
+from glmstat.inference.vcov.leverage_adjusted import adjusted
+from glmstat.inference.vcov.satterthwaite import _moments, hotelling, satterthwaite
 from tests.unit.test_cluster import FITS, P, R
 
 CASES = [(name, kind) for name in FITS for kind in R["fits"][name]["df"]]
@@ -173,6 +174,64 @@ def test_pieces_too_large_to_keep_are_made_again(monkeypatch: pytest.MonkeyPatch
     fit = robust("poisson", "CR2")
     assert not [key for key in fit.kept if key.endswith("pieces")]
     np.testing.assert_allclose(satterthwaite(fit, np.eye(5)), expected, rtol=1e-14)
+
+
+def test_pieces_too_large_to_keep_are_made_once_for_many_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = np.random.default_rng(1).normal(size=(6, 5))
+    small = robust("poisson", "CR2")
+    expected = satterthwaite(small, many), hotelling(small, many[:2]), satterthwaite(small, np.eye(5))
+    made = []
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        made.append(more.get("pieces", True))
+        return adjusted(*arguments, **more)
+
+    monkeypatch.setattr("glmstat.inference.vcov.cluster.KEPT", 10)
+    monkeypatch.setattr("glmstat.inference.vcov.cluster.adjusted", counted)
+    fit = robust("poisson", "CR2")
+    got = satterthwaite(fit, many), hotelling(fit, many[:2]), satterthwaite(fit, np.eye(5))
+    for found, wanted in zip(got, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert made == [False, True]  # the covariance needs the scores alone
+    other = robust("poisson", "CR3")
+    satterthwaite(other, np.eye(5))
+    np.testing.assert_array_equal(satterthwaite(fit, np.eye(5)), got[2])
+    assert made == [False, True, False, True]
+
+
+def test_the_df_of_coefficients_are_kept_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glmstat.inference.vcov.cluster.KEPT", 10)
+    fit = robust("poisson", "CR2")
+    expected = satterthwaite(fit, np.eye(5))
+    np.testing.assert_array_equal(fit.kept[f"{fit.covariance.key} df"], expected)
+    fit.save(tmp_path / "fit.safetensors")
+    again = load(tmp_path / "fit.safetensors")
+    np.testing.assert_array_equal(satterthwaite(again, np.eye(5)), expected)
+    np.testing.assert_array_equal(satterthwaite(again, -2.0 * np.eye(5)[[3, 1, 3]]), expected[[3, 1, 3]])
+    assert again.summary().to_frame().equals(fit.summary().to_frame())
+
+
+def test_equal_rows_are_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, few = robust("poisson", "CR2"), np.random.default_rng(2).normal(size=(3, 5))
+    expected, again = satterthwaite(fit, few), np.random.default_rng(3).integers(0, 3, size=400)
+    taken = []
+
+    def counted(directions: np.ndarray, *pieces: np.ndarray) -> Any:
+        taken.append(len(directions))
+        return _moments(directions, *pieces)
+
+    monkeypatch.setattr("glmstat.inference.vcov.satterthwaite._moments", counted)
+    np.testing.assert_allclose(satterthwaite(fit, few[again]), expected[again], rtol=1e-13)
+    assert taken == [3]
+    assert satterthwaite(fit, np.zeros((0, 5))).shape == (0,)
+
+
+def test_rows_that_would_take_too_long_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = robust("poisson", "CR2")
+    monkeypatch.setattr("glmstat.inference.vcov.satterthwaite._MOST", 12 * 25 * 7)
+    with pytest.raises(ArgumentError, match=r'CR2, 8 different rows, 12 clusters, .*Use vcov="CR1 ~ firm"'):
+        satterthwaite(fit, np.random.default_rng(1).normal(size=(8, 5)))
+    assert len(satterthwaite(fit, np.random.default_rng(1).normal(size=(7, 5)))) == 7
 
 
 @pytest.mark.parametrize(

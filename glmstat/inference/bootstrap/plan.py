@@ -24,6 +24,7 @@ from glmstat.inference.bootstrap.scheme import (
     Wild,
     place,
 )
+from glmstat.inference.covariance import RECIPES
 from glmstat.inference.hat import hat_root, leverage, one_predictor
 from glmstat.inference.score import linear_predictor, projected
 from glmstat.inference.variable import REMEDY, Grouping, grouping, split_ways
@@ -182,7 +183,7 @@ def _pivot(fit: Fit, counts: Counts, groups: Grouping | None) -> tuple[Pivot | N
     if groups is not None:
         return Clustered(counts, groups.codes, groups.count), "CR0"
     kind = fit.covariance.kind
-    if kind in ("classical", "opg") or kind.startswith("HC"):
+    if kind in ("classical", "opg") or RECIPES[kind].summed == "rows":
         return Sandwich(fit.covariance), kind
     return None, kind
 

@@ -291,5 +291,5 @@ def _words(covariance: Covariance, facts: Facts) -> str:
 
 
 BOOTSTRAP: dict[str, Recipe] = {
-    "bootstrap": Recipe(_make, _words, takes=("cluster", "reps", "seed"), informed=False),
+    "bootstrap": Recipe(_make, _words, takes=("cluster", "reps", "seed"), informed=False, refits=True),
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from glmstat.errors import ComparisonError
+from glmstat.inference.covariance import RECIPES
 from glmstat.inference.hypothesis.wald import wald_statistic
 from glmstat.inference.restrict import Moments, Restricted, default_root, moments
 from glmstat.inference.score import frame_of, moved_by
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scores", "generalised_statistic", "rao_statistic", "scores_at"]
 
-_BY_ROW = "HC"  # kinds whose meat is a sum over rows begin so
 _SINGULAR = 1e-14  # share of the largest eigenvalue below which one is rounding
-_BY_CLUSTER = ("CR0", "CR1", "CR1S", "CR2", "CR3")
 
 
 class Scores(NamedTuple):
@@ -129,9 +128,9 @@ def generalised_statistic(
     combined = matrix @ scores.root
     bread = _solved(scores, combined.T).T
     kind, ways = fit.covariance.kind, fit.covariance.cluster
-    if kind.startswith(_BY_ROW):
+    if RECIPES[kind].summed == "rows":
         meat = scores.sums.meat
-    elif kind in _BY_CLUSTER and len(ways) == 1:
+    elif RECIPES[kind].summed == "clusters" and len(ways) == 1:
         meat = _cluster_meat(fit, scores.root, restricted, data)
     else:
         raise ComparisonError(

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -44,6 +45,7 @@ __all__ = [
 MOST_WAYS = 8  # 255 intersections
 FEW = 40  # clusters below which t and normal quantiles mislead: Cameron & Miller (2015), section VI
 KEPT = 20_000_000  # numbers for Satterthwaite's degrees of freedom that a fit keeps
+_LAST: WeakKeyDictionary[Fit, tuple[str, Array]] = WeakKeyDictionary()  # more of them, of one covariance
 
 
 def expected_root(fit: Fit) -> Array:
@@ -67,14 +69,20 @@ def information_change(fit: Fit, covariance: Covariance) -> Array:
 def variance_pieces(fit: Fit, covariance: Covariance, data: Any = None) -> tuple[Array, Array]:
     """Return K and N (G, q, q) of `Adjusted` for CR2 or CR3 by one variable.
 
-    Kept on the fit unless they are more than 2e7 numbers; then each call is a pass over the rows.
+    Kept on the fit unless they are more than 2e7 numbers; of larger ones those of the last call are held as
+    long as its fit lives, others are passes over the rows.
     """
     key = _pieces_key(covariance)
-    if key not in fit.kept:
+    if key in fit.kept:
+        return fit.kept[key][0], fit.kept[key][1]
+    known, pieces = _LAST.get(fit, ("", None))
+    if known != key or pieces is None:
+        _LAST.clear()
         way = grouping(fit, covariance.cluster, data=data)
-        found = adjusted(fit, expected_root(fit), way, covariance.kind, data)
-        return found.variance, found.overlap
-    return fit.kept[key][0], fit.kept[key][1]
+        pieces = adjusted(fit, expected_root(fit), way, covariance.kind, data).pieces
+        assert pieces is not None
+        _LAST[fit] = (key, pieces)
+    return pieces[0], pieces[1]
 
 
 def way_names(covariance: Covariance) -> tuple[str, ...]:
@@ -118,9 +126,9 @@ def _intersections(fit: Fit, covariance: Covariance, data: Any) -> tuple[list[Gr
     return groups, [1 if len(subset) % 2 else -1 for subset in subsets]
 
 
-def adjusted_for(way: Variable) -> str:
-    """Return how one writes the covariance that few clusters need."""
-    given = 'Covariance("CR2", cluster=…)' if isinstance(way, Values) else f'"CR2 ~ {way}"'
+def adjusted_for(way: Variable, kind: str = "CR2") -> str:
+    """Return how one writes a covariance with the same clusters; CR2 is what few clusters need."""
+    given = f'Covariance("{kind}", cluster=…)' if isinstance(way, Values) else f'"{kind} ~ {way}"'
     return f"vcov={given}"
 
 
@@ -175,10 +183,11 @@ def _adjusted(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vc
         scores = [as_vcovcl(fit, root, one, covariance.kind, data) for one in groups]
         _warn_few(fit, covariance, groups)
     else:
-        found = [adjusted(fit, root, one, covariance.kind, data) for one in groups]
+        keep = len(groups) == 1 and 2 * groups[0].count * root.shape[1] ** 2 <= KEPT
+        found = [adjusted(fit, root, one, covariance.kind, data, pieces=keep) for one in groups]
         scores = [one.scores for one in found]
-        if len(found) == 1:
-            _keep(fit, _pieces_key(covariance), np.stack([found[0].variance, found[0].overlap]))
+        if keep and found[0].pieces is not None:
+            _keep(fit, _pieces_key(covariance), found[0].pieces)
     return _vcov(fit, inverse, covariance, groups, signs, [rows @ change for rows in scores])
 
 
@@ -256,13 +265,27 @@ def _adjusted_words(covariance: Covariance, facts: Facts) -> str:
 
 
 CLUSTER: Mapping[str, Recipe] = {
-    "CR0": Recipe(_factored, _factored_words, takes=("cluster",), check=_check_ways),
+    "CR0": Recipe(_factored, _factored_words, takes=("cluster",), check=_check_ways, summed="clusters"),
     **{
-        kind: Recipe(_factored, _factored_words, takes=("cluster",), small_sample=True, check=_check_ways)
+        kind: Recipe(
+            _factored,
+            _factored_words,
+            takes=("cluster",),
+            small_sample=True,
+            check=_check_ways,
+            summed="clusters",
+        )
         for kind in ("CR1", "CR1S")
     },
     **{
-        kind: Recipe(_adjusted, _adjusted_words, takes=("cluster",), small_sample=True, check=_check_adjusted)
+        kind: Recipe(
+            _adjusted,
+            _adjusted_words,
+            takes=("cluster",),
+            small_sample=True,
+            check=_check_adjusted,
+            summed="clusters",
+        )
         for kind in ("CR2", "CR3")
     },
 }

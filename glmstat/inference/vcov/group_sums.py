@@ -99,16 +99,21 @@ def group_leverages(fit: Fit, root: Array, way: Grouping, data: Any = None) -> A
             information = expected_information(fit, block)
             if block.frequency is not None:
                 information = information * block.frequency[:, None, None]
-            lefts = [
-                sum(information[:, k, j, None] * left for k, left in enumerate(columns))
-                for j in range(len(columns))
-            ]
+            lefts = [_weighted(columns, information[:, :, j]) for j in range(len(columns))]
             add_products(total, way.of(block), lefts, columns)
     return total
 
 
+def _weighted(columns: Sequence[Array], weights: Array) -> Array:
+    """Σ of the columns (n, q) of each predictor times its weights (n, K)."""
+    total = columns[0] * weights[:, :1]
+    for place in range(1, len(columns)):
+        total += columns[place] * weights[:, place, None]
+    return total
+
+
 def add_products(total: Array, codes: IntArray, lefts: Sequence[Array], rights: Sequence[Array]) -> None:
-    """Add to total (G, q, q) the symmetric part of Σ left'right over pairs (n, q), for the rows of each code."""
+    """Add to total (G, q, q), for rows of each code, the symmetric part of Σ left'right of pairs (n, q)."""
     width = total.shape[1]
     for names, places in equal_sizes(codes, max(1, _CELLS // (width * max(1, len(rights))))):
         found = sum(

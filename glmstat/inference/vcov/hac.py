@@ -388,10 +388,20 @@ def _words(covariance: Covariance, facts: Facts) -> str:
 
 HAC: Mapping[str, Recipe] = {
     "HAC": Recipe(
-        hac, _words, takes=("cluster", "order", "lag", "kernel", "bandwidth"), small_sample=True, check=check
+        hac,
+        _words,
+        takes=("cluster", "order", "lag", "kernel", "bandwidth"),
+        small_sample=True,
+        check=check,
+        timed=True,
     ),
-    "NW": Recipe(hac, _words, takes=("cluster", "order", "lag"), small_sample=True, check=check),
+    "NW": Recipe(hac, _words, takes=("cluster", "order", "lag"), small_sample=True, check=check, timed=True),
     "DK": Recipe(
-        driscoll_kraay, _words, takes=("order", "lag", "kernel", "bandwidth"), small_sample=True, check=check
+        driscoll_kraay,
+        _words,
+        takes=("order", "lag", "kernel", "bandwidth"),
+        small_sample=True,
+        check=check,
+        timed=True,
     ),
 }

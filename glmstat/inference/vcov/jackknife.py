@@ -175,5 +175,5 @@ def _words(covariance: Covariance, facts: Facts) -> str:
 
 
 JACKKNIFE: Mapping[str, Recipe] = {
-    "jackknife": Recipe(jackknife, _words, takes=("cluster",), informed=False),
+    "jackknife": Recipe(jackknife, _words, takes=("cluster",), informed=False, refits=True),
 }

@@ -18,12 +18,12 @@ from glmstat.inference.score import finite_predictor, frame_of, gradient
 from glmstat.inference.variable import Grouping
 from glmstat.inference.vcov.group_sums import (
     GroupSums,
+    add_products,
     equal_sizes,
     expected_information,
     group_leverages,
     group_scores,
-    in_runs,
-    outer,
+    one_thread,
 )
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, IntArray
@@ -35,8 +35,11 @@ __all__ = ["POWERS", "Adjusted", "adjusted", "as_vcovcl"]
 
 POWERS = {"CR2": -0.5, "CR3": -1.0}
 _SINGULAR = 1e-10  # 1 less a leverage below which the cluster alone determines a direction
+_SMALL = 0.9  # sum of the eigenvalues of leverages that are far from singular
+_CHUNK = 1_000_000  # numbers of the matrices of clusters that are worked on at once
 _GATHERED = 20_000_000  # numbers of whitened rows held at once
 _CACHED = 20_000  # numbers of whitened rows that are worked on at once
+_CERTAIN = 1e-4  # eigenvalue, of at most 1, from which its inverse root has 12 digits
 _DIGITS = 37.0  # natural logarithm of 1e16
 _EVEN = 1e-12  # relative spread of the variances below which they are one
 
@@ -47,16 +50,28 @@ class Adjusted(NamedTuple):
     Parameters
     ----------
     scores : h (G, q).
-    variance : K (G, q, q): variance of h_j where rows are independent, had the coefficients been known.
-    overlap : N (G, q, q): h_j moves by N_j d when the coefficients move by L d.
+    pieces : (2, G, q, q), or None where only the scores were asked for.
     """
 
     scores: Array
-    variance: Array
-    overlap: Array
+    pieces: Array | None
+
+    @property
+    def variance(self) -> Array:
+        """K (G, q, q): variance of h_j where rows are independent, had the coefficients been known."""
+        assert self.pieces is not None
+        return self.pieces[0]
+
+    @property
+    def overlap(self) -> Array:
+        """N (G, q, q): h_j moves by N_j d when the coefficients move by L d."""
+        assert self.pieces is not None
+        return self.pieces[1]
 
 
-def adjusted(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None) -> Adjusted:
+def adjusted(
+    fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None, *, pieces: bool = True
+) -> Adjusted:
     """Return the adjusted scores of clusters for CR2 or CR3.
 
     CR3: h_j = (I - S_j)^(-1) Z_j'e_j, the step of the coefficients when the cluster is left out. CR2:
@@ -66,8 +81,8 @@ def adjusted(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None) 
     predictors, this is (I - S_j)^(-1/2) Z_j'e_j. Directions that a cluster alone determines are left out:
     generalised inverses.
 
-    Memory G q q; for CR2 with unequal variances the rows are gathered by cluster, in as many passes as keep
-    these small but for a cluster that is large alone.
+    Memory 2 G q q with the pieces; for CR2 with unequal variances the rows are gathered by cluster, in as
+    many passes as keep these small but for a cluster that is large alone.
 
     Raises
     ------
@@ -79,12 +94,24 @@ def adjusted(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None) 
     not_at_boundary(fit, kind, 'Use "CR1" or "jackknife".')
     one = len(fit.spec.design.predictors) == 1
     if kind == "CR2" and one and isinstance(fit.spec.likelihood, GLM) and not _even(fit, data):
-        return _gathered(fit, root, way, data)
+        return _gathered(fit, root, way, data, pieces)
     leverages = group_leverages(fit, root, way, data)
-    power = _function(leverages, POWERS[kind])
-    scores = np.einsum("gij,gj->gi", power, group_scores(fit, root, [way], data)[0])
-    overlap = power @ leverages
-    return Adjusted(scores, overlap @ power, overlap)
+    scores = group_scores(fit, root, [way], data)[0]
+    found = np.empty((2, *leverages.shape)) if pieces else None
+    with one_thread(leverages.size):
+        for some in _chunks(leverages):
+            power = _function(leverages[some], POWERS[kind])
+            scores[some] = np.einsum("gij,gj->gi", power, scores[some])
+            if found is not None:
+                found[1, some] = power @ leverages[some]
+                found[0, some] = found[1, some] @ power
+    return Adjusted(scores, found)
+
+
+def _chunks(matrices: Array) -> list[slice]:
+    """Runs of clusters whose matrices (G, q, q) are few numbers."""
+    step = max(1, _CHUNK // max(1, matrices.shape[-1] ** 2))
+    return [slice(start, start + step) for start in range(0, len(matrices), step)]
 
 
 def as_vcovcl(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None) -> Array:
@@ -104,29 +131,31 @@ def as_vcovcl(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None)
             f'{kind} with small_sample="sandwich" needs a model with one predictor. Leave small_sample out.'
         )
     not_at_boundary(fit, kind, 'Use "CR1" or "jackknife".')
-    size = root.shape[1]
-
-    def kernel(block: Block) -> GroupSums:
-        columns = block.X[0].dot(root[fit.spec.design.predictors[0].slots])
-        often = np.where(block.total > 0, 1.0 if block.frequency is None else block.frequency, 0.0)
-        slope, weight = often * gradient(fit, block)[:, 0], expected_information(fit, block)[:, 0, 0]
-        factors = often[:, None], (often * weight)[:, None]
-
-        def products(rows: slice) -> Array:
-            squares = [outer(factor[rows] * columns[rows], columns[rows]) for factor in factors]
-            linear = [factor[rows, None] * columns[rows] for factor in (slope, slope * weight)]
-            return np.hstack([*squares, *linear])
-
-        return in_runs(way.of(block), products, size)
-
-    total = frame_of(fit, "A covariance by groups", data).reduce(kernel).whole([way.count])[0]
-    plain, leverages = np.moveaxis(total[:, : 2 * size**2].reshape(-1, 2, size, size), 1, 0)
-    scores, weighted = total[:, -2 * size : -size], total[:, -size:]
-    return scores + np.einsum("gij,gjk,gk->gi", plain, _beyond(leverages, POWERS[kind]), weighted)
+    size, design = root.shape[1], fit.spec.design
+    frame = frame_of(fit, "A covariance by groups", data)
+    plain, leverages = np.zeros((2, way.count, size, size))
+    scores: Array = np.zeros((way.count, size))
+    weighted: Array = np.zeros((way.count, size))
+    with one_thread(frame.rows * size):
+        for block in frame.blocks():
+            codes, columns = way.of(block), block.X[0].dot(root[design.predictors[0].slots])
+            often = np.where(block.total > 0, 1.0 if block.frequency is None else block.frequency, 0.0)
+            slope, weight = often * gradient(fit, block)[:, 0], expected_information(fit, block)[:, 0, 0]
+            for products, factor in ((plain, often), (leverages, often * weight)):
+                add_products(products, codes, [factor[:, None] * columns], [columns])
+            for sums, factor in ((scores, slope), (weighted, slope * weight)):
+                found = GroupSums.of([codes], factor[:, None] * columns)
+                sums[found.codes[0]] += found.values[0]
+        for some in _chunks(leverages):
+            moved = _beyond(leverages[some], POWERS[kind]) @ weighted[some][:, :, None]
+            scores[some] += (plain[some] @ moved)[:, :, 0]
+    return scores
 
 
 def _function(leverages: Array, power: float) -> Array:
     """(I - S)^power (G, q, q) for power < 0, or its generalised inverse."""
+    if power == -1.0 and _are_small(leverages):
+        return np.asarray(np.linalg.inv(np.eye(leverages.shape[1]) - leverages), dtype=np.float64)
     values, vectors = np.linalg.eigh(leverages)
     rest = 1.0 - values
     free = rest > _SINGULAR
@@ -134,8 +163,15 @@ def _function(leverages: Array, power: float) -> Array:
     return (vectors * factors[..., None, :]) @ np.swapaxes(vectors, -1, -2)
 
 
+def _are_small(leverages: Array) -> bool:
+    """Whether every I - S is far from singular."""
+    return float(np.trace(leverages, axis1=1, axis2=2).max(initial=0.0)) < _SMALL
+
+
 def _beyond(leverages: Array, power: float) -> Array:
     """F with (I - Z Z')^power = I + Z F Z' where Z'Z is S: ((1 - s)^power - 1) / s of the eigenvalues s."""
+    if power == -1.0 and _are_small(leverages):
+        return np.asarray(np.linalg.inv(np.eye(leverages.shape[1]) - leverages), dtype=np.float64)
     values, vectors = np.linalg.eigh(0.5 * (leverages + np.swapaxes(leverages, -1, -2)))
     rest = 1.0 - values
     free = rest > _SINGULAR
@@ -192,22 +228,24 @@ class _Rows(NamedTuple):
         return self.Z[places], self.e[places], self.variance[places]
 
 
-def _gathered(fit: Fit, root: Array, way: Grouping, data: Any) -> Adjusted:
+def _gathered(fit: Fit, root: Array, way: Grouping, data: Any, pieces: bool) -> Adjusted:
     width = root.shape[1]
-    out = Adjusted(
-        np.zeros((way.count, width)),
-        np.zeros((way.count, width, width)),
-        np.zeros((way.count, width, width)),
-    )
+    scores = np.zeros((way.count, width))
+    found = np.zeros((2, way.count, width, width)) if pieces else None
     frame = frame_of(fit, "A covariance by groups", data)
     sizes = frame.reduce(lambda block: np.bincount(way.of(block)[block.total > 0], minlength=way.count))
     for first, last in _batches(sizes, _GATHERED // (width + 3)):
         parts = [_whitened_rows(fit, block, root, way.of(block), first, last) for block in frame.blocks()]
         rows = _Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        for codes, places in equal_sizes(rows.codes, _CACHED // width):
-            for target, found in zip(out, _bell_mccaffrey(*rows.of(places)), strict=True):
-                target[codes] = found
-    return out
+        with one_thread(rows.Z.size):
+            for codes, places in equal_sizes(rows.codes, _CACHED // width):
+                Z, e, variance = rows.of(places)
+                Y = _bell_mccaffrey(Z, variance)
+                back = np.swapaxes(Y, 1, 2)
+                scores[codes] = np.einsum("gmi,gm->gi", Y, e)
+                if found is not None:
+                    found[0, codes], found[1, codes] = back @ Y, back @ Z
+    return Adjusted(scores, found)
 
 
 def _batches(sizes: IntArray, most: int) -> Iterator[tuple[int, int]]:
@@ -229,9 +267,14 @@ def _whitened_rows(fit: Fit, block: Block, root: Array, codes: IntArray, first: 
     return _Rows(codes[used], columns * (size * often)[:, None], residual * often, variance[used])
 
 
-def _bell_mccaffrey(Z: Array, e: Array, variance: Array) -> Adjusted:
-    """h, K and N of g clusters from Z (g, m, q), e (g, m) and the variances (g, m) of m rows each."""
+def _bell_mccaffrey(Z: Array, variance: Array) -> Array:
+    """Y with h = Y'e, K = Y'Y and N = Y'Z, of g clusters of m rows: Y, Z (g, m, q), variance (g, m)."""
     scale = variance / variance.max(axis=1, keepdims=True)
+    if Z.shape[1] <= Z.shape[2]:
+        values, vectors = np.linalg.eigh(_adjustment(scale, Z))
+        if values.min() > _CERTAIN:
+            back = np.swapaxes(vectors, 1, 2) @ Z / np.sqrt(values)[:, :, None]
+            return scale[:, :, None] * (vectors @ back)
     values, vectors = np.linalg.eigh(np.swapaxes(Z, 1, 2) @ Z)
     rest = 1.0 - values
     alone = rest <= _SINGULAR
@@ -239,9 +282,16 @@ def _bell_mccaffrey(Z: Array, e: Array, variance: Array) -> Adjusted:
     size = values.shape[1]
     null = Z @ (vectors * alone[:, None, :])[:, :, size - count :] / scale[:, :, None]
     low = scale.min(axis=1) ** 2 * np.where(alone, 1.0, rest).min(axis=1)
-    Y = _times_inverse_root(scale, Z, _orthonormal(null), np.minimum(low, 1.0))
-    back = np.swapaxes(Y, 1, 2)
-    return Adjusted(np.einsum("gmi,gm->gi", Y, e), back @ Y, back @ Z)
+    return _times_inverse_root(scale, Z, _orthonormal(null), np.minimum(low, 1.0))
+
+
+def _adjustment(scale: Array, Z: Array) -> Array:
+    """B (g, m, m) = T (I - Z Z') T, T = diag(scale)."""
+    sized = scale[:, :, None] * Z
+    squares = -sized @ np.swapaxes(sized, 1, 2)
+    every = np.arange(Z.shape[1])
+    squares[:, every, every] += scale**2
+    return squares
 
 
 def _orthonormal(vectors: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import nan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -77,6 +77,9 @@ class Recipe:
     small_sample : whether `small_sample=` selects a factor.
     informed : whether the information is part of it.
     check : refuses arguments that have no meaning, before any row is read.
+    summed : over what its meat sums scores, where a score test can use it: "rows", "clusters", or "".
+    timed : whether the text behind ~ is the variable of time, not of clusters.
+    refits : whether it takes many fits, so that it is made only when asked for.
     """
 
     make: Callable[[Fit, Array, Covariance, Any], Vcov]
@@ -86,6 +89,9 @@ class Recipe:
     small_sample: bool = False
     informed: bool = True
     check: Callable[[Covariance], object] | None = None
+    summed: Literal["rows", "clusters", ""] = ""
+    timed: bool = False
+    refits: bool = False
 
 
 def square_root(matrix: Array) -> tuple[Array, int]:

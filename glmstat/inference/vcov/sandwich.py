@@ -188,7 +188,9 @@ def _opg_words(covariance: Covariance, facts: Facts) -> str:
 
 SANDWICH: Mapping[str, Recipe] = {
     "opg": Recipe(opg, _opg_words, robust=False, informed=False),
-    "HC0": Recipe(hc, _hc_words, small_sample=True, check=meant_for("sandwich", "stata", "statsmodels")),
-    "HC1": Recipe(hc, _hc_words, small_sample=True),
-    **{kind: Recipe(hc, _hc_words) for kind in DISCOUNTS},
+    "HC0": Recipe(
+        hc, _hc_words, small_sample=True, check=meant_for("sandwich", "stata", "statsmodels"), summed="rows"
+    ),
+    "HC1": Recipe(hc, _hc_words, small_sample=True, summed="rows"),
+    **{kind: Recipe(hc, _hc_words, summed="rows") for kind in DISCOUNTS},
 }

@@ -8,17 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.errors import ArgumentError
-from glmstat.inference.covariance import covariance_root
-from glmstat.inference.vcov.cluster import expected_root, information_change, variance_pieces
+from glmstat.inference.covariance import covariance_root, facts
+from glmstat.inference.vcov.cluster import adjusted_for, expected_root, information_change, variance_pieces
+from glmstat.inference.vcov.group_sums import one_thread
 from glmstat.inference.vcov.leverage_adjusted import POWERS
-from glmstat.matrix import Array
+from glmstat.matrix import Array, IntArray
 
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
 
 __all__ = ["applies", "hotelling", "satterthwaite"]
 
-_CELLS = 1_000_000  # numbers held at once for many combinations
+_CELLS = 1_000_000  # numbers held at once for many combinations of some clusters
+_CROSSED = 4_000_000  # numbers held at once of sums over all clusters
+_MOST = 1e12  # combinations x clusters x directions squared: minutes
 
 
 class _Pieces(NamedTuple):
@@ -33,16 +36,6 @@ class _Pieces(NamedTuple):
     c: Array
     a: Array
     b: Array
-
-    def degrees_of_freedom(self) -> Array:
-        """Squared trace over the trace of the square (m,) of each P_ss; NaN without variance."""
-        diagonal = np.einsum("mgi,mi->mg", self.a, self.c)
-        size = np.einsum("mgi,mgi->mg", self.b, self.b)
-        crossed = np.swapaxes(self.b, 1, 2) @ self.b
-        expected = (diagonal - size).sum(axis=1)
-        squares = ((diagonal - 2.0 * size) * diagonal).sum(axis=1) + (crossed**2).sum(axis=(1, 2))
-        good = (expected > 0) & (squares > 0)
-        return np.where(good, expected, np.nan) ** 2 / np.where(good, squares, 1.0)
 
     def diagonal(self, s: int, t: int) -> Array:
         """D_st (G,)."""
@@ -77,6 +70,47 @@ class _Pieces(NamedTuple):
         return float(first @ second - crossed + np.sum((self.b[h].T @ self.b[i]) * (self.b[g].T @ self.b[j])))
 
 
+def _pieces(model: _Model, directions: Array) -> _Pieces:
+    """The pieces of some directions (m, q)."""
+    a = np.einsum("gij,mj->mgi", model.variance, directions, optimize=True)
+    b = np.einsum("gji,mj->mgi", model.overlap, directions, optimize=True)
+    return _Pieces(directions, a, b)
+
+
+class _Moments(NamedTuple):
+    """Of m directions, sums over clusters: trace (m,) and squares of the diagonal, and B'B (m, q, q).
+
+    In the words of `_Pieces`: trace of P_ss, the part Σ D² - 2 Σ D |b|² of the trace of its square, whose
+    rest is |B'B|².
+    """
+
+    trace: Array
+    squares: Array
+    crossed: Array
+
+    def degrees_of_freedom(self) -> Array:
+        """Squared trace over the trace of the square (m,) of each P_ss; NaN without variance."""
+        squares = self.squares + np.einsum("mij,mij->m", self.crossed, self.crossed)
+        good = (self.trace > 0) & (squares > 0)
+        return np.where(good, self.trace, np.nan) ** 2 / np.where(good, squares, 1.0)
+
+
+def _moments(directions: Array, variance: Array, overlap: Array) -> _Moments:
+    """Sums over the clusters of K and N (G, q, q), few clusters at once, for directions (m, q)."""
+    count, width = directions.shape
+    total = _Moments(np.zeros(count), np.zeros(count), np.zeros((count, width, width)))
+    step = max(1, _CELLS // max(1, count * width))
+    for start in range(0, len(variance), step):
+        some = slice(start, start + step)
+        diagonal = np.einsum("gim,mi->mg", variance[some] @ directions.T, directions)
+        rows = np.ascontiguousarray(np.moveaxis(np.swapaxes(overlap[some], 1, 2) @ directions.T, 2, 0))
+        size = np.einsum("mgi,mgi->mg", rows, rows)
+        total.trace[:] += (diagonal - size).sum(axis=1)
+        total.squares[:] += ((diagonal - 2.0 * size) * diagonal).sum(axis=1)
+        total.crossed[:] += np.swapaxes(rows, 1, 2) @ rows
+    return total
+
+
 class _Model(NamedTuple):
     """What the degrees of freedom of any combination follow from.
 
@@ -94,11 +128,16 @@ class _Model(NamedTuple):
         usable = ~(combinations[:, ~self.known] != 0).any(axis=1)
         return np.where(usable[:, None], combinations, 0.0) @ self.root, usable
 
-    def pieces(self, directions: Array) -> _Pieces:
-        """The pieces of some directions (m, q)."""
-        a = np.einsum("gij,mj->mgi", self.variance, directions, optimize=True)
-        b = np.einsum("gji,mj->mgi", self.overlap, directions, optimize=True)
-        return _Pieces(directions, a, b)
+    def degrees_of_freedom(self, combinations: Array) -> Array:
+        """The degrees of freedom (m,) of t for combinations (m, p)."""
+        directions, known = self.directions(combinations)
+        out = np.full(len(known), np.nan)
+        step = max(1, _CROSSED // max(1, self.root.shape[1] ** 2))
+        with one_thread(self.variance.size):
+            for start in range(0, len(known), step):
+                some = slice(start, start + step)
+                out[some] = _moments(directions[some], self.variance, self.overlap).degrees_of_freedom()
+        return np.where(known, out, np.nan)
 
 
 def applies(covariance: Covariance) -> bool:
@@ -116,7 +155,8 @@ def satterthwaite(fit: Fit, combinations: Array, data: Any = None) -> Array:
     """Return the degrees of freedom of t for linear combinations of the coefficients.
 
     2 E(V)² / Var(V) of the estimated variance V = Σ (adjusted scores)², under the variance that the model
-    says. No pass over the rows where the fit keeps the leverages of its clusters.
+    says. Those of the coefficients are kept on the fit. No pass over the rows where the fit keeps the
+    leverages of its clusters. Time G q² for each different combination.
 
     Parameters
     ----------
@@ -130,7 +170,7 @@ def satterthwaite(fit: Fit, combinations: Array, data: Any = None) -> Array:
 
     Raises
     ------
-    ArgumentError : the covariance is of another kind.
+    ArgumentError : the covariance is of another kind, or the time for all combinations would be hours.
 
     Source: Bell & McCaffrey (2002); Pustejovsky & Tipton (2018); numbers as R's clubSandwich
     (coef_test, test = "Satterthwaite").
@@ -141,14 +181,20 @@ def satterthwaite(fit: Fit, combinations: Array, data: Any = None) -> Array:
     >>> satterthwaite(fit, np.eye(2)).round(2)
     array([1.65, 1.79])
     """
-    model = _model(fit, data)
-    directions, known = model.directions(combinations)
-    out = np.full(len(known), np.nan)
-    step = max(1, _CELLS // model.overlap[:, 0].size)
-    for start in range(0, len(known), step):
-        out[start : start + step] = model.pieces(directions[start : start + step]).degrees_of_freedom()
-    out[~known] = np.nan
-    return out
+    _need_one_way(fit.covariance)
+    different, places = _different(combinations)
+    count = len(fit.columns)
+    kept = fit.kept.get(_df_key(fit.covariance))
+    used = different != 0
+    if kept is not None and bool((used.sum(axis=1) == 1).all()):
+        return kept[used.argmax(axis=1)][places]
+    _refuse_long(fit, len(different), data)
+    found = _model(fit, data).degrees_of_freedom(different)
+    if np.array_equal(combinations, np.eye(count)):
+        kept = found[places]
+        kept.flags.writeable = False
+        fit.kept[_df_key(fit.covariance)] = kept
+    return found[places]
 
 
 def hotelling(fit: Fit, matrix: Array, data: Any = None) -> tuple[float, float]:
@@ -173,11 +219,12 @@ def hotelling(fit: Fit, matrix: Array, data: Any = None) -> tuple[float, float]:
 
     Source: Tipton & Pustejovsky (2015); numbers as R's clubSandwich (Wald_test, test = "HTZ").
     """
+    _need_one_way(fit.covariance)
     model = _model(fit, data)
     directions, known = model.directions(matrix)
     if not known.all():
         return np.nan, np.nan
-    count, pieces = len(known), model.pieces(directions)
+    count, pieces = len(known), _pieces(model, directions)
     pieces = pieces.combined(_inverse_root(pieces.traces()))
     every = [(s, t) for s in range(count) for t in range(count)]
     variance = sum(pieces.products(s, t) + pieces.squares(s, t) for s, t in every)
@@ -187,13 +234,39 @@ def hotelling(fit: Fit, matrix: Array, data: Any = None) -> tuple[float, float]:
     return float(eta - count + 1), float(max(eta - count + 1, 0.0) / (eta * count))
 
 
-def _model(fit: Fit, data: Any) -> _Model:
-    covariance = fit.covariance
+def _different(combinations: Array) -> tuple[Array, IntArray]:
+    """The different rows, and which of them each row is."""
+    rows = combinations + 0.0  # -0 is 0
+    different, places = np.unique(rows, axis=0, return_inverse=True)
+    return different, places.reshape(-1)
+
+
+def _df_key(covariance: Covariance) -> str:
+    return f"{covariance.key} df"
+
+
+def _refuse_long(fit: Fit, count: int, data: Any) -> None:
+    """Refuse so many different combinations that their degrees of freedom take more than minutes."""
+    covariance, width = fit.covariance, fit.estimate.information.inverse_root.shape[1]
+    clusters = max(facts(fit, covariance, data).groups, default=0)
+    if count > len(fit.columns) and float(count) * clusters * width**2 > _MOST:
+        raise ArgumentError(
+            f"Degrees of freedom for each row take too long: {covariance.kind}, {count:,} different rows, "
+            f"{clusters:,} clusters, {width:,} coefficients. "
+            f"Use {adjusted_for(covariance.cluster[0], 'CR1')}, or fewer rows."
+        )
+
+
+def _need_one_way(covariance: Covariance) -> None:
     if not applies(covariance):
         raise ArgumentError(
             f"Satterthwaite degrees of freedom need CR2 or CR3 by one variable: vcov is {covariance.kind}. "
             'Use vcov="CR2 ~ firm".'
         )
+
+
+def _model(fit: Fit, data: Any) -> _Model:
+    covariance = fit.covariance
     covariance_root(fit, covariance, data)
     root = expected_root(fit)
     known = np.isfinite(fit.estimate.coef) & (root != 0).any(axis=1)
