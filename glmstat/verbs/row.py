@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from glmstat.call import Covariance
     from glmstat.fit import Fit
-    from glmstat.inference.influence.verb import Influence
+    from glmstat.inference.influence.result import Influence
 
 __all__ = ["influence", "predict", "residuals"]
 

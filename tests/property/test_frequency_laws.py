@@ -24,7 +24,7 @@ from glmstat.call import Values
 from glmstat.errors import ArgumentError
 from glmstat.inference.covariance import RECIPES, as_covariance, facts
 from glmstat.inference.deviance.anova import anova
-from glmstat.inference.influence.verb import METHODS as DELETIONS
+from glmstat.inference.influence.result import METHODS as DELETIONS
 from glmstat.inference.interval import METHODS as INTERVALS
 from glmstat.inference.residual import RESIDUALS
 from glmstat.inference.vcov.small_sample import PRESETS

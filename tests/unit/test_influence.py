@@ -16,7 +16,8 @@ from glmstat import glm
 from glmstat.errors import ArgumentError, BoundaryWarning, ColumnError, DataError, SeparationWarning
 from glmstat.fit import Fit
 from glmstat.inference.influence import deletion
-from glmstat.inference.influence.verb import ROW_MEASURES, Influence, influence
+from glmstat.inference.influence.result import Influence
+from glmstat.inference.influence.verb import ROW_MEASURES, influence
 from tests.unit.sample import frame
 
 HERE = Path(__file__).parent

@@ -2,220 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import fdtr, fdtri
 
 from glmstat.call import Covariance, Values, Variable
-from glmstat.errors import ArgumentError, DataError, near, one_of
+from glmstat.errors import ArgumentError, DataError
 from glmstat.inference.hat import (
-    Leverage,
     at_boundary,
     hat_root,
     known_coefficients,
     leverage,
-    not_at_boundary,
     one_predictor,
-    touched,
 )
+from glmstat.inference.influence.change import moved
 from glmstat.inference.influence.clusters import Deletions, cluster_rows, deletions
-from glmstat.inference.influence.deletion import (
-    Deletion,
-    Refits,
-    refits,
-    unit_frame,
-    unit_words,
-    without_cluster,
-    without_row,
-)
+from glmstat.inference.influence.result import BoolArray, Influence
 from glmstat.inference.residual import RESIDUALS, deletion_scale, residual_rows, standardised, studentised
 from glmstat.inference.rows import of_fit, rows_shown
 from glmstat.inference.score import frame_of
-from glmstat.inference.shown import Shown
 from glmstat.inference.variable import REMEDY, Grouping, grouping
-from glmstat.matrix import Array, Block, IntArray
+from glmstat.matrix import Array, Block
 from glmstat.table import Native
-from glmstat.text.listing import Listing
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["Influence", "influence"]
+__all__ = ["ROW_MEASURES", "influence"]
 
-METHODS = ("one-step", "exact")
 ROW_MEASURES = (
     *("hat", "sigma", "std_resid_deviance", "std_resid_pearson", "student_resid"),
     *("cooks", "dffits", "covratio"),
 )
-_SHOWN = 10  # rows of the printed table
 _SIGNS = {
     "change": "decreasing link: dfbeta and dfbetas have the sign of the change, R's the opposite",
     "opposite": "decreasing link: dfbeta and dfbetas have the opposite sign of the change, as in R",
 }
-
 _EDGE = (
     "no hat values, nor what rests on them, where a mean lies at the boundary of its domain: "
     'deletion("exact") fits again'
 )
-
-BoolArray = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Influence(Shown):
-    """How much each row, or each cluster, moves the fit. `str` shows those that move it most.
-
-    Rows: `hat`, `sigma` (square root of the dispersion without the row, from deviances), `std_resid_deviance`
-    and `std_resid_pearson`, `student_resid`, `cooks`, `dffits`, `covratio`. Clusters: `rows`, `hat` (sum of
-    the rows'), `cooks`. NaN where the model fits a row whatever its response is, and all of them where a mean
-    lies at the boundary of its domain: `deletion("exact")` needs none of them.
-
-    Parameters
-    ----------
-    fit : with its rows.
-    unit : "row", or what groups the rows.
-    labels : (m,) the caller's labels of the rows, or names of the clusters.
-    places : (m,) source rows, or numbers of the clusters.
-    measures : name → (m,).
-    dfbeta : (m, p) coefficients of the fit less those without the row, of deviance residuals as R; of
-        clusters, the one-step change. Where the link decreases R's sign is opposite: so it is with
-        compat="R", and then only.
-    dfbetas : (m, p) the same in standard errors: of rows with `sigma` as R, of clusters with the
-        dispersion of the fit.
-    flags : measure → (m,) whether it marks the row, by the rules of R's influence.measures.
-    notes : rules and definitions in words.
-    native : library and labels of `to_frame`.
-    inside : (m,) whether the fit has the row or cluster.
-    clusters : the groups, where the units are clusters.
-    """
-
-    fit: Fit
-    unit: str
-    labels: Any
-    places: IntArray
-    measures: Mapping[str, Array]
-    dfbeta: Array
-    dfbetas: Array
-    flags: Mapping[str, BoolArray]
-    notes: tuple[str, ...]
-    native: Native = field(repr=False)
-    inside: BoolArray = field(repr=False)
-    clusters: Grouping | None = field(default=None, repr=False)
-
-    def __getattr__(self, name: str) -> Array:
-        measures = self.__dict__.get("measures", {})
-        if name in measures:
-            return measures[name]
-        raise AttributeError(f"Influence has no {name!r}. Known: {one_of(tuple(measures))}.")
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    @cached_property
-    def flagged(self) -> BoolArray:
-        """Whether any measure marks the row or cluster (m,)."""
-        return np.any(list(self.flags.values()), axis=0)
-
-    def to_frame(self) -> Any:
-        """Return measures, changes of each coefficient (`dfbeta_x`, `dfbetas_x`) and `flagged`, a table.
-
-        Rows have the caller's index; clusters are the index in pandas, else a first column `cluster`.
-        """
-        names = self.fit.columns
-        columns = {
-            **self.measures,
-            **{f"dfbeta_{name}": column for name, column in zip(names, self.dfbeta.T, strict=True)},
-            **{f"dfbetas_{name}": column for name, column in zip(names, self.dfbetas.T, strict=True)},
-            "flagged": self.flagged,
-        }
-        return unit_frame(columns, self.native, None if self.clusters is None else self.labels)
-
-    def largest(self, rows: int = _SHOWN) -> Listing:
-        """Return the flagged rows or clusters with the largest Cook's distances; if none is, the largest."""
-        flagged = np.flatnonzero(self.flagged)
-        chosen = flagged if len(flagged) else np.flatnonzero(~np.isnan(self.measures["hat"]))
-        size = np.nan_to_num(self.measures["cooks"][chosen], nan=np.inf)
-        top = chosen[np.argsort(-size, kind="stable")][:rows]
-        shown = [
-            name for name in self.measures if name not in ("sigma", "std_resid_deviance", "std_resid_pearson")
-        ]
-        columns: dict[str, Sequence[Any]] = {name: self.measures[name][top].tolist() for name in shown}
-        columns["flagged by"] = [self._marks(place) for place in top]
-        head = (f"Influence of each {unit_words(self.unit, self.clusters is not None)}", self.fit.formula)
-        count = (
-            f"{len(flagged):,} of {len(self):,} flagged; shown are the {len(top):,} with the largest cooks"
-        )
-        notes = self.notes if at_boundary(self.fit) else (count, *self.notes)
-        labels = tuple(str(self.labels[place]) for place in top)
-        name = "row" if self.clusters is None else "cluster"
-        return Listing(head, labels, columns, notes, Native(self.native.library), name)
-
-    def deletion(
-        self, method: str = "exact", *, of: Sequence[int] | None = None, progress: bool | None = None
-    ) -> Deletion:
-        """Return the coefficients without each row or cluster.
-
-        Parameters
-        ----------
-        method : "exact" fits again, from the estimate on; "one-step" is the first step of that fit, from
-            scores and hat values: exact for least squares.
-        of : which, as positions in the table; default all. A row that counts f times loses one of them.
-        progress : show a bar; None shows one on a terminal if it takes more than two seconds.
-            Interrupting keeps what is done.
-
-        Raises
-        ------
-        ArgumentError : an unknown method, positions outside the table, or the first step from an estimate
-            at the boundary.
-
-        Source: Pregibon (1981).
-        """
-        if method not in METHODS:
-            raise ArgumentError(
-                f"Unknown method: {method!r}. Known: {one_of(METHODS)}.{near(str(method), METHODS)}"
-            )
-        chosen = self._chosen(of)
-        coef, infinite = self.fit.estimate.coef, np.isinf(self.fit.estimate.coef)
-        if method == "one-step":
-            not_at_boundary(self.fit, "One-step deletion", 'Take deletion("exact").')
-            change = _row_steps(self.fit)[self.places] if self.clusters is None else self.dfbeta
-            change = np.where(infinite, np.nan, change[chosen])
-            status = ("one step",) * len(chosen)
-            cooks = self.measures["cooks"][chosen]
-            done = Refits(coef - change, change, cooks, status, ())
-        else:
-            changes = [self._without(place) for place in chosen]
-            done = refits(self.fit, changes, self.unit, progress=progress)
-        chosen = chosen[: len(done.status)]
-        labels = [self.labels[place] for place in chosen]
-        native = self.native.take(chosen) if self.clusters is None else self.native
-        clustered = self.clusters is not None
-        return Deletion(self.fit, method, self.unit, clustered, labels, *done, native)
-
-    def _without(self, place: int) -> Callable[[Block], Block]:
-        if self.clusters is None:
-            return without_row(int(self.places[place]))
-        return without_cluster(self.clusters, int(self.places[place]))
-
-    def _chosen(self, of: Sequence[int] | None) -> IntArray:
-        if of is None:
-            return np.flatnonzero(self.inside)
-        chosen = np.asarray(of)
-        inside = chosen.dtype.kind in "iu" and ((chosen >= 0) & (chosen < len(self))).all()
-        if chosen.ndim != 1 or not (inside or chosen.size == 0):
-            raise ArgumentError(f"of must list positions in the table, from 0 to {len(self) - 1}: {of!r}.")
-        return chosen.astype(np.intp)
-
-    def _marks(self, place: int) -> str:
-        return ", ".join(name for name, marked in self.flags.items() if marked[place])
-
-    def _shown(self) -> Listing:
-        return self.largest()
 
 
 def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | None = None) -> Influence:
@@ -326,40 +154,7 @@ def _row_values(fit: Fit, block: Block, root: Array, known: BoolArray) -> Array:
         out[:, : len(columns)] = np.column_stack(columns)
         step = rows.projected * (np.sqrt(rows.information) * used / left)[:, None]
     out[~np.isfinite(out)] = np.nan
-    out[:, len(columns) :] = _moved(rows, step, root, known)
-    return out
-
-
-def _moved(rows: Leverage, step: Array, root: Array, known: BoolArray) -> Array:
-    """Changes (n, p) of the coefficients from whitened steps (n, q).
-
-    A row with h = 1 is all there is about a direction: coefficients that it touches have no value without
-    it, the others do not change.
-    """
-    only = rows.hat == 1.0
-    change = np.where(only[:, None], 0.0, step) @ root.T
-    if only.any():
-        with np.errstate(invalid="ignore"):
-            direction = rows.projected[only] * np.sqrt(rows.information[only])[:, None]
-            change[only] = np.where(touched(direction, root), np.nan, 0.0)
-    change[:, ~known] = np.nan
-    return change
-
-
-def _row_steps(fit: Fit) -> Array:
-    """First step (source rows, p) from the estimate to the fit without each row, sign reversed."""
-    root, known = hat_root(fit), known_coefficients(fit)
-    held = frame_of(fit, "influence")
-    out = np.full((held.source.rows, len(known)), np.nan)
-
-    def kernel(block: Block) -> int:
-        rows = leverage(fit, block, root)
-        with np.errstate(all="ignore"):
-            step = rows.projected * (rows.gradient / (1.0 - rows.hat))[:, None]
-        out[block.source_rows(np.arange(len(rows.hat)))] = _moved(rows, step, root, known)
-        return 0
-
-    held.reduce(kernel)
+    out[:, len(columns) :] = moved(rows, step, root, known)
     return out
 
 
