@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Summary", "summary", "title"]
 
 TITLE_WIDTH = 73
+_LONG = 9  # letters of a number that fits into any table
 SHOWN_APART = ("event", "missing", "aliased")  # notes that have a line of their own
 ROLE_WORDS = ("offset", "exposure", "weights", "freq_weights", "sampling_weights", "subset")
 ESTIMATORS = {
@@ -287,6 +288,12 @@ def _table_lines(fit: Fit, columns: Mapping[str, Array], spell: Spell) -> Iterat
         shorter = _laid_out(fit, columns, spell, alike=False)
         if all(len(row[0]) <= _room(shorter[1]) for row in cells):
             (cells, widths), room = shorter, _room(shorter[1])
+    if room < 0:
+        cells = [
+            (name, *map(_four_digits, texts)) if len(texts) > 2 else (name, *texts) for name, *texts in cells
+        ]
+        widths = _widths(cells, columns)
+        room = _room(widths)
     margin = max((len(row[0]) for row in cells if len(row[0]) <= room), default=0)
     yield row("", list(columns), widths, margin)
     for name, *texts in cells:
@@ -304,9 +311,17 @@ def _laid_out(
 ) -> tuple[list[tuple[str, ...]], list[int]]:
     """The texts of the table, and how wide each column is."""
     cells = [tuple(map(spell, row)) for row in _cells(fit, columns, alike=alike)]
+    return cells, _widths(cells, columns)
+
+
+def _widths(cells: list[tuple[str, ...]], columns: Mapping[str, Array]) -> list[int]:
     whole = [row for row in cells if len(row) == 1 + len(columns)]
-    widths = [max([len(name), *(len(row[k + 1]) for row in whole)]) for k, name in enumerate(columns)]
-    return cells, widths
+    return [max([len(name), *(len(row[k + 1]) for row in whole)]) for k, name in enumerate(columns)]
+
+
+def _four_digits(text: str) -> str:
+    """A long number with four significant digits."""
+    return text if len(text) <= _LONG or not text else f"{float(text):.4g}"
 
 
 def _room(widths: list[int]) -> int:

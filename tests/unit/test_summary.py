@@ -179,3 +179,9 @@ def test_a_perfect_fit_has_no_standard_errors(data):
     shown = lines(fit)
     assert shown[0].startswith("Perfect fit")
     assert [line.split() for line in shown if line.startswith("x ")] == [["x", "2", "NaN"]]
+
+
+def test_numbers_far_apart_fit_into_the_width():
+    data = {"y": [0.5, 1.5, 0.7, 1.1, 2.2, 0.9], "f": list("abcabb"), "h": list("uuvvvv")}
+    fit = glm("y ~ f:h", data, "gamma", link="log")
+    assert max(map(len, str(fit.summary("HC0")).splitlines())) <= 80

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from glmstat.errors import ComparisonError
 from glmstat.inference.hypothesis.wald import spread
 from glmstat.inference.reference import chi_squared_p_value, f_p_value, joint
 from glmstat.inference.restrict import default_root
@@ -53,6 +54,10 @@ def rao_scott(fit: Fit, matrix: Array, working: float) -> RaoScott:
     matrix : R (m, p).
     working : deviance of the restricted fit less that of the fit.
 
+    Raises
+    ------
+    ComparisonError : a covariance that gives the hypothesis no variance.
+
     Source: Rao & Scott (1984), Annals of Statistics 12, 46-60; Lumley & Scott (2014); numbers as
     regTermTest(method = "LRT", lrt.approximation = "satterthwaite") of R's survey.
     """
@@ -61,6 +66,10 @@ def rao_scott(fit: Fit, matrix: Array, working: float) -> RaoScott:
     values = np.linalg.svd(inverse @ robust, compute_uv=False)[: len(matrix)]
     weights = np.asarray(values, dtype=np.float64) ** 2
     mean = float(weights.mean())
+    if not mean > 0:
+        raise ComparisonError(
+            'Rao–Scott is not defined: the covariance gives the hypothesis no variance. Use method="lr".'
+        )
     excess = float((weights**2).mean()) / mean**2  # 1 + squared coefficient of variation
     df = len(matrix) / excess
     known = joint(fit, matrix, 0.0).df
