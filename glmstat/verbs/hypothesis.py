@@ -107,16 +107,29 @@ def drop1(
 ) -> Anova:
     """Return what the fit loses without each term that can be dropped.
 
+    Every row is the model without that term, on the same rows, refitted from the estimate.
+
     Parameters
     ----------
-    scope : terms to try, as the right side of a formula or a list; default all that no other term contains.
-    test : "LRT", "F", "Rao" or "Wald".
-    vcov, data : as in `vcov`.
+    scope : terms to try, as the right side of a formula or a list of terms; default all that no other term
+        of the fit contains. Only such terms can be dropped.
+    test : "LRT", "Chisq", "F", "Rao" (or "score") or "Wald", which needs no refit; distributions as in
+        `Fit.anova`: F for "LRT" and "Rao" where the dispersion is estimated, but under compat="R".
+    vcov : as in `vcov`.
+    data : the data of the fit, where the fit holds none.
+
+    Returns
+    -------
+    Anova with a row "none", the fit itself, and a row per term: df, deviance and aic of the model without it
+    (not for "Wald"; aic where there is a likelihood), statistic, p_value. aic is that of the refitted model;
+    with compat="R" what R's drop1 prints, which for an estimated dispersion is another number.
 
     Raises
     ------
-    ArgumentError : a term that the fit does not have, or that another contains.
-    ComparisonError : a likelihood-based test with sampling weights.
+    ArgumentError : a term that the fit does not have, or that another contains; unknown test.
+    ComparisonError : a test by likelihood with sampling weights.
+
+    Source: Chambers & Hastie (1992), section 6.2; numbers as R's drop1.
     """
     from glmstat.inference.deviance.selection import drop1
 
@@ -135,13 +148,26 @@ def add1(
 
     Parameters
     ----------
-    scope : a formula such as ". + z + s", whose further terms are tried.
-    test : "LRT", "F", "Rao" (one pass, no fit of the larger model) or "Wald".
-    vcov, data : as in `vcov`.
+    scope : formula such as ". + z + s", or a list of terms; tried are its terms that the fit does not have,
+        but for those that contain another of them.
+    test : "LRT", "Chisq", "F", "Rao" (or "score": one pass over the rows, no fit of the larger model) or
+        "Wald"; distributions as in `anova`: F for "LRT" and "Rao" where the dispersion is estimated, but
+        under compat="R".
+    vcov : as in `vcov`.
+    data : the data of the fit, where the fit holds none.
+
+    Returns
+    -------
+    Anova with a row "none", the fit itself, and a row per term: df; deviance and aic of the model with it
+    (for "LRT" and "F"); statistic, p_value. The dispersion is that of the larger model, for "Rao" that of
+    the fit; aic as in `drop1`.
 
     Raises
     ------
+    ArgumentError : nothing to add; unknown test.
     ComparisonError : missing values of a new term in rows of the fit; sampling weights.
+
+    Source: Chambers & Hastie (1992), section 6.2; Rao (1948). Numbers as R's add1 and, for "Rao", anova.
     """
     from glmstat.inference.deviance.selection import add1
 
@@ -164,15 +190,19 @@ def step(
 ) -> Step:
     """Return the fit that adding and dropping single terms leads to, and the way there.
 
+    Each step takes the change that lowers the criterion most, until none lowers it. Terms are dropped only
+    while no other contains them, and added only after those that they contain.
+
     Parameters
     ----------
-    scope : largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of the fit,
-        which the largest must hold and the smallest must not exceed.
-        Default: only dropping.
-    direction : "both", "backward" or "forward".
-    criterion : "aic", "bic", or "test" (p-values against `alpha`).
-    alpha, test : level and statistic of the tests, only with criterion="test": default 0.05 and "LRT";
-        others "F", "Chisq", "Rao" and "Wald".
+    scope : the largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of the fit,
+        which the largest model must hold and the smallest must not exceed. Default: between the intercept
+        alone and the fit.
+    direction : "both", "backward" (only drop) or "forward" (only add).
+    criterion : "aic"; "bic"; or "test": the term with the largest p-value above `alpha` goes, else the one
+        with the smallest below `alpha` comes.
+    alpha, test : level and statistic of the tests, by default 0.05 and "LRT": only with criterion="test".
+        Statistics and their distributions as in `anova`.
     k : penalty per parameter in the place of 2 (aic) or log(nobs) (bic).
     max_steps : most steps.
     progress : a bar for each step: True, False, or None for steps that take long.
@@ -181,15 +211,16 @@ def step(
 
     Returns
     -------
-    Step with `fit`, whose notes say that its terms were selected, and `path`.
+    Step. Its fit says that terms were selected: p-values and intervals of a selected model are too small.
 
     Raises
     ------
-    ArgumentError : unknown words, and those that the criterion has no use for; a scope that does not hold
-        the fit; no likelihood for aic or bic.
-    ComparisonError : rows that would change along the way; aic or bic with sampling weights.
+    ArgumentError : unknown words, and those that the criterion has no use for; a lower scope that the fit
+        does not hold, or an upper one that does not hold the fit; no likelihood for aic.
+    ComparisonError : rows that would change along the way, because a variable of the scope has missing
+        values; sampling weights with aic or bic.
 
-    Source: numbers as R's step.
+    Source: Chambers & Hastie (1992), section 6.1; numbers as R's step.
     """
     from glmstat.inference.deviance.stepwise import step
 

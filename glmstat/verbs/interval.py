@@ -70,39 +70,51 @@ def bootstrap(
     vcov: str | Covariance | None = None,
     data: Any = None,
 ) -> Bootstrap:
-    """Return the estimates of many resamples, with standard errors and intervals of five types.
+    """Return the estimates of many resamples of the rows, for standard errors and intervals.
 
-    Every resample has the design of the fit (knots, levels and scales are not learned again) and is fitted
-    from its estimate. Ctrl-C keeps the resamples that are done.
+    Every resample has the design of the fit: knots, levels and scales are not learned again. It is fitted
+    from the estimate of the fit. Ctrl-C keeps the resamples that are done.
 
     Parameters
     ----------
-    reps : number of resamples, 2 or more; 40 for intervals at 95 %.
-    resample : "case" (rows; a row that counts f times is f rows), "cluster" (whole clusters), "parametric"
-        (responses drawn from the family), "residual" (standardised residuals), "wild" (residuals, or scores
-        in one step, times random multipliers; "wild rademacher", "wild mammen" and "wild webb" choose these).
-    cluster : variable whose groups are drawn as one; default that of the covariance.
-    seed : >= 0; default a fresh one, which is printed.
-    workers : processes; default chooses. Results have the same bits for any number.
-    progress : whether a bar is shown; default where it takes long, in a terminal.
+    reps : number of resamples, 2 or more. 1999 puts the ends of 90, 95 and 99 % intervals on order
+        statistics.
+    resample : "case": rows with replacement, with their prior weights; rows of weight 0 are not drawn, and a
+        row that counts f times (`freq_weights`) is f rows. "cluster": whole clusters. "parametric": responses
+        drawn from the family's distribution at the fitted means. "residual": fitted means plus residuals
+        r / sqrt(V(mu) (1 - h) / w), centred, drawn with replacement. "wild": each row's own residual, or
+        cluster of residuals, times a random multiplier; models other than linear ones with identity link
+        multiply the scores and take one Newton step instead of a refit. Multipliers are Rademacher's signs,
+        and Webb's six points where there are fewer than 10 clusters; "wild rademacher", "wild mammen" and
+        "wild webb" choose.
+    cluster : name, expression or array of the clusters of "cluster" and "wild"; default those of the fit's
+        covariance.
+    seed : whole number >= 0; None draws one, which is printed. The same seed gives the same bits for any
+        number of workers.
+    workers : processes; 1 computes here. None takes as many as there are cores where that saves time.
+        Fits too large to hold copies of their rows are computed here, with threads.
+    progress : show a bar; None shows one on a terminal if it takes more than two seconds.
     of : coefficients or linear combinations ("x - z") that tables show; default every coefficient.
-    vcov : covariance whose standard errors studentise; default that of the fit.
+    vcov : covariance whose standard errors studentise, and whose clusters are the default; default that of
+        the fit.
     data : the data of the fit, where the fit holds none.
 
     Returns
     -------
-    Bootstrap: print it, or take `summary(type, level)`, `confint(type, level)`, `vcov()`, `to_frame()` and
-    `estimates` (reps, p).
+    Bootstrap with `estimates` (reps, p), `confint`, `vcov`, `summary`, `to_frame`.
 
     Raises
     ------
-    ArgumentError : a way of resampling that does not exist or that family or weights do not allow.
-    DataError : one row or cluster, or rows of the fit without a cluster.
+    ArgumentError : an unknown word, fewer than 2 resamples, a seed that is not a whole number, sampling
+        weights, or a way of resampling that the family does not allow.
+    DataError : one row, one cluster, or a row without a cluster.
 
     Warns
     -----
     ResampleWarning : fewer than 80 % of the resamples are usable.
     FewClustersWarning : fewer than 40 clusters are drawn from.
+
+    Source: Davison & Hinkley (1997), sections 5, 6.2 and 7.2; Kline & Santos (2012) for scores.
 
     >>> import glmstat
     >>> fit = glmstat.glm("y ~ x", {"y": [1, 2, 3, 5, 9, 4, 2, 6], "x": [0, 1, 2, 3, 4, 2, 1, 3]}, "poisson")

@@ -48,47 +48,7 @@ def bootstrap(
 ) -> Bootstrap:
     """Return the estimates of many resamples of the rows, for standard errors and intervals.
 
-    Every resample has the design of the fit: knots, levels and scales are not learned again. It is fitted
-    from the estimate of the fit. Ctrl-C keeps the resamples that are done.
-
-    Parameters
-    ----------
-    reps : number of resamples, 2 or more. 1999 puts the ends of 90, 95 and 99 % intervals on order
-        statistics.
-    resample : "case": rows with replacement, with their prior weights; rows of weight 0 are not drawn, and a
-        row that counts f times (`freq_weights`) is f rows. "cluster": whole clusters. "parametric": responses
-        drawn from the family's distribution at the fitted means. "residual": fitted means plus residuals
-        r / sqrt(V(mu) (1 - h) / w), centred, drawn with replacement. "wild": each row's own residual, or
-        cluster of residuals, times a random multiplier; models other than linear ones with identity link
-        multiply the scores and take one Newton step instead of a refit. Multipliers are Rademacher's signs,
-        and Webb's six points where there are fewer than 10 clusters; "wild rademacher", "wild mammen" and
-        "wild webb" choose.
-    cluster : name, expression or array of the clusters of "cluster" and "wild"; default those of the fit's
-        covariance.
-    seed : whole number >= 0; None draws one, which is printed. The same seed gives the same bits for any
-        number of workers.
-    workers : processes; 1 computes here. None takes as many as there are cores where that saves time.
-        Fits too large to hold copies of their rows are computed here, with threads.
-    progress : show a bar; None shows one on a terminal if it takes more than two seconds.
-    of : coefficients or linear combinations ("x - z") that tables show; default every coefficient.
-    vcov : covariance whose standard errors studentise, and whose clusters are the default; default that of
-        the fit.
-    data : the data of the fit, where the fit holds none.
-
-    Returns
-    -------
-    Bootstrap with `estimates` (reps, p), `confint`, `vcov`, `summary`, `to_frame`.
-
-    Raises
-    ------
-    ArgumentError : an unknown word, fewer than 2 resamples, a seed that is not a whole number, sampling
-        weights, or a way of resampling that the family does not allow.
-    DataError : one row, one cluster, or a row without a cluster.
-
-    Warns
-    -----
-    ResampleWarning : fewer than 80 % of the resamples are usable.
-    FewClustersWarning : fewer than 40 clusters are drawn from.
+    The words are those of `Fit.bootstrap`.
 
     Source: Davison & Hinkley (1997), sections 5, 6.2 and 7.2; Kline & Santos (2012) for scores.
 

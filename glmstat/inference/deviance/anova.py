@@ -104,7 +104,7 @@ def analysis(
     type = _NUMBERS.get(str(type), type)
     if type not in _TYPES:
         raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(_TYPES)}.{near(str(type), _TYPES)}")
-    fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
+    fit = fit.with_vcov(vcov, data=data)
     kind = check_test(fit, test)
     inside, terms = Inside(fit, kind), fit_terms(fit)
     if type == "I":

@@ -38,27 +38,7 @@ def drop1(
 ) -> Anova:
     """Return what the fit loses without each term that can be dropped.
 
-    Every row is the model without that term, on the same rows, refitted from the estimate.
-
-    Parameters
-    ----------
-    scope : terms to try, as the right side of a formula or a list of terms; default all that no other term
-        of the fit contains. Only such terms can be dropped.
-    test : "LRT", "Chisq", "F", "Rao" (or "score") or "Wald", which needs no refit; distributions as in
-        `Fit.anova`: F for "LRT" and "Rao" where the dispersion is estimated, but under compat="R".
-    vcov : as in `Fit.vcov`.
-    data : the data of the fit, where the fit holds none.
-
-    Returns
-    -------
-    Anova with a row "none", the fit itself, and a row per term: df, deviance and aic of the model without it
-    (not for "Wald"; aic where there is a likelihood), statistic, p_value. aic is that of the refitted model;
-    with compat="R" what R's drop1 prints, which for an estimated dispersion is another number.
-
-    Raises
-    ------
-    ArgumentError : a term that the fit does not have, or that another contains; unknown test.
-    ComparisonError : a test by likelihood with sampling weights.
+    The words are those of `Fit.drop1`.
 
     Source: Chambers & Hastie (1992), section 6.2; numbers as R's drop1.
 
@@ -67,7 +47,7 @@ def drop1(
     >>> drop1(glmstat.glm("y ~ x + f", data, "poisson")).index
     ('none', 'x', 'f')
     """
-    fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
+    fit = fit.with_vcov(vcov, data=data)
     kind = check_test(fit, test)
     inside, terms = Inside(fit, kind), to_drop(fit, scope)
     models = [without(fit, [term]) for term in terms]
@@ -95,26 +75,7 @@ def add1(
 ) -> Anova:
     """Return what the fit gains by each further term.
 
-    Parameters
-    ----------
-    scope : formula such as ". + z + s", or a list of terms; tried are its terms that the fit does not have,
-        but for those that contain another of them.
-    test : "LRT", "Chisq", "F", "Rao" (or "score": one pass over the rows, no fit of the larger model) or
-        "Wald"; distributions as in `Fit.anova`: F for "LRT" and "Rao" where the dispersion is estimated, but
-        under compat="R".
-    vcov : as in `Fit.vcov`.
-    data : the data of the fit, where the fit holds none.
-
-    Returns
-    -------
-    Anova with a row "none", the fit itself, and a row per term: df; deviance and aic of the model with it
-    (for "LRT" and "F"); statistic, p_value. The dispersion is that of the larger model, for "Rao" that of
-    the fit; aic as in `drop1`.
-
-    Raises
-    ------
-    ArgumentError : nothing to add; unknown test.
-    ComparisonError : missing values of a new term in rows of the fit; sampling weights.
+    The words are those of `Fit.add1`.
 
     Source: Chambers & Hastie (1992), section 6.2; Rao (1948). Numbers as R's add1 and, for "Rao", anova.
 
@@ -123,7 +84,7 @@ def add1(
     >>> add1(glmstat.glm("y ~ x", data, "poisson"), ". + f", test="Rao").index
     ('none', 'f')
     """
-    fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
+    fit = fit.with_vcov(vcov, data=data)
     kind = check_test(fit, test)
     terms = to_add(fit, scope)
     trials = [Larger(fit, term) for term in terms]

@@ -28,6 +28,7 @@ from glmstat.inference.deviance.rule import Rule, make_rule
 from glmstat.inference.deviance.scope import addable, container, scope_terms, updated
 from glmstat.inference.deviance.submodel import FitTerm, fit_terms, key, without
 from glmstat.inference.selected import selection_note
+from glmstat.inference.shown import Shown
 from glmstat.progress import track
 from glmstat.text.listing import Listing
 from glmstat.verdict import warn
@@ -41,8 +42,8 @@ _DIRECTIONS = ("both", "backward", "forward")
 _GAIN = 1e-7  # R step: a criterion that falls by less did not fall
 
 
-@dataclass(frozen=True, eq=False)
-class Step:
+@dataclass(frozen=True, eq=False, repr=False)
+class Step(Shown):
     """Where adding and dropping terms led, and the way there.
 
     Parameters
@@ -58,19 +59,6 @@ class Step:
     criterion: str
     interrupted: bool = False
 
-    def __str__(self) -> str:
-        return str(self.path)
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        return self.path._repr_html_()
-
-    def ascii(self) -> str:
-        """Return the text of the path in ASCII."""
-        return self.path.ascii()
-
     def to_frame(self) -> Any:
         """Return the path in the caller's library."""
         return self.path.to_frame()
@@ -78,7 +66,10 @@ class Step:
     def to_dict(self) -> dict[str, Any]:
         """Return the path as JSON values, with the formula that it led to and the criterion."""
         found = {"formula": self.fit.formula, "criterion": self.criterion, "interrupted": self.interrupted}
-        return {**self.path.to_dict(), **found}
+        return {**super().to_dict(), **found}
+
+    def _shown(self) -> Listing:
+        return self.path
 
 
 def step(
@@ -97,35 +88,7 @@ def step(
 ) -> Step:
     """Return the fit that adding and dropping single terms leads to, and the way there.
 
-    Each step takes the change that lowers the criterion most, until none lowers it. Terms are dropped only
-    while no other contains them, and added only after those that they contain.
-
-    Parameters
-    ----------
-    scope : the largest model as a formula, or {"lower": …, "upper": …}; '.' stands for the terms of `fit`,
-        which the largest model must hold and the smallest must not exceed. Default: between the intercept
-        alone and `fit`.
-    direction : "both", "backward" (only drop) or "forward" (only add).
-    criterion : "aic"; "bic"; or "test": the term with the largest p-value above `alpha` goes, else the one
-        with the smallest below `alpha` comes.
-    alpha, test : level and statistic of the tests, by default 0.05 and "LRT": only with criterion="test".
-        Statistics and their distributions as in `Fit.anova`.
-    k : penalty per parameter in the place of 2 (aic) or log(nobs) (bic).
-    max_steps : most steps.
-    progress : a bar for each step: True, False, or None for steps that take long.
-    vcov : as in `Fit.vcov`: covariance of Wald tests, and that of the fit returned.
-    data : the data of the fit, where the fit holds none.
-
-    Returns
-    -------
-    Step. Its fit says that terms were selected: p-values and intervals of a selected model are too small.
-
-    Raises
-    ------
-    ArgumentError : unknown words, and those that the criterion has no use for; a lower scope that the fit
-        does not hold, or an upper one that does not hold the fit; no likelihood for aic.
-    ComparisonError : rows that would change along the way, because a variable of the scope has missing
-        values; sampling weights with aic or bic.
+    The words are those of `Fit.step`.
 
     Source: Chambers & Hastie (1992), section 6.1; numbers as R's step.
 
@@ -134,7 +97,7 @@ def step(
     >>> step(glmstat.glm("y ~ x + f", data, "poisson")).fit.formula
     'y ~ x'
     """
-    fit = (fit if data is None else fit.with_data(data)).with_vcov(vcov)
+    fit = fit.with_vcov(vcov, data=data)
     rule = make_rule(fit, criterion, alpha, test, k)
     _check_words(direction, scope, max_steps)
     lower, upper = _bounds(fit, scope)

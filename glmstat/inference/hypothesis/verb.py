@@ -92,7 +92,7 @@ def test(
     rows: list[Test] = []
     failures: list[GlmstatError] = []
     for one in resolved:
-        rows += _Question(fit, one, level, data).rows(name, failures)
+        rows += _Question(fit, one, level).rows(name, failures)
     if len(failures) == len(rows):
         raise failures[0]
     rows, remarks, intervals = adjust_tests(fit, rows, word, level)
@@ -115,7 +115,6 @@ class _Question:
     fit: Fit
     hypothesis: Linear | Nonlinear
     level: float
-    data: Any
 
     def rows(self, name: str, failures: list[GlmstatError]) -> Iterator[Test]:
         """Yield the tests asked for; one that is not defined is a row with the reason, and a failure."""
@@ -161,11 +160,11 @@ class _Question:
         return self._by_wald(self.fit, ROBUST_WALD)
 
     def _classical_wald(self) -> Iterator[Test]:
-        return self._by_wald(self.fit.with_vcov("classical", data=self.data), WALD)
+        return self._by_wald(self.fit.with_vcov("classical"), WALD)
 
     def _sandwich_wald(self) -> Iterator[Test]:
         refuse_boundary(self.fit, ROBUST_WALD)
-        return self._by_wald(self.fit.with_vcov(SANDWICH, data=self.data), ROBUST_WALD)
+        return self._by_wald(self.fit.with_vcov(SANDWICH), ROBUST_WALD)
 
     def _by_wald(self, fit: Fit, name: str) -> Iterator[Test]:
         hypothesis = self.hypothesis
@@ -269,7 +268,7 @@ class _Question:
         refuse_perfect(self.fit, ROBUST_SCORE)
         linear = self._linear(ROBUST_SCORE)
         df = len(linear.matrix)
-        statistic = generalised_statistic(self.fit, self._scores, linear.matrix, self._restricted, self.data)
+        statistic = generalised_statistic(self.fit, self._scores, linear.matrix, self._restricted)
         note = "; ".join(
             (*linear.notes, *self._remarks, "scores of the restricted fit, no small-sample factor")
         )
@@ -305,11 +304,11 @@ class _Question:
     def _restricted(self) -> Restricted:
         """The fit under the restrictions."""
         linear = self._linear(LR)
-        return Subspace(self.fit, linear.matrix, self.data).fit(linear.restriction.value)
+        return Subspace(self.fit, linear.matrix).fit(linear.restriction.value)
 
     @cached_property
     def _scores(self) -> Scores:
-        return scores_at(self.fit, self._restricted, self.data)
+        return scores_at(self.fit, self._restricted)
 
     @cached_property
     def _working(self) -> float:
