@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -75,16 +75,15 @@ class Subspace:
     ----------
     fit : whose likelihood, rows, offset and weights stay.
     matrix : (m, p) of full row rank, 0 at aliased coefficients.
-    data : the data of the fit, where the fit holds none.
 
     Raises
     ------
     ArgumentError : rows that depend on each other.
     """
 
-    def __init__(self, fit: Fit, matrix: Array, data: Any = None) -> None:
+    def __init__(self, fit: Fit, matrix: Array) -> None:
         self.fit_ = fit
-        self.frame = frame_of(fit, "A restricted fit", data)
+        self.frame = frame_of(fit, "A restricted fit")
         held = np.eye(len(fit.columns))[np.isnan(fit.estimate.theta)]
         whole = np.vstack([np.asarray(matrix, dtype=np.float64), held])
         reduced, self._combine, pivots = _eliminate(whole, _sizes(fit))
@@ -227,7 +226,6 @@ def moments(
     fit: Fit,
     theta: Array,
     root: Array | None = None,
-    data: Any = None,
     frame: ModelFrame | None = None,
     directions: tuple[Array, ...] = (),
 ) -> Moments:
@@ -240,7 +238,7 @@ def moments(
     frame : default that of the fit.
     directions : of recession (p,); rows that one moves are predicted perfectly and count nothing.
     """
-    frame = frame_of(fit, "A score test", data) if frame is None else frame
+    frame = frame_of(fit, "A score test") if frame is None else frame
     likelihood, design = fit.spec.likelihood, fit.spec.design
     theta, root = np.nan_to_num(theta), default_root(fit) if root is None else root
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Scores(NamedTuple):
     root: Array
 
 
-def scores_at(fit: Fit, restricted: Restricted, data: Any = None) -> Scores:
+def scores_at(fit: Fit, restricted: Restricted) -> Scores:
     """Return the sums of the larger model at the restricted estimate.
 
     In the coordinates of the fit, in one pass; where these are not those of all columns (a separated fit, a
@@ -50,8 +50,8 @@ def scores_at(fit: Fit, restricted: Restricted, data: Any = None) -> Scores:
         raise ComparisonError(
             'A score test is not defined: a mean of the restricted fit lies at its bound. Use method="lr".'
         )
-    root = default_root(fit) if _whole(fit) else _root_at(fit, restricted, data)
-    sums = moments(fit, restricted.theta, root, data, directions=restricted.directions)
+    root = default_root(fit) if _whole(fit) else _root_at(fit, restricted)
+    sums = moments(fit, restricted.theta, root, directions=restricted.directions)
     return _scaled(sums, root)
 
 
@@ -63,10 +63,10 @@ def _whole(fit: Fit) -> bool:
     return regular and known == root.shape[1] == fit.estimate.rank
 
 
-def _root_at(fit: Fit, restricted: Restricted, data: Any) -> Array:
+def _root_at(fit: Fit, restricted: Restricted) -> Array:
     """L (p, q) with L L' the inverse information at the restricted estimate, in the columns that move."""
     root = np.eye(len(fit.columns))[:, _moving(fit, restricted)]
-    found = _scaled(moments(fit, restricted.theta, root, data, directions=restricted.directions), root)
+    found = _scaled(moments(fit, restricted.theta, root, directions=restricted.directions), root)
     information = found.sums.information
     if not np.isfinite(information).all():
         raise _singular()
@@ -108,9 +108,7 @@ def rao_statistic(scores: Scores) -> float:
     return float(scores.sums.score @ _solved(scores, scores.sums.score))
 
 
-def generalised_statistic(
-    fit: Fit, scores: Scores, matrix: Array, restricted: Restricted, data: Any = None
-) -> float:
+def generalised_statistic(fit: Fit, scores: Scores, matrix: Array, restricted: Restricted) -> float:
     """Return d' (R J^-1 B J^-1 R')^-1 d, d = R J^-1 U, with B the meat of the kind of covariance.
 
     No factor for small samples; the dispersion cancels.
@@ -131,7 +129,7 @@ def generalised_statistic(
     if RECIPES[kind].summed == "rows":
         meat = scores.sums.meat
     elif RECIPES[kind].summed == "clusters" and len(ways) == 1:
-        meat = _cluster_meat(fit, scores.root, restricted, data)
+        meat = _cluster_meat(fit, scores.root, restricted)
     else:
         raise ComparisonError(
             f"A robust score test is not defined under vcov {kind}. Use HC0 to HC5 or one way of clusters."
@@ -155,10 +153,10 @@ def _singular() -> ComparisonError:
     )
 
 
-def _cluster_meat(fit: Fit, root: Array, restricted: Restricted, data: Any) -> Array:
+def _cluster_meat(fit: Fit, root: Array, restricted: Restricted) -> Array:
     """Σ over clusters of the outer square of L' times their summed scores."""
     likelihood, design = fit.spec.likelihood, fit.spec.design
-    groups, theta = grouping(fit, fit.covariance.cluster, data=data), np.nan_to_num(restricted.theta)
+    groups, theta = grouping(fit, fit.covariance.cluster), np.nan_to_num(restricted.theta)
     if groups.count < 2:  # the statistic of one sum is 1, whatever the data
         raise ComparisonError(
             f"A robust score test is not defined: fewer than two clusters, '{groups.text}' has "
@@ -180,5 +178,5 @@ def _cluster_meat(fit: Fit, root: Array, restricted: Restricted, data: Any) -> A
             np.add.at(total, codes[counted], rows[counted])
         return total
 
-    sums = frame_of(fit, "A score test", data).reduce(kernel)
+    sums = frame_of(fit, "A score test").reduce(kernel)
     return sums.T @ sums
