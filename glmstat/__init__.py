@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         FormulaError,
         GlmstatError,
         GlmstatWarning,
+        NetworkWarning,
         Note,
+        OverlapWarning,
         PerfectFitWarning,
         ResampleWarning,
         ResponseWarning,
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from glmstat.inference.deviance.anova import anova
     from glmstat.links import Link
     from glmstat.model.glm import glm
+    from glmstat.model.rglm import rglm
+    from glmstat.network_fit import NetworkFit
+    from glmstat.neural.problem import Training
     from glmstat.persist import load
 
 __version__ = "0.1.0"
@@ -61,11 +66,15 @@ __all__ = [
     "GlmstatError",
     "GlmstatWarning",
     "Link",
+    "NetworkFit",
+    "NetworkWarning",
     "Note",
+    "OverlapWarning",
     "PerfectFitWarning",
     "ResampleWarning",
     "ResponseWarning",
     "SeparationWarning",
+    "Training",
     "__version__",
     "anova",
     "datasets",
@@ -73,6 +82,7 @@ __all__ = [
     "glm",
     "links",
     "load",
+    "rglm",
 ]
 
 _HOMES = {
@@ -82,8 +92,11 @@ _HOMES = {
     "Fit": "fit",
     "anova": "inference.deviance.anova",
     "Link": "links",
+    "NetworkFit": "network_fit",
+    "Training": "neural.problem",
     "glm": "model.glm",
     "load": "persist",
+    "rglm": "model.rglm",
 }
 _MODULES = ("datasets", "families", "links")
 

@@ -39,8 +39,10 @@ class Namespace:
     log1p: Elementwise
     ndtri: Elementwise
     ones_like: Elementwise
+    sin: Elementwise
     sqrt: Elementwise
     tan: Elementwise
+    tanh: Elementwise
     where: Elementwise
     zeros_like: Elementwise
 
@@ -57,8 +59,10 @@ NUMPY = Namespace(
     log1p=np.log1p,
     ndtri=special.ndtri,
     ones_like=np.ones_like,
+    sin=np.sin,
     sqrt=np.sqrt,
     tan=np.tan,
+    tanh=np.tanh,
     where=np.where,
     zeros_like=np.zeros_like,
 )
@@ -80,8 +84,10 @@ def _torch_namespace() -> Namespace:
         log1p=torch.log1p,
         ndtri=torch.special.ndtri,
         ones_like=torch.ones_like,
+        sin=torch.sin,
         sqrt=torch.sqrt,
         tan=torch.tan,
+        tanh=torch.tanh,
         where=torch.where,
         zeros_like=torch.zeros_like,
     )

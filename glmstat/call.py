@@ -18,6 +18,7 @@ from glmstat.formula.parse import parse
 from glmstat.frame import ModelFrame, model_frame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
+from glmstat.statement import Statement
 from glmstat.table import Library
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class Call:
 
     @property
     def json(self) -> dict[str, Any]:
-        """What can be written down: words and numbers; arrays as {"array": length}."""
+        """What can be written down: words, lists of them, and numbers; arrays as {"array": length}."""
         return {word: _written(value) for word, value in self.arguments.items() if word != "data"}
 
     def without_data(self) -> Call:
@@ -249,6 +250,8 @@ def _written(value: Any) -> Any:
         return asdict(value)
     if isinstance(value, NotKept):
         return {"array": None}
+    if isinstance(value, (list, tuple)) and value and all(isinstance(entry, str) for entry in value):
+        return list(value)
     if hasattr(value, "__len__"):
         return {"array": len(value)}
     return str(value)
@@ -265,6 +268,7 @@ class Spec:
     likelihood : family and link.
     control : settings of the solver.
     library : "pandas", "polars", … : what tables come back in.
+    statement : what the coefficients say; None where they are those of a maximum of the likelihood.
     """
 
     call: Call
@@ -272,6 +276,7 @@ class Spec:
     likelihood: GLM
     control: Control
     library: Library = "pandas"
+    statement: Statement | None = None
 
 
 def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = None) -> ModelFrame:
@@ -279,7 +284,11 @@ def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = No
     _check_kinds(call)
     source = open_source(call["data"])
     formula = parse(
-        call["formula"], source.names, allow_python=call["allow_python"], functions=functions(call["context"])
+        call["formula"],
+        source.names,
+        allow_python=call["allow_python"],
+        functions=functions(call["context"]),
+        networks=call.model == "rglm",
     )
     return model_frame(
         source,

@@ -32,6 +32,17 @@ class Sums:
             None if self.observed is None or other.observed is None else self.observed + other.observed,
         )
 
+    def penalised(self, penalty: Array, gamma: Array) -> Sums:
+        """Return the sums less gamma'S gamma / 2, and what that does to score and information."""
+        pull = penalty @ gamma
+        return Sums(
+            self.objective - 0.5 * float(gamma @ pull),
+            self.magnitude,
+            self.score - pull,
+            None if self.expected is None else self.expected + penalty,
+            None if self.observed is None else self.observed + penalty,
+        )
+
     @property
     def information(self) -> Array | None:
         """The expected information where there is one, else the observed."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypeVar
 
 __all__ = [
     "ArgumentError",
@@ -23,12 +25,16 @@ __all__ = [
     "FormulaError",
     "GlmstatError",
     "GlmstatWarning",
+    "NetworkWarning",
     "Note",
+    "OverlapWarning",
     "PerfectFitWarning",
     "ResampleWarning",
     "ResponseWarning",
     "SeparationWarning",
 ]
+
+T = TypeVar("T")
 
 
 class GlmstatError(Exception):
@@ -87,6 +93,10 @@ class CovarianceWarning(GlmstatWarning):
     """The covariance that the call asks for is not defined for these data."""
 
 
+class OverlapWarning(GlmstatWarning):
+    """A target hardly varies once its controls are given."""
+
+
 class PerfectFitWarning(GlmstatWarning):
     """The residuals are rounding error."""
 
@@ -101,6 +111,10 @@ class FewClustersWarning(GlmstatWarning):
 
 class ResampleWarning(GlmstatWarning):
     """Many resamples have no finite estimate."""
+
+
+class NetworkWarning(GlmstatWarning):
+    """What a network adds to an answer may mislead."""
 
 
 class ResponseWarning(GlmstatWarning):
@@ -121,6 +135,17 @@ def outside() -> int:
     while sys._getframe(depth).f_globals.get("__name__", "").split(".")[0] == "glmstat":
         depth += 1
     return depth
+
+
+def one_of_a_kind(action: Callable[[], T]) -> T:
+    """Return what an action returns; of the warnings that it gives, the first of each class comes through."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        result = action()
+    first = {one.category: one.message for one in reversed(seen)}
+    for kind, message in reversed(first.items()):
+        warnings.warn(message, kind, stacklevel=outside())
+    return result
 
 
 def row_list(rows: Iterable[int], total: int | None = None, *, limit: int = 5) -> str:

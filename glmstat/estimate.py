@@ -146,5 +146,9 @@ class Estimate:
 
     @property
     def edf(self) -> Array:
-        """Effective degrees of freedom of each coefficient (p,)."""
-        return np.where(np.isnan(self.theta), 0.0, 1.0)
+        """Effective degrees of freedom of each coefficient (p,): the diagonal of (J + S)⁻¹ J."""
+        own = np.where(np.isnan(self.theta), 0.0, 1.0)
+        if self.penalty is None:
+            return own
+        root = np.nan_to_num(self.information.inverse_root)
+        return own - np.einsum("ij,ij->i", root @ (root.T @ self.penalty), np.eye(len(own)))

@@ -19,7 +19,8 @@ from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
 from glmstat.solve.estimate import fit_estimate
 from glmstat.table import Native, frame, series
-from glmstat.verbs import again, hypothesis, interval, row, table
+from glmstat.verbs import again, hypothesis, interval, misfit, network, row, table
+from glmstat.verbs import check as checks
 from glmstat.verdict import remarks, warn
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class Fit:
     notes : what a reader should know: rows dropped, event modelled, aliased columns.
     frame : the rows, or None after loading from a file.
     kept : what verbs computed, so that the next need not.
+    repetitions : the fits whose median this one is, where it is one.
 
     >>> import glmstat
     >>> fit = glmstat.glm("y ~ x", {"y": [1, 2, 3, 5, 9], "x": [0, 1, 2, 3, 4]}, "poisson")
@@ -93,6 +95,7 @@ class Fit:
     notes: tuple[Note, ...] = ()
     frame: ModelFrame | None = None
     kept: dict[str, Array] = field(default_factory=dict)
+    repetitions: tuple[Fit, ...] = ()
 
     @property
     def formula(self) -> str:
@@ -214,11 +217,14 @@ class Fit:
     step = hypothesis.step
     information_criteria = hypothesis.information_criteria
     goodness_of_fit = hypothesis.goodness_of_fit
+    check = checks.check
+    score_test_nn = misfit.score_test_nn
     profile = interval.profile
     bootstrap = interval.bootstrap
     with_data = again.with_data
     refit = again.refit
     update = again.update
+    extend = network.extend
     save = again.save
 
     def by_term(self, columns: Mapping[str, Array]) -> Any:

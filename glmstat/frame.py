@@ -22,7 +22,7 @@ from glmstat.formula.roles import Roles, read_roles
 from glmstat.formula.terms import Formula
 from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array, Block, Dense, IntArray
+from glmstat.matrix import Array, Block, Columns, Dense, IntArray
 
 __all__ = ["Coordinates", "ModelFrame", "model_frame"]
 
@@ -109,6 +109,14 @@ class ModelFrame:
         before = self.change
         both = change if before is None else lambda block: change(before(block))
         return replace(self, change=both, coordinates=now)
+
+    def with_design(self, design: Design) -> ModelFrame:
+        """Return a frame of the same rows with the columns of another design of the same parts."""
+        changed = replace(self, design=design, kept=None, coordinates=None)
+        if self.kept is None:
+            return changed
+        blocks = [_dense(changed._make(number)) for number in range(changed.count)]
+        return replace(changed, kept=tuple(map(_freeze, blocks)))
 
     @property
     def missing(self) -> MissingReport:
@@ -321,6 +329,11 @@ def _keep(design: Design, whole: Whole) -> tuple[Block, ...]:
     if frame.rows <= size:
         return (_freeze(block),)
     return tuple(_freeze(_cut(block, number, size)) for number in range(-(-frame.rows // size)))
+
+
+def _dense(block: Block) -> Block:
+    """A block whose columns are written out."""
+    return replace(block, X=tuple(X.dense() if isinstance(X, Columns) else X for X in block.X))
 
 
 def _cut(whole: Block, number: int, size: int) -> Block:

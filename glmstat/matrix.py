@@ -22,6 +22,8 @@ __all__ = [
     "Dense",
     "DesignMatrix",
     "Factor",
+    "Features",
+    "Hidden",
     "Numeric",
     "Part",
     "Product",
@@ -126,6 +128,38 @@ class Product:
         for part in self.parts[:-1]:
             done = _products(done, part, start, stop, np.empty((len(done) * part.width, rows)))
         _products(done, self.parts[-1], start, stop, out)
+
+
+class Features(Protocol):
+    """Hidden layers: what makes features of inputs."""
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        ...
+
+    def features(self, inputs: Array) -> Array:
+        """Return the features (m, width) of inputs (m, d)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Hidden:
+    """Features that hidden layers make of the columns of `parts`."""
+
+    parts: tuple[Part, ...]
+    towers: Features
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.towers.width
+
+    def fill(self, out: Array, start: int, stop: int) -> None:
+        """Write the features."""
+        inputs = np.empty((sum(part.width for part in self.parts), stop - start))
+        _write(self.parts, inputs, start, stop)
+        out[...] = self.towers.features(inputs.T).T
 
 
 def _merge(parts: Sequence[Part]) -> tuple[Part, ...]:

@@ -59,6 +59,7 @@ class Workspace:
     centre, scale : of each column in use (q,); z = (x - centre) * scale.
     intercept : place of the constant column among those in use, or None.
     directions : recession directions (p,) of all columns as given: rows they move are left out.
+    penalty : S (p, p) of all columns as given: beta'S beta / 2 is taken off the objective, for dispersion 1.
     """
 
     frame: Rowwise
@@ -69,6 +70,7 @@ class Workspace:
     scale: Array
     intercept: int | None
     directions: tuple[Array, ...] = ()
+    penalty: Array | None = None
     _kept: dict[int, Array] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -167,9 +169,26 @@ class Workspace:
             weights = np.where(moved(direction, block.X[0], rows) != 0, 0.0, weights)
         return weights
 
+    @cached_property
+    def _penalty(self) -> Array | None:
+        """The penalty of the centred and scaled columns (q, q)."""
+        if self.penalty is None:
+            return None
+        return self.transform.T @ self.penalty[np.ix_(self.columns, self.columns)] @ self.transform
+
+    def _penalty_rows(self, gamma: Array | None = None) -> Array:
+        """Rows R with R'R the penalty, beside them the residual -R gamma where gamma is given; else none."""
+        columns = self.size + (gamma is not None)
+        if self._penalty is None:
+            return np.zeros((0, columns))
+        values, vectors = np.linalg.eigh(self._penalty)
+        rows = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+        return rows if gamma is None else np.column_stack([rows, -rows @ gamma])
+
     def pass_(self, gamma: Array, need: Need) -> Sums:
-        """One pass: objective and score, and the information asked for."""
-        return self.frame.reduce(lambda block: self._sums(block, gamma, need))
+        """One pass: objective and score, and the information asked for, less the penalty."""
+        sums = self.frame.reduce(lambda block: self._sums(block, gamma, need))
+        return sums if self._penalty is None else sums.penalised(self._penalty, gamma)
 
     def _sums(self, block: Block, gamma: Array, need: Need) -> Sums:
         objective = magnitude = 0.0
@@ -200,7 +219,10 @@ class Workspace:
         `score` is Z'Wz and `expected` Z'WZ, with the offset taken off z; rows whose start is not finite
         are left out.
         """
-        return self.frame.reduce(self._start)
+        sums = self.frame.reduce(self._start)
+        if self._penalty is None or sums.expected is None:
+            return sums
+        return replace(sums, expected=sums.expected + self._penalty)
 
     def _start(self, block: Block) -> Sums:
         score, gram = np.zeros(self.size), np.zeros((self.size, self.size))
@@ -244,7 +266,10 @@ class Workspace:
 
     def triangle(self, gamma: Array, need: Need) -> Array:
         """R (q + 1, q + 1) of the rows sqrt(W) z with the working residual as last column."""
-        return self.frame.reduce(lambda block: self._triangle(block, gamma, need)).factor
+        factor = self.frame.reduce(lambda block: self._triangle(block, gamma, need)).factor
+        return (
+            triangle(np.vstack([factor, self._penalty_rows(gamma)])) if self.penalty is not None else factor
+        )
 
     def _triangle(self, block: Block, gamma: Array, need: Need) -> Triangle:
         factor = np.zeros((0, self.size + 1))
@@ -263,7 +288,8 @@ class Workspace:
 
     def design_triangle(self, *, free_only: bool = False) -> Array:
         """R (q, q) of the rows with weight, scaled columns times sqrt(weight); or of the free rows."""
-        return self.frame.reduce(lambda block: self._design_triangle(block, free_only)).factor
+        factor = self.frame.reduce(lambda block: self._design_triangle(block, free_only)).factor
+        return triangle(np.vstack([factor, self._penalty_rows()])) if self.penalty is not None else factor
 
     def _design_triangle(self, block: Block, free_only: bool) -> Triangle:
         factor, total = np.zeros((0, self.size)), block.total

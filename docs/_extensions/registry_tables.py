@@ -10,6 +10,7 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 from glmstat import datasets, errors
+from glmstat.activations import ACTIVATIONS
 from glmstat.families import FAMILIES, NEEDED, as_family
 from glmstat.links import LINKS
 
@@ -36,6 +37,12 @@ def links() -> Iterator[tuple[str, ...]]:
         yield code(name), code(link.__name__), first_sentence(link), f"({low:g}, {high:g})"
 
 
+def activations() -> Iterator[tuple[str, ...]]:
+    yield "activation", "inverse of the link"
+    for name, activation in ACTIVATIONS.items():
+        yield code(name), code(activation.link) if activation.link else "none"
+
+
 def kinds(base: type) -> Callable[[], Iterator[tuple[str, ...]]]:
     """Return the rows of all classes of `glmstat.errors` that derive from `base`."""
 
@@ -59,6 +66,7 @@ def data_sets() -> Iterator[tuple[str, ...]]:
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "families": families,
     "links": links,
+    "activations": activations,
     "errors": kinds(errors.GlmstatError),
     "warnings": kinds(errors.GlmstatWarning),
     "datasets": data_sets,

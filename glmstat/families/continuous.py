@@ -17,7 +17,7 @@ from glmstat.links import Identity, Inverse, InverseSquared, Link, Log
 __all__ = ["Gamma", "Gaussian", "InverseGaussian", "Tweedie"]
 
 POSITIVE = Interval(0.0, inf)
-POWER_LINKS = ("identity", "log", "inverse", "inverse_squared", "sqrt", "power")
+POWER_LINKS = ("identity", "log", "inverse", "inverse_squared", "sqrt", "power", "softplus")
 
 
 @dataclass(frozen=True)

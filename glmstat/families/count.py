@@ -20,9 +20,9 @@ __all__ = ["Binomial", "NegativeBinomial", "Poisson"]
 
 PROBABILITY = Interval(0.0, 1.0, low_inclusive=True, high_inclusive=True)
 COUNTS = Interval(0.0, inf, low_inclusive=True)
-COUNT_LINKS = ("log", "identity", "sqrt", "power")
+COUNT_LINKS = ("log", "identity", "sqrt", "power", "softplus")
 PROBABILITY_LINKS = (
-    "logit", "probit", "cauchit", "cloglog", "loglog", "log", "log_complement", "identity",
+    "logit", "probit", "cauchit", "cloglog", "loglog", "log", "log_complement", "identity", "atanh",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from glmstat.array import namespace
 from glmstat.families.variance import Information, Slopes, divergence, wants
-from glmstat.links import CLogLog, Identity, Link, Log, LogComplement, Logit, LogLog, Probit
+from glmstat.links import Atanh, CLogLog, Identity, Link, Log, LogComplement, Logit, LogLog, Probit
 
 __all__ = ["BinomialVariance", "NegativeBinomialVariance"]
 
@@ -25,7 +25,7 @@ class BinomialVariance:
 
     def concave(self, link: Link) -> bool:
         """Return whether both log mu and log(1 - mu) are concave in eta."""
-        return isinstance(link, Logit | Probit | CLogLog | LogLog | Log | LogComplement | Identity)
+        return isinstance(link, Logit | Atanh | Probit | CLogLog | LogLog | Log | LogComplement | Identity)
 
     def value(self, mu: Any) -> Any:
         """Return mu (1 - mu)."""
@@ -78,7 +78,7 @@ class BinomialVariance:
 
 def _times(y: Any, value: Any) -> Any:
     """Y * value, 0 where y is 0 though the value be infinite."""
-    return y * namespace(value).where(y > 0, value, 0.0)
+    return y * namespace(y).where(y > 0, value, 0.0)
 
 
 def _binomial_logit(y: Any, eta: Any, information: Information) -> Slopes:

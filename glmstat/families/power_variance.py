@@ -10,7 +10,7 @@ from typing import Any
 
 from glmstat.array import namespace
 from glmstat.families.variance import Information, Slopes, divergence, log_series, wants
-from glmstat.links import Link, Log
+from glmstat.links import Link, Log, Softplus
 
 __all__ = ["PowerVariance"]
 
@@ -42,7 +42,8 @@ class PowerVariance:
     def concave(self, link: Link) -> bool:
         """Return whether the link is canonical or one of the other pairs proved concave."""
         others = CONCAVE_EXPONENTS.get(self.power, (0.0,) if 1.0 < self.power < 2.0 else ())
-        return self.canonical(link) or link.exponent in others
+        smooth = self.power == 1.0 and isinstance(link, Softplus)  # log(1 + exp) is convex, its log concave
+        return self.canonical(link) or link.exponent in others or smooth
 
     def value(self, mu: Any) -> Any:
         """Return mu ** power."""

@@ -16,11 +16,12 @@ from glmstat.formula.context import Scope
 from glmstat.formula.expression import Environment, Expression, evaluate
 from glmstat.formula.newdata import NewRows, open_rows
 from glmstat.formula.offset import OffsetPart, sum_offsets
-from glmstat.formula.piece import Piece, build_pieces, columns_of, recode
+from glmstat.formula.piece import Piece, build_pieces, columns_of, network_pieces, recode
 from glmstat.formula.saved import read_context, read_formula, read_offset, write_context, write_formula
 from glmstat.formula.schema import FACTOR, Schema
 from glmstat.formula.terms import Formula
 from glmstat.formula.value import JSON, Array, Basis, Value, as_number
+from glmstat.layers import Towers
 from glmstat.matrix import Columns, DesignMatrix, IntArray
 
 __all__ = ["Design", "Predictor", "build_design"]
@@ -56,12 +57,15 @@ class Design:
     schema : what the data taught it.
     predictors : one for a GLM.
     context : numbers, arrays and functions that the formula names beside columns.
+    towers : hidden layers of the networks that are trained, by name; the columns of another network are
+        its inputs.
     """
 
     formula: Formula
     schema: Schema
     predictors: tuple[Predictor, ...]
     context: Mapping[str, Any] = field(default_factory=dict)
+    towers: Mapping[str, Towers] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -89,7 +93,7 @@ class Design:
     @property
     def parts(self) -> dict[str, Expression]:
         """The parts of all terms by text."""
-        return {part.text: part for term in self.formula.linear for part in term.parts}
+        return self.formula.parts
 
     @property
     def modelled(self) -> str | None:
@@ -110,6 +114,18 @@ class Design:
             if coding is not None and coding.shape[1] < len(coding)
         }
         return {text: part.reference for text, part in reduced.items() if part.is_treatment}
+
+    def with_towers(self, towers: Mapping[str, Towers]) -> Design:
+        """Return the design whose networks are trained: their columns are the units of the last layer."""
+        (predictor,) = self.predictors
+        return build_design(
+            self.formula,
+            self.schema,
+            predictor.offsets,
+            self.context,
+            name=predictor.name,
+            towers={**self.towers, **towers},
+        )
 
     def environment(self, frame: Frame) -> Environment:
         """Return where expressions find their values in some rows."""
@@ -235,6 +251,7 @@ def build_design(
     context: Mapping[str, Any],
     *,
     name: str = "mean",
+    towers: Mapping[str, Towers] | None = None,
 ) -> Design:
     """Return the design with one predictor.
 
@@ -244,16 +261,21 @@ def build_design(
     offsets : all that is added to the predictor.
     context : what the formula names beside columns.
     name : of the predictor.
+    towers : hidden layers of the trained networks, by name.
 
     Raises
     ------
     FormulaError : two coefficients of one name.
     """
-    pieces = build_pieces(formula.linear, schema.parts)
+    towers = towers or {}
+    pieces = build_pieces((*formula.linear, *formula.skips), schema.parts)
+    place = pieces[-1].slots.stop if pieces else 0
+    if formula.networks:
+        pieces = (*pieces, *network_pieces(formula.networks, schema.parts, place, towers))
     _refuse_same_names(pieces)
     slots = np.arange(pieces[-1].slots.stop if pieces else 0)
     slots.flags.writeable = False
-    return Design(formula, schema, (Predictor(name, pieces, offsets, slots),), context)
+    return Design(formula, schema, (Predictor(name, pieces, offsets, slots),), context, towers)
 
 
 def _refuse_same_names(pieces: tuple[Piece, ...]) -> None:

@@ -154,8 +154,9 @@ def _question(formula: Formula, roles: Roles, family: Family, event: Any) -> _Qu
         raise ArgumentError(
             f'exposure needs a log link: link is {family.link.name}. Use offset=, or link="log".'
         )
-    parts = {part.text: part for term in formula.linear for part in term.parts}
-    return _Question(formula, formula.response, parts, offset_parts(formula, roles), roles, family, event)
+    return _Question(
+        formula, formula.response, formula.parts, offset_parts(formula, roles), roles, family, event
+    )
 
 
 def _names(asked: Iterable[Role], source: MemorySource, context: Mapping[str, Any]) -> list[str]:

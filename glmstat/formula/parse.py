@@ -22,6 +22,7 @@ def parse(
     allow_python: bool = False,
     functions: tuple[str, ...] = (),
     limits: Limits = DEFAULT_LIMITS,
+    networks: bool = False,
 ) -> Formula:
     """Formula that a text writes; a text seen before costs nothing.
 
@@ -32,6 +33,7 @@ def parse(
     allow_python : run what the allow-list refuses as Python code, for texts that you wrote.
     functions : names of functions that the context has.
     limits : caps on length, nesting and number of terms, checked before anything is expanded.
+    networks : whether nn() is a term.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def parse(
     if not isinstance(text, str):
         raise FormulaError(f"A formula must be a text: it is {type(text).__name__}. Write it in quotes.")
     known = tuple(columns) if columns is not None and "." in text else None
-    return _parse(text, known, make_grammar(functions, allow_python, limits))
+    return _parse(text, known, make_grammar(functions, allow_python, limits, networks))
 
 
 @lru_cache(maxsize=256)
@@ -77,6 +79,7 @@ def update_formula(
     allow_python: bool = False,
     functions: tuple[str, ...] = (),
     limits: Limits = DEFAULT_LIMITS,
+    networks: bool = False,
 ) -> Formula:
     """Formula changed by a text in which '.' stands for what was there.
 
@@ -84,7 +87,8 @@ def update_formula(
     ----------
     old : the formula to change.
     text : such as ``". ~ . + z"``, ``"log(.) ~ . - x"`` or ``"~ . - offset(t)"``; without a left side the old
-        response stays. Offsets stay wherever '.' stands on the right, unless taken away.
+        response stays. Offsets and networks stay wherever '.' stands on the right, unless taken away.
+    networks : whether nn() is a term.
 
     Raises
     ------
@@ -95,10 +99,12 @@ def update_formula(
     >>> str(update_formula(parse("y ~ x + offset(t)"), "log(.) ~ . + z - offset(t)"))
     'log(y) ~ x + z'
     """
-    grammar = make_grammar(functions, allow_python, limits)
+    grammar = make_grammar(functions, allow_python, limits, networks)
     left, right = _sides(scan(text, limits), text)
     response = _substituted(old.response, left, text, grammar)
-    terms = read_terms(right, text, grammar, lambda: Dot(old.linear, old.offsets, old.intercept))
+    terms = read_terms(
+        right, text, grammar, lambda: Dot(old.linear, (*old.networks, *old.offsets), old.intercept)
+    )
     return Formula(render(response, terms), response, terms)
 
 

@@ -18,11 +18,21 @@ from glmstat.formula.contrast import coding
 from glmstat.formula.expression import Expression
 from glmstat.formula.rank_coding import Group, plan_groups
 from glmstat.formula.schema import BASIS, FACTOR, Encoding
-from glmstat.formula.terms import Linear
+from glmstat.formula.terms import Linear, Network
 from glmstat.formula.value import Array, Basis, Value, level_label
-from glmstat.matrix import Columns, Constant, Factor, Numeric, Part, Product, Wide
+from glmstat.layers import Towers
+from glmstat.matrix import Columns, Constant, Factor, Hidden, Numeric, Part, Product, Wide
 
-__all__ = ["COLUMN_LIMIT", "MISSING", "NEW", "Piece", "build_pieces", "columns_of", "recode"]
+__all__ = [
+    "COLUMN_LIMIT",
+    "MISSING",
+    "NEW",
+    "Piece",
+    "build_pieces",
+    "columns_of",
+    "network_pieces",
+    "recode",
+]
 
 COLUMN_LIMIT = 20_000
 MISSING, NEW = -1, -2  # codes of a row without level, and of a level that the fit has not seen
@@ -42,12 +52,21 @@ class Piece:
     columns : names of its columns.
     slots : their places in the predictor.
     groups : sets of adjacent columns, each the product of coded parts; () is the intercept.
+    towers : of a network that is trained, its hidden layers: the columns are their last units, computed
+        from those of the groups.
     """
 
-    term: Linear
+    term: Linear | Network
     columns: tuple[str, ...]
     slots: slice
     groups: tuple[tuple[Coded, ...], ...]
+    towers: Towers | None = None
+
+    @property
+    def linear(self) -> Linear:
+        """The term of a piece that is no network: one that can be dropped or coded anew."""
+        assert isinstance(self.term, Linear)
+        return self.term
 
 
 def recode(value: Value, levels: tuple[Level, ...], text: str) -> NDArray[np.signedinteger[Any]]:
@@ -139,6 +158,41 @@ def _pieces(terms: tuple[Linear, ...], parts: tuple[tuple[str, Encoding], ...]) 
 _cached_pieces = lru_cache(maxsize=128)(_pieces)
 
 
+def network_pieces(
+    terms: Iterable[Network], parts: Mapping[str, Encoding], place: int, towers: Mapping[str, Towers]
+) -> tuple[Piece, ...]:
+    """Return the networks with their columns named and numbered from `place` on.
+
+    A network that is trained has the units of its last hidden layer as columns, another one its inputs,
+    factors with a column for each level.
+
+    Parameters
+    ----------
+    terms : in the order of the formula.
+    parts : what each input is.
+    towers : hidden layers of the trained networks, by name.
+    """
+    pieces = []
+    for term in terms:
+        made = [_group(term, ((k, True),), parts) for k in range(len(term.parts))]
+        trained = towers.get(term.name)
+        inputs = tuple(f"{term.name}.{name}" for _, names in made for name in names)
+        columns = inputs if trained is None else _unit_names(term.name, trained)
+        slots = slice(place, place := place + len(columns))
+        pieces.append(Piece(term, columns, slots, tuple(coded for coded, _ in made), trained))
+    return tuple(pieces)
+
+
+def _unit_names(name: str, towers: Towers) -> tuple[str, ...]:
+    """Names of the features: "nn1.h3", or "nn1.net2.h3" where several nets stand side by side."""
+    several = len(towers.towers) > 1
+    return tuple(
+        f"{name}.net{net}.h{unit}" if several else f"{name}.h{unit}"
+        for net, tower in enumerate(towers.towers, 1)
+        for unit in range(1, tower.width + 1)
+    )
+
+
 def _width(term: Linear, groups: Iterable[Group], encodings: Mapping[str, Encoding]) -> int:
     return sum(
         prod(encodings[term.parts[place].text].width(full=full) for place, full in group) for group in groups
@@ -146,7 +200,7 @@ def _width(term: Linear, groups: Iterable[Group], encodings: Mapping[str, Encodi
 
 
 def _group(
-    term: Linear, group: Group, encodings: Mapping[str, Encoding]
+    term: Linear | Network, group: Group, encodings: Mapping[str, Encoding]
 ) -> tuple[tuple[Coded, ...], list[str]]:
     if not group:
         return (), ["Intercept"]
@@ -200,11 +254,13 @@ def columns_of(
 
     columns: list[Part] = []
     for piece in pieces:
+        own: list[Part] = []
         for group in piece.groups:
             if len(group) == 1:
-                columns.append(part_of(*group[0]))
+                own.append(part_of(*group[0]))
             else:
-                columns.append(Product(tuple(part_of(*coded) for coded in group)) if group else Constant())
+                own.append(Product(tuple(part_of(*coded) for coded in group)) if group else Constant())
+        columns += own if piece.towers is None else [Hidden(tuple(own), piece.towers)]
     return Columns(rows, tuple(columns))
 
 

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 from glmstat.errors import FormulaError
 from glmstat.formula.algebra import FIRST, expand
+from glmstat.formula.network import named, read_network
 from glmstat.formula.node import Expression
 from glmstat.formula.syntax import Grammar, read
-from glmstat.formula.terms import Linear, Offset, Term
+from glmstat.formula.terms import Linear, Network, Offset, Term
 from glmstat.formula.tokens import Token, partners, shorten, split_at
 
 __all__ = ["Dot", "check_model", "read_terms"]
 
-Factor = Expression | Offset
+Factor = Expression | Offset | Network
 _REPEATS = 20  # how often a formula may write all its terms again
 _FOREIGN = frozenset("$@?;#\\,")
 ALGEBRA = frozenset({"+", "-", "*", "/", ":", "^", "**", "%in%"})
@@ -26,7 +27,6 @@ OTHER_MODELS: Mapping[str, str] = {
     "te": "smooth terms",
     "ti": "smooth terms",
     "t2": "smooth terms",
-    "nn": "network terms",
     "strata": "strata",
     "cluster": "cluster terms",
     "frailty": "frailty terms",
@@ -41,11 +41,12 @@ _INSTEAD: Mapping[str, str] = {
 class Dot(NamedTuple):
     """What '.' stands for: the other columns, or the formula that is updated.
 
-    `columns` are all columns of the data: each may be taken away, even one that '.' leaves out by itself.
+    `alone` are the offsets and networks, which stay wherever '.' stands. `columns` are all columns of the
+    data: each may be taken away, even one that '.' leaves out by itself.
     """
 
     linear: tuple[Linear, ...]
-    offsets: tuple[Offset, ...] = ()
+    alone: tuple[Offset | Network, ...] = ()
     intercept: bool = True
     columns: frozenset[str] = frozenset()
 
@@ -96,7 +97,7 @@ def read_terms(
         stands_for = dot()
     total = _Total(atoms, stands_for, grammar.limits.terms, intercept=stands_for.intercept)
     if any(item.kind == "dot" for item in items):
-        total.offsets.update(dict.fromkeys(map(atoms.number, stands_for.offsets)))
+        total.alone.update(dict.fromkeys(map(atoms.number, stands_for.alone)))
     for sign, addend in _addends(items):
         total.add(sign, addend)
     total.check_removed(items)
@@ -112,7 +113,7 @@ class _Total:
     most: int
     intercept: bool
     linear: dict[frozenset[int], tuple[int, ...]] = field(default_factory=dict)
-    offsets: dict[int, None] = field(default_factory=dict)
+    alone: dict[int, None] = field(default_factory=dict)
     work: int = 0
 
     def add(self, sign: str, addend: list[Item]) -> None:
@@ -121,7 +122,7 @@ class _Total:
             self.intercept = (first.text == "1") == (sign == "+")
             return
         found = [(first.atom,)] if len(addend) == 1 and first.kind == "atom" else self.expanded(addend)
-        self.check_offsets(sign, addend, found)
+        self.check_alone(sign, addend, found)
         for term in found:
             self.merge(sign, term, first)
         self.work += len(found)
@@ -129,18 +130,18 @@ class _Total:
             raise FormulaError(f"Formula has too many terms: the limit is {self.most:,}. Use fewer columns.")
 
     def merge(self, sign: str, term: tuple[int, ...], first: Item) -> None:
-        offset = term[0] if isinstance(self.atoms.factors[term[0]], Offset) else None
-        if offset is None and sign == "+":
+        alone = term[0] if _is_alone(self.atoms.factors[term[0]]) else None
+        if alone is None and sign == "+":
             self.linear.setdefault(frozenset(term), term)
-        elif offset is None:
+        elif alone is None:
             self.linear.pop(frozenset(term), None)
         elif sign == "-":
-            del self.offsets[offset]
-        elif offset in self.offsets:
-            text = str(self.atoms.factors[offset])
+            del self.alone[alone]
+        elif alone in self.alone:
+            text = str(self.atoms.factors[alone])
             raise FormulaError(f"{text} stands twice in the formula: position {first.start}. Write it once.")
         else:
-            self.offsets[offset] = None
+            self.alone[alone] = None
 
     def expanded(self, addend: list[Item]) -> list[tuple[int, ...]]:
         """Terms of an addend with operators; formulaic sees its shape, one letter per factor."""
@@ -165,22 +166,21 @@ class _Total:
         places = list(letters)
         return [tuple(places[k] for k in term) for term in expand(shape, self.most)]
 
-    def check_offsets(self, sign: str, addend: list[Item], found: list[tuple[int, ...]]) -> None:
+    def check_alone(self, sign: str, addend: list[Item], found: list[tuple[int, ...]]) -> None:
         factors = self.atoms.factors
-        meant = {
-            item.atom for item in addend if item.kind == "atom" and isinstance(factors[item.atom], Offset)
-        }
+        meant = {item.atom for item in addend if item.kind == "atom" and _is_alone(factors[item.atom])}
         if not meant:
             return
         crossed = next((term for term in found if len(term) > 1 and not meant.isdisjoint(term)), None)
         if crossed or any(item.kind == "operator" and item.text not in "+-" for item in addend):
             text = ":".join(str(factors[atom]) for atom in crossed or meant)
-            offset = factors[min(meant.intersection(crossed or meant))]
+            whole = factors[min(meant.intersection(crossed or meant))]
+            word = "offset()" if isinstance(whole, Offset) else "nn()"
             raise FormulaError(
-                f"offset() cannot take part in an interaction: '{shorten(text)}'. Write `+ {offset}`."
+                f"{word} cannot take part in an interaction: '{shorten(text)}'. Write `+ {whole}`."
             )
-        kept = {term[0] for term in found} if sign == "+" else set(self.offsets)
-        if sign == "-" and len(addend) == 1 and not self.dot.offsets:
+        kept = {term[0] for term in found} if sign == "+" else set(self.alone)
+        if sign == "-" and len(addend) == 1 and not self.dot.alone:
             kept = set()
         for atom in meant - kept:
             raise FormulaError(
@@ -190,9 +190,9 @@ class _Total:
 
     def check_removed(self, items: list[Item]) -> None:
         """A factor written once, and in no term, was taken from where it never was: a slip of the pen."""
-        present = {atom for term in self.linear for atom in term} | set(self.offsets)
+        present = {atom for term in self.linear for atom in term} | set(self.alone)
         present |= {self.atoms.number(part) for term in self.dot.linear for part in term.parts}
-        present |= set(map(self.atoms.number, self.dot.offsets))
+        present |= set(map(self.atoms.number, self.dot.alone))
         count = Counter(item.atom for item in items if item.kind == "atom")
         for item in items:
             if item.kind == "atom" and count[item.atom] == 1 and item.atom not in present:
@@ -211,8 +211,17 @@ class _Total:
             Linear(tuple(part for atom in term if isinstance(part := factors[atom], Expression)))
             for term in by_degree
         ]
-        offsets = [offset for atom in self.offsets if isinstance(offset := factors[atom], Offset)]
-        return (*linear, *offsets)
+        networks = [found for atom in self.alone if isinstance(found := factors[atom], Network)]
+        plain = [Linear((part,)) for found in networks if not found.hidden for part in found.inputs]
+        linear += [term for term in dict.fromkeys(plain) if term not in linear]
+        networks = [found for found in networks if found.hidden]
+        offsets = [found for atom in self.alone if isinstance(found := factors[atom], Offset)]
+        return (*linear, *named(networks), *offsets)
+
+
+def _is_alone(factor: Factor) -> bool:
+    """Whether a factor stands alone between plus signs."""
+    return isinstance(factor, (Offset, Network))
 
 
 def _items(tokens: list[Token], source: str, grammar: Grammar, atoms: _Atoms) -> list[Item]:
@@ -260,9 +269,22 @@ def _factor(tokens: list[Token], source: str, grammar: Grammar) -> Factor:
     head = tokens[0]
     if len(tokens) > 1 and head.kind == "word":
         check_model(head, tokens, source, grammar)
-        if head.text == "offset" and partners(tokens)[1] == len(tokens) - 1:
+        whole = partners(tokens).get(1) == len(tokens) - 1
+        if head.text == "offset" and whole:
             return _offset(tokens, source, grammar)
+        if head.text == "nn" and whole and "nn" not in grammar.functions:
+            return _network(tokens, source, grammar)
     return read(tokens, source, grammar)
+
+
+def _network(tokens: list[Token], source: str, grammar: Grammar) -> Network:
+    if not grammar.networks:
+        text = shorten(source[tokens[0].start : tokens[-1].end])
+        raise FormulaError(
+            f"nn() is a term of rglm() alone: '{text}' at position {tokens[0].start}. "
+            "Call rglm() instead of glm(), or fit.extend()."
+        )
+    return read_network(tokens, source, grammar)
 
 
 def _offset(tokens: list[Token], source: str, grammar: Grammar) -> Offset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from glmstat.formula.contrast import Contrast, as_contrast, is_table
 from glmstat.formula.expression import parse_expression
 from glmstat.formula.offset import OffsetPart
 from glmstat.formula.roles import Given
-from glmstat.formula.terms import Formula, Linear, Offset, Response, Term
+from glmstat.formula.terms import Formula, Linear, Network, Offset, Response, Term
 from glmstat.formula.value import JSON
 
 __all__ = ["read_context", "read_formula", "read_offset", "write_context", "write_formula"]
@@ -32,6 +33,9 @@ def write_formula(formula: Formula) -> JSON:
 def _write_term(term: Term) -> JSON:
     if isinstance(term, Offset):
         return {"offset": term.expression.text}
+    if isinstance(term, Network):
+        plain = {field.name: getattr(term, field.name) for field in fields(term)}
+        return {"network": {**plain, "inputs": [part.text for part in term.inputs]}}
     return {"linear": [part.text for part in term.parts]}
 
 
@@ -47,7 +51,16 @@ def read_formula(plain: Mapping[str, Any], functions: tuple[str, ...]) -> Formul
 def _read_term(plain: Mapping[str, Any], functions: tuple[str, ...]) -> Term:
     if "offset" in plain:
         return Offset(parse_expression(plain["offset"], functions=functions))
+    if "network" in plain:
+        return _read_network(plain["network"], functions)
     return Linear(tuple(parse_expression(text, functions=functions) for text in plain["linear"]))
+
+
+def _read_network(plain: Mapping[str, Any], functions: tuple[str, ...]) -> Network:
+    inputs = tuple(parse_expression(text, functions=functions) for text in plain["inputs"])
+    embed = tuple((text, size) for text, size in plain["embed"])
+    lists = {"hidden": tuple(plain["hidden"]), "activation": tuple(plain["activation"])}
+    return Network(**{**plain, **lists, "inputs": inputs, "embed": embed})
 
 
 def read_offset(plain: Mapping[str, Any], functions: tuple[str, ...]) -> OffsetPart:

@@ -39,14 +39,18 @@ class Grammar(NamedTuple):
     functions : names of the functions in the caller's context.
     allow_python : whether what is refused in a factor is kept as Python code.
     limits : caps.
+    networks : whether nn() is a term.
     """
 
     functions: tuple[str, ...] = ()
     allow_python: bool = False
     limits: Limits = DEFAULT_LIMITS
+    networks: bool = False
 
 
-def make_grammar(functions: tuple[str, ...], allow_python: bool, limits: Limits) -> Grammar:
+def make_grammar(
+    functions: tuple[str, ...], allow_python: bool, limits: Limits, networks: bool = False
+) -> Grammar:
     """Grammar of what a caller asks for.
 
     Raises
@@ -58,13 +62,14 @@ def make_grammar(functions: tuple[str, ...], allow_python: bool, limits: Limits)
             f"allow_python must be True or False: it is {shorten(repr(allow_python))}. "
             "Write allow_python=True only for formulas that you trust."
         )
-    return Grammar(functions, allow_python, limits)
+    return Grammar(functions, allow_python, limits, networks)
 
 
 # calls that are terms, not values: they stand alone between plus signs
 SPECIAL: Mapping[str, str] = {
     "offset": "offset() must stand alone between plus signs",
     "cbind": "cbind() belongs on the left side, alone",
+    "nn": "nn() must stand alone between plus signs",
 }
 _DEPTH = 4  # operators nested in one expression, per bracket that Limits.nesting allows
 _SYMBOL: Mapping[type[ast.AST], str] = {

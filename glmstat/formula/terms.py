@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from typing import Literal
 
 from glmstat.formula.node import Expression
 
-__all__ = ["Formula", "Linear", "Offset", "Response", "Term", "render"]
+__all__ = ["Formula", "Linear", "Network", "Offset", "Response", "Term", "render"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,51 @@ class Offset:
         return f"offset({self.expression.text})"
 
 
-Term = Linear | Offset
+@dataclass(frozen=True)
+class Network:
+    """A learned function of its inputs, added to the predictor: hidden layers under a linear output.
+
+    Parameters
+    ----------
+    inputs : expressions.
+    hidden : widths of the hidden layers, from the inputs on; () is a linear term.
+    activation : name of each layer's activation, an inverse link.
+    skip : whether the inputs enter linearly besides.
+    prior : precision of the normal prior of its weights; None leaves it to the call.
+    name : what its features are called by: "nn1".
+    embed : input and dimension of each factor that is embedded.
+    """
+
+    inputs: tuple[Expression, ...]
+    hidden: tuple[int, ...]
+    activation: tuple[str, ...]
+    skip: bool = True
+    prior: float | None = None
+    name: str = field(default="", compare=False)
+    embed: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        """Its inputs."""
+        return self.inputs
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns, or entries of the context, that it uses."""
+        return tuple(dict.fromkeys(name for part in self.inputs for name in part.names))
+
+    def __str__(self) -> str:
+        same = len(set(self.activation)) == 1
+        words = [f"hidden={self.hidden}"]
+        words += [f"activation={self.activation[0]!r}" if same else f"activation={self.activation}"]
+        words += [] if self.skip else ["skip=False"]
+        words += [] if self.prior is None else [f"prior={self.prior:g}"]
+        words += [] if re.fullmatch(r"(nn\d+)?", self.name) else [f"name={self.name!r}"]
+        words += [f"embed={dict(self.embed)}"] if self.embed else []
+        return f"nn({', '.join((*(part.text for part in self.inputs), *words))})"
+
+
+Term = Linear | Offset | Network
 
 
 @dataclass(frozen=True)
@@ -84,7 +129,7 @@ class Formula:
     ----------
     text : reads back to the same formula without data ('.' is written out).
     response : the left side, or None.
-    terms : the intercept first, then linear terms by degree and as written, then offsets.
+    terms : the intercept first, then linear terms by degree and as written, then networks, then offsets.
     """
 
     text: str
@@ -95,6 +140,24 @@ class Formula:
     def linear(self) -> tuple[Linear, ...]:
         """Terms with coefficients."""
         return tuple(term for term in self.terms if isinstance(term, Linear))
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Terms that are learned."""
+        return tuple(term for term in self.terms if isinstance(term, Network))
+
+    @property
+    def skips(self) -> tuple[Linear, ...]:
+        """Linear terms of the inputs of networks that are not written, in the order of the networks."""
+        written, networks = self.linear, self.networks
+        wanted = (Linear((part,)) for network in networks if network.skip for part in network.inputs)
+        return tuple(term for term in dict.fromkeys(wanted) if term not in written)
+
+    @property
+    def parts(self) -> dict[str, Expression]:
+        """The parts of all terms with columns, by text."""
+        terms = (*self.linear, *self.networks)
+        return {part.text: part for term in terms for part in term.parts}
 
     @property
     def offsets(self) -> tuple[Offset, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.score import at_infinity, finite_predictor, frame_of
+from glmstat.inference.statement import need_covariance
 from glmstat.inference.variable import split_ways
 from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov
 from glmstat.inference.vcov.small_sample import PRESETS
@@ -114,6 +115,7 @@ def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
     if vcov is None:
         return fit.covariance
     covariance = as_covariance(vcov)
+    need_covariance(fit, covariance)
     if fit.spec.call["sampling_weights"] is not None:
         need_robust(covariance)
     return covariance
@@ -157,7 +159,7 @@ def covariance_root(fit: Fit, covariance: Covariance | None = None, data: Any = 
     """
     covariance = fit.covariance if covariance is None else covariance
     if covariance.key not in fit.kept:
-        root, known = _make(fit, covariance, data)
+        root, known = _median(fit, covariance) if fit.repetitions else _make(fit, covariance, data)
         for name, values in ((covariance.key, root), (_facts_key(covariance), known.to_array())):
             values = np.ascontiguousarray(values)
             values.flags.writeable = False
@@ -281,6 +283,22 @@ def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
     root[:] = np.nan if perfect else root
     root[~finite] = np.nan
     return Vcov(root, known)
+
+
+def _median(fit: Fit, covariance: Covariance) -> Vcov:
+    """The covariance of a median over repetitions: the one of median size among V + d d', d its distance.
+
+    Sizes are spectral norms in units of the median standard errors; the larger of two in the middle.
+
+    Source: Chernozhukov et al. (2018), Double/debiased machine learning, definition 3.3.
+    """
+    made = [_make(one, covariance, None) for one in fit.repetitions]
+    apart = [one.estimate.theta - fit.estimate.theta for one in fit.repetitions]
+    wide = [np.column_stack([one.root, far]) for one, far in zip(made, apart, strict=True)]
+    unit = np.median([row_sizes(root) for root in wide], axis=0)
+    sizes = [np.linalg.norm(np.nan_to_num(root / np.where(unit > 0, unit, 1.0)[:, None]), 2) for root in wide]
+    middle = int(np.argsort(sizes, kind="stable")[len(sizes) // 2])
+    return Vcov(wide[middle], made[middle].facts)
 
 
 def _is_saturated(fit: Fit, recipe: Recipe) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.inference.goodness import lacks_trials
 from glmstat.inference.likelihood import loglik
+from glmstat.inference.statement import need_likelihood
 from glmstat.text.layout import count
 from glmstat.text.listing import Listing
 
@@ -128,6 +129,7 @@ def information_criteria(fit: Fit, dispersion: float | None = None) -> Informati
 
 def _likelihood(fit: Fit, notes: list[str]) -> float:
     """The log-likelihood, or NaN and the reason."""
+    need_likelihood(fit, "An information criterion")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             "Information criteria are not defined with sampling weights: rows are not independent draws. "

@@ -33,6 +33,8 @@ _REASONS = {
     "inverse_squared": "its coefficients add to 1 / mean squared",
     "sqrt": "its coefficients add to the square root of the mean",
     "power": "its coefficients add to a power of the mean",
+    "softplus": "its coefficients add to a mean that is large, and multiply one that is small",
+    "atanh": "its coefficients are half the log odds ratios",
     "probit": "its coefficients are differences of normal quantiles",
     "cauchit": "its coefficients are differences of Cauchy quantiles",
     "loglog": "its coefficients multiply the cumulative hazard of the other outcome",

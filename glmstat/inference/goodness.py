@@ -11,6 +11,7 @@ from scipy.special import chdtrc
 
 from glmstat.errors import ComparisonError
 from glmstat.inference.score import finite_predictor, frame_of
+from glmstat.inference.statement import need_likelihood
 from glmstat.matrix import Array, Block
 from glmstat.text.layout import count
 from glmstat.text.listing import Listing
@@ -69,6 +70,7 @@ def goodness_of_fit(fit: Fit) -> GoodnessOfFit:
     >>> [round(p, 4) for p in goodness_of_fit(fit)["p_value"]]
     [0.9647, 0.9647]
     """
+    need_likelihood(fit, "A goodness-of-fit test")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             "Goodness of fit is not defined with sampling weights: deviance and Pearson's chi-squared have "

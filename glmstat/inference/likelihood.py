@@ -6,6 +6,7 @@ from math import inf, isnan
 from typing import TYPE_CHECKING
 
 from glmstat.errors import ComparisonError
+from glmstat.inference.statement import need_likelihood
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -23,6 +24,7 @@ def loglik(fit: Fit) -> float:
     ------
     ComparisonError : sampling weights, or a dispersion given to a family whose dispersion is 1.
     """
+    need_likelihood(fit, "loglik")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError("loglik is not defined with sampling weights: rows are not independent draws.")
     phi = fit.estimate.dispersion

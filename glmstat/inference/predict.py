@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.errors import ArgumentError, DataError, ExtrapolationWarning, near, one_of, outside, row_list
+from glmstat.formula.terms import Linear, Network, Term
 from glmstat.inference.covariance import covariance_root, label
 from glmstat.inference.estimable import estimable
 from glmstat.inference.reference import Reference, check_level, reference
@@ -21,7 +23,16 @@ from glmstat.table import noted
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["centre", "constant", "fitted", "predict", "term_matrix"]
+__all__ = [
+    "centre",
+    "constant",
+    "fitted",
+    "mean_ends",
+    "mean_of",
+    "predict",
+    "slope_of",
+    "term_matrix",
+]
 
 TYPES = ("response", "link", "terms")
 
@@ -55,16 +66,16 @@ def predict(
     _refuse_non_estimable(rows.values[:, 2])
     if type == "response":
         _blank_outside(fit, eta)
-    estimate = _mean(fit, eta) if type == "response" else eta
+    estimate = mean_of(fit, eta) if type == "response" else eta
     if not se_fit and interval is None:
         return ByRow(estimate, rows.native).series(type)
     columns = {"estimate": estimate}
     if se_fit:
-        columns["std_error"] = _slope(fit, eta) * se if type == "response" else se
+        columns["std_error"] = slope_of(fit, eta) * se if type == "response" else se
     if interval is not None:
         half = _quantile(fit, rows.values[:, 3], level) * se
         ends = (eta - half, eta + half)
-        columns["conf_low"], columns["conf_high"] = _mean_ends(fit, *ends) if type == "response" else ends
+        columns["conf_low"], columns["conf_high"] = mean_ends(fit, *ends) if type == "response" else ends
     facts = {"type": type, "vcov": label(fit)} | ({"level": level} if interval is not None else {})
     return noted(rows.table(columns), **facts)
 
@@ -73,7 +84,7 @@ def fitted(fit: Fit) -> Any:
     """Return the means of the rows of the fit."""
 
     def values(block: Block) -> Array:
-        return _mean(fit, linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)[:, 0])
+        return mean_of(fit, linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)[:, 0])
 
     return of_fit(fit, "fitted", values).series("fitted")
 
@@ -163,8 +174,8 @@ def _blank_outside(fit: Fit, eta: Array) -> None:
         )
 
 
-def _mean(fit: Fit, eta: Array) -> Array:
-    """Means (n,); at infinity the limit itself, not the nearest number inside the domain."""
+def mean_of(fit: Fit, eta: Array) -> Array:
+    """Return means (n,); at infinity the limit itself, not the nearest number inside the domain."""
     with np.errstate(all="ignore"):
         mean = fit.spec.likelihood.mean(eta[:, None]).reshape(len(eta))
     far = np.isinf(eta)
@@ -174,14 +185,15 @@ def _mean(fit: Fit, eta: Array) -> Array:
     return np.where(np.isnan(eta), np.nan, mean)
 
 
-def _slope(fit: Fit, eta: Array) -> Array:
+def slope_of(fit: Fit, eta: Array) -> Array:
+    """Return |d mu / d eta| (n,)."""
     with np.errstate(all="ignore"):
         return np.abs(fit.spec.likelihood.family.link.derivative(eta))
 
 
-def _mean_ends(fit: Fit, low: Array, high: Array) -> tuple[Array, Array]:
-    """Means at both ends of an interval of eta, in order; an end outside the domain goes to its edge."""
-    ends = [_mean(fit, np.clip(end, *fit.spec.likelihood.bounds)) for end in (low, high)]
+def mean_ends(fit: Fit, low: Array, high: Array) -> tuple[Array, Array]:
+    """Return means at both ends of an interval of eta, in order; one outside the domain goes to its edge."""
+    ends = [mean_of(fit, np.clip(end, *fit.spec.likelihood.bounds)) for end in (low, high)]
     return np.minimum(*ends), np.maximum(*ends)
 
 
@@ -212,12 +224,20 @@ def term_matrix(fit: Fit) -> tuple[tuple[str, ...], Array]:
         raise ArgumentError(
             "Terms are not defined where coefficients are infinite. Merge or drop the level first."
         )
+    formula = fit.spec.design.formula
     pieces = [piece for piece in fit.spec.design.predictors[0].pieces if piece.term.parts]
-    matrix = np.zeros((len(fit.columns), len(pieces)))
+    owners: dict[Term, Term] = {skip: _owner(skip, formula.networks) for skip in formula.skips}
+    names = list(dict.fromkeys(str(owners.get(piece.term, piece.term)) for piece in pieces))
+    matrix = np.zeros((len(fit.columns), len(names)))
     theta = np.nan_to_num(fit.estimate.theta)
-    for place, piece in enumerate(pieces):
-        matrix[piece.slots, place] = theta[piece.slots]
-    return tuple(str(piece.term) for piece in pieces), matrix
+    for piece in pieces:
+        matrix[piece.slots, names.index(str(owners.get(piece.term, piece.term)))] = theta[piece.slots]
+    return tuple(names), matrix
+
+
+def _owner(skip: Linear, networks: Sequence[Network]) -> Network:
+    """The network whose input also enters linearly, so that both are one term."""
+    return next(network for network in networks if network.skip and skip.parts[0] in network.inputs)
 
 
 def constant(fit: Fit) -> float:

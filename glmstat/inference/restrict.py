@@ -13,6 +13,7 @@ from glmstat.estimate import Estimate
 from glmstat.frame import Coordinates, ModelFrame
 from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of, moved_by
+from glmstat.inference.statement import need_likelihood
 from glmstat.matrix import Array, Block, Combined, Dense, DesignMatrix, IntArray
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Subspace:
     """
 
     def __init__(self, fit: Fit, matrix: Array) -> None:
+        need_likelihood(fit, "A restricted fit")
         self.fit_ = fit
         self.frame = frame_of(fit, "A restricted fit")
         held = np.eye(len(fit.columns))[np.isnan(fit.estimate.theta)]

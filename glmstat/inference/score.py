@@ -72,7 +72,7 @@ def check_unchanged(fit: Fit, frame: ModelFrame) -> None:
         rows = likelihood.deviance(block.y, eta, block.total)
         return float(rows[(block.total > 0) & np.isfinite(eta).all(axis=1)].sum())
 
-    deviance = fit.deviance
+    deviance = fit.estimate.deviance
     if abs(frame.reduce(kernel) - deviance) > _SAME * (abs(deviance) + fit.estimate.weight):
         raise DataError(
             "data changed since the fit: they give another deviance. Use refit(data) to fit them."

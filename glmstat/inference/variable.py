@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.frame import ModelFrame
 
-__all__ = ["REMEDY", "Grouping", "RowValues", "grouping", "split_ways", "values"]
+__all__ = ["REMEDY", "Grouping", "RowValues", "grouping", "refuse_changed", "split_ways", "values"]
 
 # what to do about rows without a value: for a covariance, which the model can know of, and for other verbs
 _AS_VCOV = "Give vcov= in the call of the model, which leaves these rows out of the fit too, or use subset=."
@@ -147,7 +147,7 @@ def _place(block: Block) -> Any:
 
 def _read(fit: Fit, frame: ModelFrame, variable: Variable, word: str, remedy: str) -> list[tuple[str, Any]]:
     """The parts of a variable: text and values over the rows of the fit, none of them missing."""
-    _refuse_changed(frame)
+    refuse_changed(frame)
     source, context, roles = _source(fit, frame, variable, word)
     expressions = [role for role in roles if not isinstance(role, Given) and role.column is None]
     calls = learn_calls(expressions, source, frame.selection.chosen, context) if expressions else {}
@@ -195,8 +195,13 @@ def _column(role: Role, scope: Scope) -> Any:
     return value.astype(np.float64)
 
 
-def _refuse_changed(frame: ModelFrame) -> None:
-    """Refuse a source whose response is not that of the copies that a small frame holds."""
+def refuse_changed(frame: ModelFrame) -> None:
+    """Refuse a source whose response is not that of the copies that a small frame holds.
+
+    Raises
+    ------
+    DataError : data changed since the fit.
+    """
     if frame.small and frame.change is None and frame.reread() != frame.fingerprint:
         raise DataError(
             "data changed since the fit: the response is another. Use refit(data) to fit them, or data=."

@@ -10,10 +10,12 @@ from glmstat.errors import ArgumentError, near, one_of
 from glmstat.links.base import Link, Side, Tails
 from glmstat.links.custom import Custom
 from glmstat.links.power import Identity, Inverse, InverseSquared, Log, Power, Sqrt
-from glmstat.links.probability import Cauchit, CLogLog, LogComplement, Logit, LogLog, Probit
+from glmstat.links.probability import Atanh, Cauchit, CLogLog, LogComplement, Logit, LogLog, Probit
+from glmstat.links.softplus import Softplus
 
 __all__ = [
     "LINKS",
+    "Atanh",
     "CLogLog",
     "Cauchit",
     "Custom",
@@ -28,6 +30,7 @@ __all__ = [
     "Power",
     "Probit",
     "Side",
+    "Softplus",
     "Sqrt",
     "Tails",
     "as_link",
@@ -39,6 +42,7 @@ LINKS: Mapping[str, Callable[..., Link]] = {
     "identity": Identity,
     "log": Log,
     "logit": Logit,
+    "atanh": Atanh,
     "probit": Probit,
     "cauchit": Cauchit,
     "cloglog": CLogLog,
@@ -47,6 +51,7 @@ LINKS: Mapping[str, Callable[..., Link]] = {
     "inverse_squared": InverseSquared,
     "sqrt": Sqrt,
     "power": Power,
+    "softplus": Softplus,
     "log_complement": LogComplement,
 }
 

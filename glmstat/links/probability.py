@@ -9,7 +9,7 @@ from typing import Any
 from glmstat.array import EPSILON, TINY, namespace, quiet
 from glmstat.links.base import Link, Side, Tails, log_complement_exp
 
-__all__ = ["CLogLog", "Cauchit", "LogComplement", "LogLog", "Logit", "Probit"]
+__all__ = ["Atanh", "CLogLog", "Cauchit", "LogComplement", "LogLog", "Logit", "Probit"]
 
 FAR = 700.0  # exp(700) and exp(-700) are still ordinary doubles
 
@@ -72,6 +72,44 @@ class Logit(Link):
         return _two_sided(
             eta > 0, Side(big, log_big, low, information), Side(low, log_big - size, big, information)
         )
+
+
+@dataclass(frozen=True)
+class Atanh(Link):
+    """The predictor is half the log odds, eta = atanh(2 mu - 1): of -1 and 1 the mean is tanh(eta)."""
+
+    name = "atanh"
+    means = (0.0, 1.0)
+
+    def eta(self, mu: Any) -> Any:
+        """Return (log(mu) - log(1 - mu)) / 2."""
+        return 0.5 * Logit().eta(mu)
+
+    def mean(self, eta: Any) -> Any:
+        """Return (1 + tanh(eta)) / 2, inside (0, 1)."""
+        return Logit().mean(2.0 * eta)
+
+    def derivative(self, eta: Any) -> Any:
+        """Return 2 mu (1 - mu)."""
+        return 2.0 * Logit().derivative(2.0 * eta)
+
+    def second_derivative(self, eta: Any) -> Any:
+        """Return 4 mu (1 - mu) (1 - 2 mu)."""
+        return 4.0 * Logit().second_derivative(2.0 * eta)
+
+    def log_mean(self, eta: Any) -> Any:
+        """Return -log(1 + exp(-2 eta))."""
+        return Logit().log_mean(2.0 * eta)
+
+    def tails(self, eta: Any) -> Tails:
+        """Return the logit's tails at 2 eta, their derivatives in eta."""
+        mean, rest = Logit().tails(2.0 * eta)
+        return Tails(_twice(mean), _twice(rest))
+
+
+def _twice(side: Side) -> Side:
+    """A side at 2 eta with its derivatives in eta."""
+    return Side(side.value, side.log, 2.0 * side.slope, 4.0 * side.curvature)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
-from math import inf, isfinite, isnan
+from math import inf, isfinite, isnan, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,7 +92,8 @@ class Summary:
     def _repr_html_(self) -> str:
         cells = _cells(self.fit, self.columns)
         header = "".join(
-            f'<th style="{RIGHT};border-bottom:1px solid">{name}</th>' for name in ("", *self.columns)
+            f'<th style="{RIGHT};border-bottom:1px solid">{name}</th>'
+            for name in ("", *_headings(self.fit, self.columns))
         )
         width = len(self.columns)
         rows = "".join(
@@ -135,6 +136,7 @@ class Summary:
             },
             "dispersion_estimator": fit.estimate.dispersion.estimator,
             **_likelihood_facts(fit),
+            **({} if fit.spec.statement is None else {"statement": fit.spec.statement.to_json()}),
             "aliased": dict(fit.estimate.aliased),
             "status": end.status,
             "iterations": end.iterations,
@@ -154,7 +156,7 @@ def summary(fit: Fit, level: float = 0.95, *, eform: bool = False) -> Summary:
     if not isinstance(eform, bool):
         raise ArgumentError(f"eform must be True or False: got {eform!r}.")
     table, known = wald(fit, level), reference(fit)
-    facts = tuple(_facts(fit, level))
+    facts = tuple(_facts(fit, level) if fit.spec.statement is None else _stated(fit, level))
     if eform:
         table, facts = exponentiated(fit, table), (*ratio_notes(fit), *facts)
     columns = table._asdict()
@@ -162,7 +164,16 @@ def summary(fit: Fit, level: float = 0.95, *, eform: bool = False) -> Summary:
         after = list(columns).index("statistic") + 1
         named = list(columns.items())
         columns = dict([*named[:after], ("df", known.df), *named[after:]])
-    return Summary(fit, level, columns, tuple(_head(fit)), facts)
+    return Summary(fit, level, _shown(fit, columns), tuple(_head(fit)), facts)
+
+
+def _shown(fit: Fit, columns: dict[str, Array]) -> dict[str, Array]:
+    """The columns that the fit's statement covers."""
+    statement = fit.spec.statement
+    if statement is None or statement.tests:
+        return columns
+    hidden = ("statistic", "p_value", "df") if statement.covariances else tuple(columns)[1:]
+    return {name: values for name, values in columns.items() if name not in hidden}
 
 
 def title(fit: Fit, spell: Spell = str) -> tuple[str, ...]:
@@ -173,7 +184,8 @@ def title(fit: Fit, spell: Spell = str) -> tuple[str, ...]:
     spell : what replaces letters, before the lines are laid out.
     """
     family = fit.spec.likelihood.family
-    left = spell(f"{family.title}, {family.link.text.replace('_', ' ')} link")
+    beside = " with networks" if fit.spec.design.formula.networks else ""
+    left = spell(f"{family.title}{beside}, {family.link.text.replace('_', ' ')} link")
     right = spell(f"{count(fit.nobs, 'row')} · {count(len(fit.columns), 'coefficient')}")
     space = TITLE_WIDTH - len(left) - len(right)
     first = (left + " " * space + right,) if space > 1 else (left, right)
@@ -200,6 +212,21 @@ def _asked(fit: Fit) -> Iterator[str]:
         yield " · ".join(used)
 
 
+def _stated(fit: Fit, level: float) -> Iterator[str]:
+    """What a table says that is not one of a maximum of the likelihood, and what it rests on."""
+    statement = fit.spec.statement
+    assert statement is not None
+    yield f'inference="{statement.name}": {statement.title}'
+    if statement.covariances:
+        yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(fit)}"
+    yield (
+        f"deviance in sample {figure(fit.deviance)} · null {figure(fit.null_deviance)} on {fit.df_null} df · "
+        f"dispersion {_dispersion(fit.estimate.dispersion)}"
+    )
+    yield from statement.lines
+    yield from _references_and_notes(fit)
+
+
 def _facts(fit: Fit, level: float) -> Iterator[str]:
     estimate = fit.estimate
     yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(fit)}"
@@ -208,6 +235,10 @@ def _facts(fit: Fit, level: float) -> Iterator[str]:
         f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
     )
     yield f"{_likelihood(fit)} · {count(estimate.convergence.iterations, 'iteration')}"
+    yield from _references_and_notes(fit)
+
+
+def _references_and_notes(fit: Fit) -> Iterator[str]:
     references = fit.spec.design.references.items()
     if references:
         yield " · ".join(f"{text}: reference level {level}" for text, level in references)
@@ -261,7 +292,7 @@ def _cells(fit: Fit, columns: Mapping[str, Array], *, alike: bool = True) -> lis
     """
     rows = zip(fit.columns, *(column.tolist() for column in columns.values()), strict=True)
     aliased = fit.estimate.aliased
-    decimals = common_decimals(columns["std_error"].tolist()) if alike else None
+    decimals = common_decimals(columns["std_error"].tolist()) if alike and "std_error" in columns else None
     return [
         (name, "aliased", aliased[name])
         if name in aliased
@@ -271,13 +302,15 @@ def _cells(fit: Fit, columns: Mapping[str, Array], *, alike: bool = True) -> lis
 
 
 def _texts(decimals: int | None, cells: Mapping[str, float]) -> tuple[str, ...]:
-    estimate, std_error = cells["estimate"], cells["std_error"]
+    estimate, std_error = cells["estimate"], cells.get("std_error", nan)
     if isnan(std_error):
-        return (*coefficient_texts((estimate,), std_error), "NaN", *[""] * (len(cells) - 2))
+        without = ("NaN", *[""] * (len(cells) - 2)) if len(cells) > 1 else ()
+        return (*coefficient_texts((estimate,), std_error), *without)
     scaled = ("estimate", "std_error", "conf_low", "conf_high")
     numbers = coefficient_texts(tuple(cells[name] for name in scaled), std_error, decimals)
-    known = dict(zip(scaled, numbers, strict=True))
-    known |= {"statistic": statistic_text(cells["statistic"]), "p_value": p_text(cells["p_value"])}
+    known: dict[str, str] = dict(zip(scaled, numbers, strict=True))
+    if "statistic" in cells:
+        known |= {"statistic": statistic_text(cells["statistic"]), "p_value": p_text(cells["p_value"])}
     return tuple(known[name] if name in known else f"{cells[name]:.1f}" for name in cells)
 
 
@@ -295,7 +328,7 @@ def _table_lines(fit: Fit, columns: Mapping[str, Array], spell: Spell) -> Iterat
         widths = _widths(cells, columns)
         room = _room(widths)
     margin = max((len(row[0]) for row in cells if len(row[0]) <= room), default=0)
-    yield row("", list(columns), widths, margin)
+    yield row("", _headings(fit, columns), widths, margin)
     for name, *texts in cells:
         if len(name) > margin:
             yield name if len(name) <= WIDTH else name[: WIDTH - len(dots)] + dots
@@ -311,10 +344,18 @@ def _laid_out(
 ) -> tuple[list[tuple[str, ...]], list[int]]:
     """The texts of the table, and how wide each column is."""
     cells = [tuple(map(spell, row)) for row in _cells(fit, columns, alike=alike)]
-    return cells, _widths(cells, columns)
+    return cells, _widths(cells, dict.fromkeys(_headings(fit, columns)))
 
 
-def _widths(cells: list[tuple[str, ...]], columns: Mapping[str, Array]) -> list[int]:
+def _headings(fit: Fit, columns: Iterable[str]) -> list[str]:
+    """The names of the columns in print: what standard errors are is for the statement to say."""
+    statement = fit.spec.statement
+    words = {} if statement is None else {"std_error": statement.std_error}
+    return [words.get(name, name) for name in columns]
+
+
+def _widths(cells: list[tuple[str, ...]], columns: Iterable[str]) -> list[int]:
+    columns = list(columns)
     whole = [row for row in cells if len(row) == 1 + len(columns)]
     return [max([len(name), *(len(row[k + 1]) for row in whole)]) for k, name in enumerate(columns)]
 

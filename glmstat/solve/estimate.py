@@ -44,13 +44,16 @@ def fit_estimate(
     start: Array | None = None,
     control: Control | None = None,
     dispersion: Literal["pearson", "deviance", "ml"] | float | None = None,
+    penalty: Array | None = None,
 ) -> Estimate:
-    """Return the maximum likelihood estimate of a model frame.
+    """Return the maximum likelihood estimate of a model frame, or the penalised one.
 
     Parameters
     ----------
     start : coefficients (p,) to start from; None starts from the family's rule.
     dispersion : estimator or value; None is 1 where the family says so and Pearson's otherwise.
+    penalty : S (p, p), positive semi-definite: the objective is the log-likelihood for dispersion 1 less
+        coef'S coef / 2. Separation is not certified then, and the information holds S.
 
     Raises
     ------
@@ -58,9 +61,9 @@ def fit_estimate(
     ArgumentError : `start` of another length or outside the domain.
     """
     if frame.rows * len(frame.columns) < UNTHREADED:
-        return _fit(frame, likelihood, start, control or Control(), dispersion)
+        return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
     with single_blas_thread():
-        return _fit(frame, likelihood, start, control or Control(), dispersion)
+        return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
 
 
 def _fit(
@@ -69,8 +72,9 @@ def _fit(
     start: Array | None,
     control: Control,
     dispersion: Literal["pearson", "deviance", "ml"] | float | None,
+    penalty: Array | None,
 ) -> Estimate:
-    whole = open_workspace(frame, likelihood)
+    whole = open_workspace(frame, likelihood, penalty)
     counts = whole.counts()
     intercept = null_intercept(whole, counts, has_offset=frame.has_offset)
     workspace, rank, points = _begin(whole, frame, intercept, start, control)
@@ -159,7 +163,14 @@ def _estimate(
 ) -> Estimate:
     final, gamma = maximum.ascent.workspace, maximum.ascent.gamma
     beta = final.transform @ gamma
-    if _linear(final) and frame.rows * final.size <= REFINED and maximum.interior is None and final.size:
+    penalty_free = final.penalty is None
+    if (
+        _linear(final)
+        and penalty_free
+        and frame.rows * final.size <= REFINED
+        and maximum.interior is None
+        and final.size
+    ):
         beta = refine_linear(final, beta)
         gamma = final.to_gamma(beta)
     facts, null = _facts(frame, final, gamma, counts, intercept)
@@ -191,6 +202,7 @@ def _estimate(
         aliased={frame.columns[int(workspace_place)]: why for workspace_place, why in rank.reasons.items()},
         convergence=_convergence(maximum, rank, perfect, facts, df_residual, growing),
         df_residual=df_residual,
+        penalty=final.penalty,
     )
 
 

@@ -82,7 +82,11 @@ def _from(
 
 
 def _has_cone(workspace: Workspace) -> bool:
-    return workspace.size > 0 and workspace.likelihood.cone(np.ones(1), np.ones(1)) is not None
+    return (
+        workspace.size > 0
+        and workspace.penalty is None
+        and workspace.likelihood.cone(np.ones(1), np.ones(1)) is not None
+    )
 
 
 def _after_verdict(
@@ -166,8 +170,10 @@ def _at_edge(
     workspace: Workspace, ascent: Ascent, null: Array | None, control: Control, counts: Counts
 ) -> Maximum:
     """Where a bounded link jammed the ascent, go on along the inside of the domain."""
-    if not workspace.likelihood.bounded or (
-        ascent.ending == "converged" and not _close_to_edge(ascent, counts)
+    if (
+        not workspace.likelihood.bounded
+        or workspace.penalty is not None
+        or (ascent.ending == "converged" and not _close_to_edge(ascent, counts))
     ):
         return Maximum(ascent)
     plain = ascent.workspace

@@ -47,7 +47,7 @@ class _FirstBlock:
         return kernel(self.block)
 
 
-def open_workspace(frame: ModelFrame, likelihood: GLM) -> Workspace:
+def open_workspace(frame: ModelFrame, likelihood: GLM, penalty: Array | None = None) -> Workspace:
     """Return the frame seen through columns centred at their mean and scaled by a power of two.
 
     Large frames take mean and size from their first block: the choice moves no result, it only keeps
@@ -55,7 +55,9 @@ def open_workspace(frame: ModelFrame, likelihood: GLM) -> Workspace:
     """
     width = len(frame.columns)
     nothing = np.zeros(width)
-    plain = Workspace(frame, likelihood, np.arange(width), width, nothing, np.ones(width), frame.intercept)
+    plain = Workspace(
+        frame, likelihood, np.arange(width), width, nothing, np.ones(width), frame.intercept, penalty=penalty
+    )
     if not frame.small:
         return _by_first_block(plain, frame.block(0))
     scale = power_of_two(plain.frame.reduce(lambda block: _largest(plain, block)).size)

@@ -78,7 +78,8 @@ def update(
     ----------
     formula : new formula, in which a lone `.` stands for what stood on that side: `". ~ . + z"`.
     data, family, link, weights, offset, exposure, subset, vcov, dispersion, compat : as in the call. A new
-        family without `link` takes its own default link.
+        family without `link` takes its own default link. Networks are trained again, with the other
+        arguments of `rglm` as they were.
 
     >>> import glmstat
     >>> data = {"y": [1, 2, 3, 5, 9], "x": [0, 1, 2, 3, 4]}
@@ -93,6 +94,9 @@ def update(
 
 def save(self: Fit, path: str | PathLike[str], *, context: tuple[str, ...] = ()) -> None:
     """Write the fit, without its rows, to one file that `glmstat.load` reads.
+
+    Of networks the weights are kept, and out-of-fold predictors; the scores of a cross-fitted table are not,
+    so another `vcov` must be taken before.
 
     Parameters
     ----------

@@ -3,6 +3,8 @@
 The blocks of a page share their names and run from top to bottom in an empty folder:
 
 - `python`: what it prints equals the `text` block right after it;
+- `python approx`: the same words, and numbers that are near: those of trained networks are not the same bits
+  on every processor;
 - `pycon`: a session as doctest reads it, errors included;
 - `console` and `sh`: each `glmstat …` command runs in this process; its output equals the lines below it
   in a `console` block, or the `text` block after a `sh` block.
@@ -73,6 +75,30 @@ def run_python(block: Block, names: dict[str, Any], page: Path) -> None:
     assert plain(printed) == plain(block.expected or "")
 
 
+def run_approximately(block: Block, names: dict[str, Any], page: Path) -> None:
+    code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
+    printed = captured(lambda: exec(code, names)).split()
+    expected = (block.expected or "").split()
+    apart = [(one, other) for one, other in zip_longest(printed, expected) if not near(one, other)]
+    assert not apart, f"{apart}\n{' '.join(printed)}"
+
+
+NUMBER = re.compile(r"-?[\d,]*\.?\d+(?:e-?\d+)?")
+
+
+def near(one: str | None, other: str | None) -> bool:
+    """Whether two words are equal but for numbers, and these within a quarter of each other or both small."""
+    if one is None or other is None or NUMBER.sub("#", one) != NUMBER.sub("#", other):
+        return False
+    pairs = zip(NUMBER.findall(one), NUMBER.findall(other), strict=True)
+    return all(_near(*(float(text.replace(",", "")) for text in pair)) for pair in pairs)
+
+
+def _near(one: float, other: float) -> bool:
+    size = max(abs(one), abs(other))
+    return abs(one - other) <= 0.25 * size + 0.02
+
+
 def run_session(block: Block, names: dict[str, Any], page: Path) -> None:
     test = doctest.DocTestParser().get_doctest(block.code, {}, page.name, str(page), block.line - 1)
     test.globs = names
@@ -95,7 +121,7 @@ def run_main(arguments: list[str]) -> None:
         main(arguments)
 
 
-RUN = {"python": run_python, "pycon": run_session, "console": run_commands, "sh": run_commands}
+RUN = {"python": run_python, "python approx": run_approximately, "pycon": run_session, "console": run_commands, "sh": run_commands}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

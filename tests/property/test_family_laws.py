@@ -230,7 +230,7 @@ def test_link_inverse_and_derivatives(link: Link, u):
     assert float(link.second_derivative(eta)[0]) == pytest.approx(bend, rel=1e-6, abs=1e-7)
 
 
-@pytest.mark.parametrize("name", ["logit", "probit", "cauchit", "cloglog", "loglog"])
+@pytest.mark.parametrize("name", ["logit", "atanh", "probit", "cauchit", "cloglog", "loglog"])
 @given(eta=st.floats(-700.0, 700.0))
 def test_probability_tails_add_up(name, eta):
     mean, rest = as_link(name).tails(np.array([eta]))
@@ -240,7 +240,7 @@ def test_probability_tails_add_up(name, eta):
         assert (side.slope >= 0).all() and np.isfinite(side).all()
 
 
-@pytest.mark.parametrize("name", ["logit", "probit", "cauchit", "cloglog", "loglog"])
+@pytest.mark.parametrize("name", ["logit", "atanh", "probit", "cauchit", "cloglog", "loglog"])
 @given(eta=st.floats(-700.0, 700.0), y=unit)
 def test_binomial_rows_are_finite_and_point_inwards(name, eta, y):
     glm = GLM(as_family("binomial", name))

@@ -63,7 +63,8 @@ def test_canonical_model_uses_columns_of_the_table(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "missing"), [("airquality", 44), ("penguins", 19), ("trips", 0), ("ships", 0)]
+    ("name", "missing"),
+    [("airquality", 44), ("penguins", 19), ("trips", 0), ("ships", 0), ("departures", 198)],
 )
 def test_missing_values(name, missing):
     assert datasets.load(name).isna().to_numpy().sum() == missing

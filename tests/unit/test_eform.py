@@ -56,6 +56,8 @@ def test_names_by_family_and_link(response, family, link, name, baseline):
         ("y", "poisson", "sqrt", "square root of the mean"),
         ("cbind(s, 10 - s)", "binomial", "probit", "normal quantiles"),
         ("cbind(s, 10 - s)", "binomial", "cauchit", "Cauchy quantiles"),
+        ("cbind(s, 10 - s)", "binomial", "atanh", "half the log odds ratios"),
+        ("g", "gamma", "softplus", "add to a mean that is large"),
         ("cbind(s, 10 - s)", "binomial", "loglog", "other outcome"),
         ("g", "gamma", "power(1/3)", "power of the mean"),
     ],

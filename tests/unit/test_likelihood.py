@@ -74,9 +74,10 @@ def test_canonical_links_have_one_information(family, link, canonical):
 
 CONCAVE = {
     ("gaussian", "identity"), ("inverse_gaussian", "inverse"), ("inverse_gaussian", "inverse_squared"),
-    ("binomial", "logit"), ("binomial", "probit"), ("binomial", "cloglog"), ("binomial", "loglog"),
+    ("binomial", "logit"), ("binomial", "atanh"), ("binomial", "probit"),
+    ("binomial", "cloglog"), ("binomial", "loglog"),
     ("binomial", "log"), ("binomial", "log_complement"), ("binomial", "identity"),
-    ("poisson", "log"), ("poisson", "identity"), ("poisson", "sqrt"),
+    ("poisson", "log"), ("poisson", "identity"), ("poisson", "sqrt"), ("poisson", "softplus"),
     ("gamma", "log"), ("gamma", "inverse"), ("negative_binomial(2)", "log"),
     ("tweedie(1.5)", "log"), ("quasi(mu)", "log"), ("tweedie(1)", "sqrt"),
 }  # fmt: skip
@@ -84,7 +85,7 @@ OTHERS = {
     ("gaussian", "log"), ("gaussian", "inverse"), ("gaussian", "sqrt"), ("binomial", "cauchit"),
     ("gamma", "identity"), ("gamma", "power(1/3)"), ("inverse_gaussian", "log"),
     ("inverse_gaussian", "identity"), ("negative_binomial(2)", "identity"), ("negative_binomial(2)", "sqrt"),
-    ("tweedie(2.5)", "log"),
+    ("tweedie(2.5)", "log"), ("gamma", "softplus"), ("gaussian", "softplus"),
 }  # fmt: skip
 
 
@@ -169,6 +170,8 @@ def test_no_slack_without_bounds(pair):
     [
         ("binomial", "logit", [-1, 0, 1, 0]),
         ("binomial", "cauchit", [-1, 0, 1, 0]),
+        ("binomial", "atanh", [-1, 0, 1, 0]),
+        ("poisson", "softplus", [-1, 0, 0, 0]),
         ("binomial", "loglog", [-1, 0, 1, 0]),
         ("quasibinomial", "probit", [-1, 0, 1, 0]),
         ("quasi(mu(1-mu))", "cloglog", [-1, 0, 1, 0]),
@@ -212,7 +215,7 @@ def test_start_leaves_out_rows_without_a_predictor():
     np.testing.assert_array_equal(eta[:, 0], [np.nan, np.nan, 1.0])
 
 
-@pytest.mark.parametrize("link", ["logit", "probit", "cauchit", "cloglog", "loglog"])
+@pytest.mark.parametrize("link", ["logit", "atanh", "probit", "cauchit", "cloglog", "loglog"])
 @pytest.mark.parametrize("y", [0.0, 0.3, 1.0])
 def test_binomial_rows_at_the_far_ends(link, y):
     glm = model("binomial", link)

@@ -93,6 +93,9 @@ def test_power_refuses(k):
         ("log", 0.0, 1.0, (-math.inf, 0.0)),
         ("log_complement", 0.0, 1.0, (-math.inf, 0.0)),
         ("logit", 0.0, 1.0, (-math.inf, math.inf)),
+        ("atanh", 0.0, 1.0, (-math.inf, math.inf)),
+        ("softplus", 0.0, math.inf, (-math.inf, math.inf)),
+        ("softplus", -math.inf, math.inf, (-math.inf, math.inf)),
         ("probit", 0.0, 1.0, (-math.inf, math.inf)),
         ("cloglog", 0.0, 1.0, (-math.inf, math.inf)),
         ("loglog", 0.0, 1.0, (-math.inf, math.inf)),
@@ -113,6 +116,9 @@ def test_bounds(name, low, high, expected):
         assert found == expected
 
 
+PROBABILITY = ["logit", "atanh", "probit", "cauchit", "cloglog", "loglog", "log", "log_complement"]
+
+
 def exact(name: str, x: float) -> tuple[mpmath.mpf, ...]:
     """F, 1 - F, F', F'' of a probability link."""
     x = mpmath.mpf(x)
@@ -120,6 +126,9 @@ def exact(name: str, x: float) -> tuple[mpmath.mpf, ...]:
     if name == "logit":
         f, c = 1 / (1 + e(-x)), 1 / (1 + e(x))
         return f, c, f * c, f * c * (c - f)
+    if name == "atanh":
+        f, c, d, s = exact("logit", 2 * x)
+        return f, c, 2 * d, 4 * s
     if name == "probit":
         d = mpmath.npdf(x)
         return mpmath.ncdf(x), mpmath.ncdf(-x), d, -x * d
@@ -139,7 +148,7 @@ def exact(name: str, x: float) -> tuple[mpmath.mpf, ...]:
     raise AssertionError(name)
 
 
-@pytest.mark.parametrize("name", ["logit", "probit", "cauchit", "cloglog", "loglog", "log", "log_complement"])
+@pytest.mark.parametrize("name", PROBABILITY)
 def test_tails_are_exact(name):
     etas = np.array([eta for eta in ETAS if not (name.startswith("log_") or name == "log") or eta < 0])
     tails = as_link(name).tails(etas)
@@ -181,12 +190,49 @@ def test_second_derivative_and_ratios(link):
     np.testing.assert_allclose(link.complement(eta), 1 - link.mean(eta), rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["logit", "probit", "cauchit", "cloglog", "loglog", "log"])
+@pytest.mark.parametrize(
+    "name", ["logit", "atanh", "probit", "cauchit", "cloglog", "loglog", "log", "softplus"]
+)
 def test_mean_stays_inside_at_the_far_ends(name):
     link = as_link(name)
     mu = link.mean(np.array([-1e300, -800.0, 800.0, 1e300]))
     assert (mu > link.means[0]).all()
-    assert (mu < link.means[1]).all() or name == "log"
+    assert (mu < link.means[1]).all() or name in ("log", "softplus")
+
+
+@pytest.mark.parametrize(
+    "eta", [-745.0, -600.0, -40.0, -30.0, -29.9, -3.0, 0.0, 1e-9, 0.5, 20.0, 800.0, 1e15]
+)
+def test_softplus_is_exact(eta):
+    link, x = links.Softplus(), np.array([eta])
+    with mpmath.workdps(800):
+        rise = 1 / (1 + mpmath.exp(-mpmath.mpf(eta)))
+        mean = mpmath.log(1 + mpmath.exp(mpmath.mpf(eta))) if eta < 1e4 else mpmath.mpf(eta)
+        pairs = [
+            (link.mean(x), max(mean, mpmath.mpf(2) ** -1022)),
+            (link.log_mean(x), mpmath.log(mean)),
+            (link.derivative(x), rise),
+            (link.second_derivative(x), rise * (1 - rise)),
+            (link.relative(x)[0], rise / mean),
+            (link.relative(x)[1], 1 - rise),
+        ]
+        for found, expected in pairs:
+            assert close(float(found[0]), expected, 1e-14)
+
+
+@pytest.mark.parametrize("mu", [1e-300, 1e-9, 0.1, 0.6931, 0.7, 3.0, 50.0, 1e9])
+def test_softplus_of_a_mean_is_exact(mu):
+    with mpmath.workdps(400):
+        expected = mpmath.log(mpmath.expm1(mpmath.mpf(mu))) if mu < 1e4 else mpmath.mpf(mu)
+    assert float(links.Softplus().eta(np.array([mu]))[0]) == pytest.approx(
+        float(expected), rel=1e-14, abs=2e-16
+    )
+
+
+def test_atanh_is_the_inverse_of_tanh_on_the_scale_of_the_probability():
+    share = np.array([0.01, 0.3, 0.5, 0.9])
+    np.testing.assert_allclose(links.Atanh().eta(share), np.arctanh(2 * share - 1), rtol=1e-13, atol=1e-16)
+    np.testing.assert_allclose(2 * links.Atanh().mean(share) - 1, np.tanh(share), rtol=1e-13)
 
 
 R_ETA = {  # make.link(name)$linkfun(c(.1, .4, .8, .9, .5)), R 4.2.2

@@ -341,7 +341,7 @@ def test_offsets_are_terms_of_their_own():
         ("y ~ -x", "'x' is taken away and was never there"),
         ("y ~ s(x)", "glm has no smooth terms: 's(x)' at position 4. Use bs(), ns() or poly()."),
         ("y ~ te(x, z)", "glm has no smooth terms"),
-        ("y ~ nn(x, hidden=(8, 8))", "glm has no network terms"),
+        ("y ~ nn(x, hidden=(8, 8))", "nn() is a term of rglm() alone"),
         ("y ~ x + strata(g)", "glm has no strata"),
         ("y ~ (1 | g)", "glm has no random effects: '|' in brackets, position 7."),
         ("y ~ (x || g)", "glm has no random effects"),

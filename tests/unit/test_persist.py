@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -316,3 +317,31 @@ def test_a_model_without_coefficients_is_saved_too(tmp_path):
     fit = glm("y ~ 0 + offset(log(t))", {"y": [1, 2, 3, 4], "t": [1.0, 2, 2, 1]}, "poisson")
     fit.save(tmp_path / "fit")
     assert load(tmp_path / "fit") == fit
+
+
+def test_a_file_of_the_first_schema_still_loads():
+    """The file was written by the version before networks, from these rows."""
+    rows = {"y": [1, 2, 0, 3, 5, 9, 4, 2], "x": [0.0, 1, 2, 3, 4, 5, 2.5, 1.5]}
+    rows |= {"f": list("abababab"), "t": [1.0, 2, 1, 2, 1, 2, 1, 2]}
+    old = load(Path(__file__).parent / "data" / "fit_schema1.safetensors")
+    fit = glm(FORMULA, rows, "poisson", vcov="HC0")
+    np.testing.assert_allclose(old.coef, fit.coef, rtol=1e-12)
+    np.testing.assert_allclose(old.stderror(), fit.stderror(), rtol=1e-12)
+    assert str(old.summary()) == str(fit.summary())
+    assert old.refit(rows).coef.equals(fit.coef)
+
+
+def test_a_plain_fit_needs_the_first_schema_only(fit, path):
+    """So that the version before networks reads it: neither a new number nor words that it does not know."""
+    fit.save(path)
+    raw = path.read_bytes()
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    written = json.loads(header["__metadata__"]["glmstat"])
+    assert written["schema"] == 1
+    assert set(written["spec"]["arguments"]["control"]) == {"tolerance", "max_iterations", "workers"}
+    assert "statement" not in written["spec"]
+
+
+def test_settings_of_training_are_kept(data, path):
+    control = glmstat.Control(dtype="float64")
+    assert saved(glm("y ~ x", data, "poisson", control=control), path).spec.control == control

@@ -95,6 +95,7 @@ def test_large_predictors_are_not_limits():
 
 LIMITS = {
     "logit": (-1, 1),
+    "atanh": (-0.5, 0.5),
     "cloglog": (-1, 0),
     "loglog": (0, 1),
     "probit": (0, 0),

@@ -27,6 +27,7 @@ from glmstat.inference.bootstrap.scheme import (
 from glmstat.inference.covariance import RECIPES
 from glmstat.inference.hat import hat_root, leverage, one_predictor
 from glmstat.inference.score import linear_predictor, projected
+from glmstat.inference.statement import need_likelihood
 from glmstat.inference.variable import REMEDY, Grouping, grouping, split_ways
 from glmstat.matrix import Array, Block
 
@@ -105,6 +106,7 @@ def plan(fit: Fit, resample: str, cluster: Any = None) -> Plan:
 
 
 def _refuse_fit(fit: Fit) -> None:
+    need_likelihood(fit, "A bootstrap")
     if fit.spec.call["sampling_weights"] is not None:
         raise ArgumentError(
             "A bootstrap of rows ignores the design of the survey: the fit has sampling weights. "

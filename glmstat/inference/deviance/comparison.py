@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ComparisonError
+from glmstat.inference.statement import need_likelihood
 from glmstat.matrix import Array, IntArray
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def check_likelihood(fit: Fit, test: str, instead: str = 'test="Wald"') -> None:
     ------
     ComparisonError : rows with sampling weights are not independent draws.
     """
+    need_likelihood(fit, f"A {test} test")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             f"A {test} test is not defined with sampling weights: rows are not independent draws. "

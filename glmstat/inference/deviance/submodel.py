@@ -75,7 +75,7 @@ def fit_terms(fit: Fit) -> tuple[FitTerm, ...]:
     return tuple(
         FitTerm(
             str(piece.term) if len(predictors) == 1 else f"{predictor.name}:{piece.term}",
-            piece.term,
+            piece.linear,
             number,
             predictor.slots[piece.slots],
         )
@@ -101,12 +101,12 @@ def without(fit: Fit, dropped: Collection[FitTerm]) -> Array:
 def _without(fit: Fit, number: int, predictor: Predictor, dropped: Sequence[FitTerm]) -> Array:
     gone = {key(term.term) for term in dropped}
     everything = np.eye(len(fit.columns))
-    lost = [slot for piece in predictor.pieces if key(piece.term) in gone for slot in _range(piece)]
+    lost = [slot for piece in predictor.pieces if key(piece.linear) in gone for slot in _range(piece)]
     by_column = everything[predictor.slots[np.array(lost, dtype=np.intp)]]
     if not gone or len(gone) == len([piece for piece in predictor.pieces if piece.term.parts]):
         return by_column
     parts = fit.spec.design.schema.parts
-    left = tuple(piece.term for piece in predictor.pieces if key(piece.term) not in gone)
+    left = tuple(piece.linear for piece in predictor.pieces if key(piece.linear) not in gone)
     pieces = build_pieces(left, {text: parts[text] for term in left for text in key(term)})
     change = _change(predictor.pieces, pieces, parts, parts)
     if change is None or (np.isin(change, (0.0, 1.0)).all() and (change.sum(axis=0) == 1.0).all()):
@@ -149,7 +149,7 @@ def recoded(fit: Fit) -> tuple[Mapping[str, Array], tuple[str, ...]]:
     changed = tuple(text for text, part in parts.items() if summed[text] is not part and _is_uncentred(part))
     rows: dict[str, Array] = {}
     for number, predictor in enumerate(fit.spec.design.predictors):
-        linear = tuple(piece.term for piece in predictor.pieces)
+        linear = tuple(piece.linear for piece in predictor.pieces)
         used = {text for term in linear for text in key(term)}
         pieces = build_pieces(linear, {text: part for text, part in summed.items() if text in used})
         change = _change(predictor.pieces, pieces, parts, summed)
@@ -239,7 +239,7 @@ def _selection(
 ) -> Array | None:
     """The columns of new among those of old, or None where a term is coded otherwise."""
     known = {piece.term: piece for piece in old}
-    used = {text for piece in new for text in key(piece.term)}
+    used = {text for piece in new for text in key(piece.linear)}
     if any(old_parts.get(text) != new_parts[text] for text in used):
         return None
     if any(piece.term not in known or known[piece.term].columns != piece.columns for piece in new):

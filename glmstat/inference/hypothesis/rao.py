@@ -17,7 +17,7 @@ from glmstat.matrix import Array, Block, IntArray
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["Scores", "generalised_statistic", "rao_statistic", "scores_at"]
+__all__ = ["Scores", "coordinates", "generalised_statistic", "rao_statistic", "scores_at"]
 
 _SINGULAR = 1e-14  # share of the largest eigenvalue below which one is rounding
 
@@ -50,9 +50,19 @@ def scores_at(fit: Fit, restricted: Restricted) -> Scores:
         raise ComparisonError(
             'A score test is not defined: a mean of the restricted fit lies at its bound. Use method="lr".'
         )
-    root = default_root(fit) if _whole(fit) else _root_at(fit, restricted)
+    root = coordinates(fit, restricted)
     sums = moments(fit, restricted.theta, root, directions=restricted.directions)
     return _scaled(sums, root)
+
+
+def coordinates(fit: Fit, restricted: Restricted) -> Array:
+    """Return L (p, q) with L L' near the inverse information at a restricted estimate.
+
+    Raises
+    ------
+    ComparisonError : an information that is singular.
+    """
+    return default_root(fit) if _whole(fit) else _root_at(fit, restricted)
 
 
 def _whole(fit: Fit) -> bool:

@@ -36,6 +36,7 @@ from glmstat.inference.hypothesis.several import adjust as adjust_tests
 from glmstat.inference.hypothesis.wald import refuse_boundary, refuse_perfect, spread, wald_statistic
 from glmstat.inference.reference import check_level, chi_squared_p_value, f_p_value, joint, reference
 from glmstat.inference.restrict import Restricted, Subspace
+from glmstat.inference.statement import need_likelihood, need_tests
 from glmstat.matrix import Array
 from glmstat.text.number import figure
 
@@ -82,6 +83,7 @@ def test(
     """
     name, word = _method(method), as_adjustment(adjust)
     check_level(level)
+    need_tests(fit, "A test")
     fit = fit.with_vcov(vcov, data=data)
     given, separate = hypotheses(fit, hypothesis)
     resolved = [resolve(fit, one) for one in given]
@@ -264,6 +266,7 @@ class _Question:
         yield self._scaled(SCORE, rao_statistic(self._scores), linear, notes, chi_squared=by_r)
 
     def _robust_score(self) -> Iterator[Test]:
+        need_likelihood(self.fit, ROBUST_SCORE)
         self._need_sandwich(ROBUST_SCORE)
         refuse_perfect(self.fit, ROBUST_SCORE)
         linear = self._linear(ROBUST_SCORE)
@@ -276,6 +279,7 @@ class _Question:
         yield Test(ROBUST_SCORE, linear.text, statistic, df, p_value, f"chi-squared({df})", note)
 
     def _rao_scott(self) -> Iterator[Test]:
+        need_likelihood(self.fit, RAO_SCOTT)
         self._need_sandwich(RAO_SCOTT)
         refuse_boundary(self.fit, RAO_SCOTT)
         linear = self._linear(RAO_SCOTT)
@@ -345,6 +349,7 @@ class _Question:
             )
 
     def _refuse_weights(self, name: str) -> None:
+        need_likelihood(self.fit, name)
         if self._weighted:
             raise ComparisonError(
                 f"{name} is not defined with sampling weights: rows are not independent draws. "

@@ -26,6 +26,7 @@ from glmstat.inference.profile.curve import Curve, Kind, Point
 from glmstat.inference.reference import check_level
 from glmstat.inference.score import frame_of
 from glmstat.inference.selected import selection_note
+from glmstat.inference.statement import need_likelihood
 from glmstat.matrix import Array
 from glmstat.text.number import figure, percent
 
@@ -162,6 +163,7 @@ def _checked(fit: Fit, statistic: str, data: Any) -> tuple[Kind, Fit]:
     if statistic not in KINDS:
         raise ArgumentError(f"Unknown statistic: {statistic!r}. Known: {one_of(KINDS)}.")
     kind: Kind = "score" if statistic == "score" else "deviance"
+    need_likelihood(fit, "A profile or score interval")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             "Profile and score intervals are not defined with sampling weights: rows are not independent "

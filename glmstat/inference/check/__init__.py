@@ -1,0 +1,1 @@
+"""Checks of what least squares assumes: one module for each."""

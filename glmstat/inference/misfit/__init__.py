@@ -1,0 +1,1 @@
+"""Score tests for what a fit may have missed of its variables; nothing is trained."""

@@ -1,0 +1,60 @@
+"""Refusal of what a fit's statement does not cover."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from glmstat.errors import ArgumentError, ComparisonError, one_of
+
+if TYPE_CHECKING:
+    from glmstat.call import Covariance
+    from glmstat.fit import Fit
+    from glmstat.statement import Statement
+
+__all__ = ["check_covered", "need_covariance", "need_likelihood", "need_tests"]
+
+
+def need_likelihood(fit: Fit, what: str) -> None:
+    """Refuse `what` where the coefficients are not at the maximum of a likelihood in them alone.
+
+    Raises
+    ------
+    ComparisonError : the reason, and what to use instead.
+    """
+    statement = fit.spec.statement
+    if statement is not None:
+        raise ComparisonError(f'{what} does not hold for inference="{statement.name}": {statement.refused}')
+
+
+def need_tests(fit: Fit, what: str) -> None:
+    """Refuse `what` where the covariance is not that of the coefficients.
+
+    Raises
+    ------
+    ComparisonError : the reason, and the valid call.
+    """
+    statement = fit.spec.statement
+    if statement is not None and not statement.tests:
+        raise ComparisonError(f'{what} does not hold for inference="{statement.name}": {statement.refused}')
+
+
+def need_covariance(fit: Fit, covariance: Covariance) -> None:
+    """Refuse a covariance that the statement does not cover.
+
+    Raises
+    ------
+    ArgumentError : the kinds that hold.
+    """
+    if fit.spec.statement is not None:
+        check_covered(fit.spec.statement, covariance)
+
+
+def check_covered(statement: Statement, covariance: Covariance) -> None:
+    """Refuse a covariance that a statement does not cover; errors as `need_covariance`."""
+    kind = covariance.kind
+    if kind in statement.covariances and covariance.information == "expected":
+        return
+    if kind in statement.covariances:
+        kind = f"{kind}, observed information"
+    known = one_of(statement.covariances) or "none holds"
+    raise ArgumentError(f'vcov "{kind}" does not hold for inference="{statement.name}". Known: {known}.')
