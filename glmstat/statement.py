@@ -21,6 +21,7 @@ class Statement:
     covariances : kinds of covariance that hold, the default first; () where none does.
     tests : whether p-values and tests hold.
     std_error : what standard errors are called in print.
+    label : what the covariance is called, where it is none of the kinds.
     refused : why tests by likelihood, refits of terms and criteria do not hold, and what to use instead.
 
     >>> Statement("naive", "features as if given", tests=False).tests
@@ -33,6 +34,7 @@ class Statement:
     covariances: tuple[str, ...] = ()
     tests: bool = True
     std_error: str = "std_error"
+    label: str = ""
     refused: str = ""
 
     def to_json(self) -> dict[str, Any]:

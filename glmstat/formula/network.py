@@ -13,12 +13,11 @@ from glmstat.activations import as_activation
 from glmstat.errors import FormulaError, near, one_of
 from glmstat.formula.node import Expression
 from glmstat.formula.syntax import Grammar, read
-from glmstat.formula.terms import Network
+from glmstat.formula.terms import ACTIVATION, HIDDEN, Network
 from glmstat.formula.tokens import Token, shorten, split_at
 
-__all__ = ["HIDDEN", "MOST_LAYERS", "named", "read_network"]
+__all__ = ["MOST_LAYERS", "named", "read_network"]
 
-HIDDEN = (32, 16)
 MOST_LAYERS = 20
 MOST_UNITS = 4_096
 _WORDS = ("hidden", "activation", "skip", "prior", "name", "embed")
@@ -58,7 +57,7 @@ def read_network(tokens: list[Token], source: str, grammar: Grammar) -> Network:
     return Network(
         tuple(inputs),
         hidden,
-        _activations(words.get("activation", "tanh"), len(hidden)),
+        _activations(words.get("activation", ACTIVATION), len(hidden)),
         _flag(words.get("skip", True)),
         _prior(words.get("prior")),
         _name(words.get("name", "")),

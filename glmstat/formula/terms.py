@@ -46,6 +46,9 @@ class Offset:
         return f"offset({self.expression.text})"
 
 
+HIDDEN, ACTIVATION = (32, 16), "tanh"  # of a network that says nothing of them
+
+
 @dataclass(frozen=True)
 class Network:
     """A learned function of its inputs, added to the predictor: hidden layers under a linear output.
@@ -81,8 +84,9 @@ class Network:
 
     def __str__(self) -> str:
         same = len(set(self.activation)) == 1
-        words = [f"hidden={self.hidden}"]
-        words += [f"activation={self.activation[0]!r}" if same else f"activation={self.activation}"]
+        words = [] if self.hidden == HIDDEN else [f"hidden={self.hidden}"]
+        if set(self.activation) != {ACTIVATION}:
+            words += [f"activation={self.activation[0]!r}" if same else f"activation={self.activation}"]
         words += [] if self.skip else ["skip=False"]
         words += [] if self.prior is None else [f"prior={self.prior:g}"]
         words += [] if re.fullmatch(r"(nn\d+)?", self.name) else [f"name={self.name!r}"]

@@ -137,6 +137,13 @@ def is_robust(fit: Fit) -> bool:
 
 def label(fit: Fit) -> str:
     """Return the covariance of a fit in words, as tables print it: kind, factor, clusters."""
+    statement = fit.spec.statement
+    if statement is None:
+        return _label(fit)
+    return statement.label or (_label(fit) if statement.tests else f"{statement.name}: {_label(fit)}")
+
+
+def _label(fit: Fit) -> str:
     covariance = fit.covariance
     recipe, known = RECIPES[covariance.kind], facts(fit)
     if np.isnan(covariance_root(fit)).all():

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["collapse", "extend", "refit_output"]
 
+SAME = 1e-5  # of the size of the predictor: a linear network further from its glm was not trained to its end
+
 _SHARED = ("vcov", "control", "dispersion", "data")  # what extend() takes beside the words of rglm alone
 
 
@@ -133,8 +135,18 @@ def collapse(fit: NetworkFit, *, refit: bool) -> Fit:
     deep = _deep(fit)
     found = linear.collapse(deep, lambda: _collapsed(fit), refit=refit)
     apart = _distance(fit, deep, found)
+    if not refit and apart > SAME * max(1.0, _largest(found)):
+        raise ArgumentError(
+            f"The network has not reached the glm that it is: predictors differ by up to {figure(apart)}. "
+            'Train it further, as by Training(optimizer="lbfgs"), or take collapse(refit=True).'
+        )
     text = f"predictors of the network's own weights differ from these by at most {figure(apart)}"
     return replace(found, notes=(*found.notes, Note("collapsed", text)))
+
+
+def _largest(fit: Fit) -> float:
+    """Size of the largest predictor."""
+    return float(np.nanmax(np.abs(np.asarray(fit.predict(type="link"), dtype=np.float64))))
 
 
 def _deep(fit: NetworkFit) -> list[linear.Deep]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glmstat.call import Covariance, NotKept
 from glmstat.errors import ArgumentError, DataError
 from glmstat.inference.score import frame_of
 from glmstat.inference.variable import grouping
@@ -15,10 +16,17 @@ from glmstat.neural.conformal import Conformal, Sizes, calibrated, calibration_s
 from glmstat.neural.folds import check_clusters
 
 if TYPE_CHECKING:
-    from glmstat.call import Covariance
     from glmstat.network_fit import NetworkFit, OutOfFold
 
-__all__ = ["calibration", "check_uncut", "gain", "keep_calibration", "need_out_of_fold", "need_scores"]
+__all__ = [
+    "calibration",
+    "check_uncut",
+    "clusters_of",
+    "gain",
+    "keep_calibration",
+    "need_out_of_fold",
+    "need_scores",
+]
 
 _SIZES, _WHOLE = "calibration", "calibration of counts"
 
@@ -70,6 +78,14 @@ def need_scores(fit: NetworkFit, covariance: Covariance) -> None:
             f'vcov "{covariance.kind}" needs the scores of the table, which a file does not hold. '
             "Fit again by refit(data), or take with_vcov() before saving."
         )
+
+
+def clusters_of(fit: NetworkFit) -> Covariance | None:
+    """Return a covariance by the clusters of a fit, of its table or of its folds; None without any."""
+    given = fit.spec.call["cluster"]
+    if fit.covariance.cluster or given is None or isinstance(given, NotKept):
+        return fit.covariance if fit.covariance.cluster else None
+    return Covariance("CR1", cluster=given)
 
 
 def calibration(fit: NetworkFit, level: float) -> Conformal:

@@ -92,7 +92,10 @@ class Laplace:
     @property
     def caution(self) -> str:
         """What the interval is not, for the line below a table."""
-        return "approximate (Laplace); does not include bias of the network"
+        return (
+            "approximate (Laplace): rows independent, with the variance that the family says; "
+            "does not include bias of the network"
+        )
 
     @cached_property
     def linear(self) -> Array:

@@ -20,7 +20,7 @@ from glmstat.neural.problem import Inputs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Layout", "check_inputs", "input_ranges", "network_inputs", "read_layout"]
+__all__ = ["Layout", "check_inputs", "input_ranges", "network_inputs", "read_layout", "taken_over"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,15 +97,15 @@ def _inputs(piece: Piece, term: Network) -> Inputs:
 
 
 def _targets(design: Design, linear: Sequence[Piece], wanted: tuple[str, ...] | None) -> IntArray:
-    skips, inputs = set(design.formula.skips), set(network_inputs(design))
+    skips, taken = set(design.formula.skips), {piece.term for piece in taken_over(design)}
     named = [piece for piece in linear if piece.term.parts and piece.term not in skips]
-    written = [piece for piece in named if not inputs.issuperset(piece.term.parts)]
+    written = [piece for piece in named if piece.term not in taken]
     if wanted is None:
         return _slots(written)
     found: list[int] = []
     for name in wanted:
         matched = _matched(design, written, name)
-        if not matched and _matched(design, linear, name):
+        if not matched and name != "Intercept" and _matched(design, linear, name):
             raise ArgumentError(
                 f"targets names {name!r}, an input of a network: the network takes its place, so that its "
                 "coefficient is not determined. Leave it out of nn(), or of targets=."
@@ -118,6 +118,16 @@ def _targets(design: Design, linear: Sequence[Piece], wanted: tuple[str, ...] | 
             )
         found += matched
     return np.array(sorted(set(found)), dtype=np.int64)
+
+
+def taken_over(design: Design) -> list[Piece]:
+    """Return the written linear terms whose columns are inputs of networks, which take their place."""
+    inputs, written = set(network_inputs(design)), set(design.formula.linear)
+    return [
+        piece
+        for piece in design.predictors[0].pieces
+        if piece.term in written and piece.term.parts and inputs.issuperset(piece.term.parts)
+    ]
 
 
 def network_inputs(design: Design) -> tuple[Expression, ...]:

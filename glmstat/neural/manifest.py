@@ -54,7 +54,7 @@ def manifest(fit: NetworkFit) -> dict[str, Any]:
                 "dispersion": record.dispersion,
                 "unit": record.unit,
                 "seed_sd": record.seed_sd,
-                "steps": len(record.history.get("step", ())),
+                "steps": int(np.max(record.history["step"], initial=0)),
             },
             "facts": {
                 **facts,

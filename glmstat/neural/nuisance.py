@@ -154,7 +154,7 @@ def learn_nuisances(
     Parameters
     ----------
     problem : rows, linear columns, networks and likelihood of the response.
-    targets : slots of the targets (q,), some of `problem.linear`; both ascend.
+    targets : slots of the targets (q,), some of `problem.linear`, or none; both ascend.
     plan : folds and networks.
     trainer : what trains; None is `neural.train.train`, which needs torch.
     progress : passed to the trainer.
@@ -178,10 +178,7 @@ def learn_nuisances(
     tasks = [(rep, k) for rep, folds in enumerate(plan.folds) for k in range(int(folds.max()) + 1)]
     starts = _starts(problem, whole, targets, plan, tasks)
     outcome = _train(problem, plan, tasks, starts, None, "outcome", partial(trainer, progress=progress))
-    second = _target_problem(problem, targets)
-    weights = [_target_weights(problem, plan, task, own) for task, own in zip(tasks, outcome, strict=True)]
-    slots = [_least_squares(second, weight) for weight in weights]
-    target = _train(second, plan, tasks, slots, weights, "target", partial(trainer, progress=progress))
+    target = _target_networks(problem, targets, plan, tasks, outcome, partial(trainer, progress=progress))
     learned = dict(zip(tasks, map(Learned, outcome, target), strict=True))
     coef, null = dict(zip(tasks, starts, strict=True)), _null_deviance(problem, plan.control)
     return tuple(
@@ -195,6 +192,23 @@ def learn_nuisances(
         )
         for rep, folds in enumerate(plan.folds)
     )
+
+
+def _target_networks(
+    problem: Problem,
+    targets: IntArray,
+    plan: Plan,
+    tasks: Sequence[_Task],
+    outcome: Sequence[tuple[Trained, ...]],
+    trainer: Callable[..., tuple[Trained, ...]],
+) -> Sequence[tuple[Trained, ...]]:
+    """The networks of the targets, with the weights that those of the response give; none without targets."""
+    if not len(targets):
+        return [()] * len(tasks)
+    second = _target_problem(problem, targets)
+    weights = [_target_weights(problem, plan, task, own) for task, own in zip(tasks, outcome, strict=True)]
+    starts = [_least_squares(second, weight) for weight in weights]
+    return _train(second, plan, tasks, starts, weights, "target", trainer)
 
 
 def torch_trainer(
@@ -383,7 +397,8 @@ def _assemble(
     for k, networks in enumerate(learned):
         inside = folds == k
         eta[inside] = networks.predictor[inside]
-        m[inside] = _mean(networks.target, lambda one: one.eta)[inside]
+        if networks.target:
+            m[inside] = _mean(networks.target, lambda one: one.eta)[inside]
     weights = _information(problem, eta, problem.weights)
     centre = np.average(targets, axis=0, weights=weights)
     deviance = problem.likelihood.deviance(problem.y[:, 0], eta[:, None], problem.weights)

@@ -120,13 +120,13 @@ def _features(layout: Layout, design: Design) -> list[slice]:
 
 
 def _inside(frame: ModelFrame, likelihood: GLM, theta: Array) -> bool:
-    """Whether every predictor of a start lies where the mean is defined."""
-    if not likelihood.bounded:
-        return True
+    """Whether the likelihood of every row is finite at a start."""
     low, high = likelihood.bounds
 
     def kernel(block: Block) -> int:
         eta = block.X[0].dot(theta) + block.offset[:, 0]
-        return int(np.sum(~((eta > low) & (eta < high)) & (block.total > 0)))
+        rows = likelihood.rows(block.y, eta[:, None], block.total, information="none")
+        fine = (eta > low) & (eta < high) & np.isfinite(rows.objective) & np.isfinite(rows.gradient[:, 0])
+        return int(np.sum(~fine & (block.total > 0)))
 
     return frame.reduce(kernel) == 0

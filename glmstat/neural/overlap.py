@@ -94,8 +94,8 @@ def check_overlap(names: Sequence[str], left: Array) -> None:
     for name, share in zip(names, left, strict=True):
         if not share > _NONE:
             raise DataError(
-                f"Target '{name}' is determined by its controls: they leave {share:.1g} of its weighted "
-                "variance. Leave it out of targets=, or take what determines it out of the formula."
+                f"Target '{name}' is determined by its controls: they leave less than {_NONE:.2%} of its "
+                "weighted variance. Leave it out of targets=, or take what determines it out of the formula."
             )
 
 

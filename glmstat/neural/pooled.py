@@ -24,6 +24,7 @@ from glmstat.matrix import Array, Block, Dense, IntArray
 from glmstat.neural.beside import residuals, rows_of, solve_triangle, triangle_of
 from glmstat.neural.instruments import score_estimate, score_frame
 from glmstat.neural.nuisance import Learned, Nuisance
+from glmstat.neural.overlap import check_overlap, warn_weak
 from glmstat.neural.problem import Problem, Trained
 from glmstat.solve.estimate import fit_estimate
 
@@ -67,6 +68,7 @@ class _Fold:
 
     theta: Array
     information: Array
+    variance: Array
     estimate: Estimate
     eta: Array
     residual: Array
@@ -119,6 +121,10 @@ def fit_pooled(
     information = sum((fit.information for fit in fits), np.zeros((len(targets),) * 2))
     names = tuple(problem.frame.columns[slot] for slot in targets)
     _refuse_singular(names, information)
+    variance = sum((fit.variance for fit in fits), np.zeros(len(targets)))
+    left = 1.0 / (np.diag(np.linalg.inv(information)) * variance)
+    check_overlap(names, left)
+    warn_weak(names, left)
     moments = sum((fit.information @ fit.theta for fit in fits), np.zeros(len(targets)))
     theta = np.asarray(np.linalg.solve(information, moments), dtype=np.float64)
     frame = _frame(problem, names, theta, nuisance.folds, fits)
@@ -237,7 +243,9 @@ def _residualised(
     left = residuals(factor, len(others))
     residual = columns[:, places] - columns[:, others] @ solve_triangle(factor, len(others))
     theta = np.nan_to_num(estimate.theta[places])
-    return _Fold(theta, left.T @ left, estimate, eta, residual, certain)
+    d = columns[:, places]
+    spread = d - weights @ d / max(float(weights.sum()), 1e-300)
+    return _Fold(theta, left.T @ left, weights @ np.square(spread), estimate, eta, residual, certain)
 
 
 # ---------------------------------------------------------------- all folds
@@ -296,9 +304,9 @@ def _warn(problem: Problem, fits: Sequence[_Fold]) -> None:
     if short:
         least = min(short, key=lambda one: one.rows / one.rank)
         warnings.warn(
-            f"crossfit needs {ROWS} rows for each column in every fold: {len(short)} of {len(fits)} have fewer, "
-            f'as few as {least.rows:,} for {least.rank} columns. Use inference="debiased", fewer folds, or '
-            "narrower networks.",
+            f"crossfit needs {ROWS} rows for each column in every fold: {len(short)} of {len(fits)} have "
+            f'fewer, as few as {least.rows:,} for {least.rank} columns. Use inference="debiased", fewer '
+            "folds, or narrower networks.",
             NetworkWarning,
             stacklevel=outside(),
         )
@@ -321,8 +329,8 @@ def _need_rows(problem: Problem, inside: NDArray[np.bool_], k: int, width: int) 
     if rows < LEAST_ROWS * (linear + width):
         raise DataError(
             f"crossfit needs {LEAST_ROWS} rows for each column in every fold: fold {k + 1} has {rows:,} rows "
-            f'for {linear} linear columns and {width} learned ones. Use inference="debiased", fewer folds, or '
-            "narrower networks."
+            f'for {linear} linear columns and {width} learned ones. Use inference="debiased", fewer folds, '
+            "or narrower networks."
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.array import Array
+from glmstat.array import Array, IntArray
 from glmstat.call import Call, Covariance, frame_for, functions
 from glmstat.convention import as_convention
 from glmstat.data.source import open_source
@@ -38,6 +38,7 @@ from glmstat.statement import Statement
 __all__ = ["Material", "fit_network", "precision", "with_output"]
 
 FEW_ROWS = 1_000
+RUNAWAY = 2.0  # times the first deviance: no prior alone makes a network so much worse
 OWN = (
     "inference",
     "targets",
@@ -124,7 +125,12 @@ def fit_network(call: Call, likelihood: GLM) -> Fit:
         raise ArgumentError("rglm has no sampling weights. Use weights=, or glm().")
     covariance = as_covariance(call["vcov"] if call["vcov"] is not None else Covariance())
     cluster = _ways(call["cluster"]) or covariance.cluster
-    beside = {**covariance.variables, **{f"fold cluster {k}": way for k, way in enumerate(cluster)}}
+    if len(cluster) > 1:
+        raise ArgumentError(
+            f"Folds keep clusters of one kind together: {len(cluster)} are given. "
+            'Give one cluster=, or their combination "a:b".'
+        )
+    beside = {**covariance.variables, **({"cluster": cluster[0]} if cluster else {})}
     material = prepare(call, choices, likelihood, beside, cluster)
     from glmstat.neural.tables import TABLES
 
@@ -154,6 +160,7 @@ def prepare(
     nets = torch_trainer(
         material.problem, members, choices.training, call["control"], progress=call["progress"]
     )
+    _refuse_runaway(nets, choices)
     output = fit_output(frame, layout, likelihood, nets, call)
     return with_output(material, nets, output, statements.output_layer())
 
@@ -164,7 +171,7 @@ def with_output(
     """Return the material with networks that are trained, and warn of what their training met."""
     call = material.call.without_data()
     head = output.fit(call, material.likelihood, statement)
-    _warn(material.frame, nets, material.choices)
+    _warn(material.frame, nets, material.choices, material.layout.targets)
     record = _record(material.layout, nets, material.ranges)
     return replace(material, nets=tuple(nets), trained=(output, head, record))
 
@@ -199,6 +206,8 @@ def _as_glm(call: Call, formula: str) -> Fit:
 
     words = {word: value for word, value in call.arguments.items() if word not in OWN}
     vcov = words.pop("vcov")
+    if vcov is None and call["cluster"] is not None:
+        vcov = Covariance("CR1", cluster=call["cluster"])
     return glm(**{**words, "formula": formula, "vcov": "classical" if vcov is None else vcov})
 
 
@@ -225,14 +234,38 @@ def _by_held_out(
     return replace(choices, prior=PRIORS[int(np.argmin(losses))])
 
 
-def _warn(frame: ModelFrame, nets: Sequence[Trained], choices: Choices) -> None:
-    if frame.rows < FEW_ROWS and choices.inference in CROSS_FITTED:
+def _refuse_runaway(nets: Sequence[Trained], choices: Choices) -> None:
+    """Refuse networks that end further from the data than their random weights began.
+
+    Raises
+    ------
+    ArgumentError : the learning rate.
+    """
+    for net in nets:
+        train = net.history["train"]
+        if not net.interrupted and len(train) > 1 and not train[-1] <= RUNAWAY * max(train[0], train.min()):
+            rate = max(net.history["learning_rate"])
+            raise ArgumentError(
+                f"Training ran off: the deviance of a row went from {train[0]:.3g} to {train[-1]:.3g}. "
+                f"Give a smaller rate than {rate:g}: Training(learning_rate={rate / 10:g})."
+            )
+
+
+def _warn(frame: ModelFrame, nets: Sequence[Trained], choices: Choices, targets: IntArray) -> None:
+    asked = choices.inference in CROSS_FITTED and len(targets)
+    if frame.rows < FEW_ROWS and asked:
         _say(
             f"{frame.rows:,} rows: below {FEW_ROWS:,} estimates beside a network keep a bias of up to their "
             "standard error. Compare with the glm, and see the line on the other prior."
         )
     if any(net.interrupted for net in nets):
         _say("Training was interrupted: the best state so far is used.")
+    if choices.training.optimizer == "lbfgs" and choices.training.steps is None:
+        most = choices.training.steps_for(frame.rows)
+        if any(net.history["step"][-1] >= most for net in nets):
+            _say(
+                f"L-BFGS used all its {most:,} steps: the objective may still fall. Give Training(steps=...)."
+            )
     if nets[0].clipped:
         _say(f"{nets[0].clipped:,} rows have an input over 10 standard deviations from its mean: cut there.")
 

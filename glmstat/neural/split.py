@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.control import Control
+from glmstat.errors import DataError
 from glmstat.estimate import Estimate
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Block
-from glmstat.neural.beside import restricted, rows_of
+from glmstat.neural.beside import arrays_of, restricted, rows_of
 from glmstat.neural.folds import stream
 from glmstat.neural.nuisance import Trainer, torch_trainer
+from glmstat.neural.pooled import LEAST_ROWS
 from glmstat.neural.problem import Member, Problem, Trained, Training
 from glmstat.solve.estimate import fit_estimate
 
@@ -77,7 +79,17 @@ def fit_half(
     likelihood : of the response.
     learning : rows on which the features were learned (n,).
     control, dispersion : as in `glm`.
+
+    Raises
+    ------
+    DataError : fewer than 5 rows for each column.
     """
+    rows, columns = int((~learning & (arrays_of(frame).total > 0)).sum()), len(frame.columns)
+    if rows < LEAST_ROWS * columns:
+        raise DataError(
+            f'inference="split" needs {LEAST_ROWS} rows for each column: {rows:,} rows have {columns} linear '
+            'and learned columns. Use narrower networks, more rows, or inference="debiased".'
+        )
 
     def change(block: Block) -> Block:
         return replace(block, weights=np.where(learning[rows_of(frame, block)], 0.0, block.weights))
@@ -103,5 +115,5 @@ def split_lines(learning: NDArray[np.bool_], used: NDArray[np.bool_], seed: int)
     return (
         f"inference: split, features learned on {first:,} rows, coefficients from {second:,} other {rows} "
         f"(seed {seed})",
-        "conditional on these features; another seed gives other features",
+        "conditional on these features, which are collinear by nature: another seed gives other ones",
     )

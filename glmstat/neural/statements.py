@@ -87,6 +87,7 @@ def laplace(lines: Sequence[str]) -> Statement:
         ("classical",),
         tests=False,
         std_error="posterior SD",
+        label="laplace (full generalised Gauss-Newton, with the prior of training)",
         refused="a posterior is no test; the prior of the networks moves it. "
         'Use rglm(..., inference="debiased").',
     )

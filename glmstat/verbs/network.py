@@ -94,11 +94,14 @@ def score_test_nn(
     variables : default the inputs of the networks.
     method, activation, vcov, seed, units, data : as for a GLM.
     """
+    from glmstat.neural.held_out import clusters_of
     from glmstat.neural.layout import network_inputs
     from glmstat.neural.linear import without_networks
 
     names = variables or tuple(part.text for part in network_inputs(self.spec.design))
     glm = without_networks(self, data)
+    if vcov is None:
+        vcov = clusters_of(self)
     return glm.score_test_nn(*names, method=method, activation=activation, vcov=vcov, seed=seed, units=units)
 
 

@@ -121,7 +121,13 @@ def run_main(arguments: list[str]) -> None:
         main(arguments)
 
 
-RUN = {"python": run_python, "python approx": run_approximately, "pycon": run_session, "console": run_commands, "sh": run_commands}
+RUN = {
+    "python": run_python,
+    "python approx": run_approximately,
+    "pycon": run_session,
+    "console": run_commands,
+    "sh": run_commands,
+}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

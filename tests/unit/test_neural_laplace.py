@@ -195,7 +195,8 @@ def test_labels_say_what_was_done(monkeypatch):
     X, z, weights = rows()
     found = laplace((network(),), X, (z,), weights)
     assert found.label == "full generalised Gauss-Newton through the matrix of rows, 14 parameters, prior 5"
-    assert found.caution == "approximate (Laplace); does not include bias of the network"
+    assert found.caution.startswith("approximate (Laplace): rows independent")
+    assert found.caution.endswith("does not include bias of the network")
 
 
 def test_what_is_too_large_is_refused(monkeypatch):

@@ -255,4 +255,4 @@ def test_the_other_half_is_an_ordinary_glm_of_its_rows():
 def test_lines_of_a_split_say_on_what_it_is_conditional():
     learning = halves(np.ones(101, dtype=bool), 4)
     first, second = split_lines(learning, np.ones(101, dtype=bool), 4)
-    assert first.endswith("(seed 4)") and "another seed gives other features" in second
+    assert first.endswith("(seed 4)") and "another seed gives other ones" in second

@@ -94,11 +94,11 @@ FORMULAS = [
     ("y ~ x + nn(offset(t))", FormulaError, "offset() must stand alone between plus signs"),
     ("y ~ x + nn(z, hidden=(3,), w)", FormulaError, "nn() takes its inputs first, then arguments by name"),
     (
-        "y ~ x + nn(z, hiden=(3,))",
+        "y ~ x + nn(z, hidde=(3,))",
         FormulaError,
-        "nn() has no argument 'hiden': position 8. Its arguments are",
+        "nn() has no argument 'hidde': position 8. Its arguments are",
     ),
-    ("y ~ x + nn(z, hiden=(3,))", FormulaError, "Did you mean 'hidden'?"),
+    ("y ~ x + nn(z, hidde=(3,))", FormulaError, "Did you mean 'hidden'?"),
     ("y ~ x + nn(z, hidden=3, hidden=4)", FormulaError, "nn() got 'hidden' twice: position 8. Give it once."),
     ("y ~ x + nn(z, hidden=w)", FormulaError, "nn() needs a plain value for hidden=: got w at position 14."),
     (
