@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from glmstat.table import Library
 
 if TYPE_CHECKING:
     from glmstat.formula.design import Design
+    from glmstat.formula.terms import Formula
 
 __all__ = [
     "KEEP",
@@ -35,6 +36,7 @@ __all__ = [
     "Variable",
     "changes",
     "frame_for",
+    "read_formula",
     "start_values",
 ]
 
@@ -283,16 +285,9 @@ def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = No
     """Return the model frame that a call asks for; `beside` are the variables of its covariance."""
     _check_kinds(call)
     source = open_source(call["data"])
-    formula = parse(
-        call["formula"],
-        source.names,
-        allow_python=call["allow_python"],
-        functions=functions(call["context"]),
-        networks=call.model == "rglm",
-    )
     return model_frame(
         source,
-        formula,
+        read_formula(call, source.names),
         {word: call[word] for word in ROLES},
         likelihood,
         contrasts=call["contrasts"],
@@ -306,6 +301,17 @@ def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = No
             word: value.array if isinstance(value, Values) else value
             for word, value in (beside or {}).items()
         },
+    )
+
+
+def read_formula(call: Call, columns: Sequence[str]) -> Formula:
+    """Return the formula of a call for data with some columns; networks are terms of `rglm` alone."""
+    return parse(
+        call["formula"],
+        columns,
+        allow_python=call["allow_python"],
+        functions=functions(call["context"]),
+        networks=call.model == "rglm",
     )
 
 

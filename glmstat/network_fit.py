@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from glmstat.errors import ComparisonError, GlmstatError
+from glmstat.errors import GlmstatError
 from glmstat.fit import Fit
 from glmstat.matrix import Array, IntArray
 from glmstat.verbs import network
@@ -63,13 +63,13 @@ class Record:
     out_of_fold: OutOfFold | None = field(default=None, repr=False)
 
 
-def _refused(what: str) -> Callable[..., NoReturn]:
+def _refused(what: str) -> Callable[..., Any]:
     """Return a verb that says why it does not hold for a network."""
 
-    def verb(self: NetworkFit, *arguments: Any, **words: Any) -> NoReturn:
-        statement = self.spec.statement
-        assert statement is not None
-        raise ComparisonError(f'{what} does not hold for inference="{statement.name}": {statement.refused}')
+    def verb(self: NetworkFit, *arguments: Any, **words: Any) -> Any:
+        from glmstat.inference.statement import need_likelihood
+
+        need_likelihood(self, what)
 
     verb.__name__ = what
     verb.__doc__ = f"Refused: {what} does not hold beside a learned network."
@@ -108,6 +108,11 @@ class NetworkFit(Fit):
     def loglik(self) -> float:
         """Log-likelihood of the network on the rows it was trained on, penalty not counted."""
         return self.head.estimate.loglik
+
+    @property
+    def edf(self) -> float:
+        """Effective number of parameters of the network under its prior; of several nets their mean."""
+        return self.laplace.edf
 
     @property
     def null_deviance(self) -> float:

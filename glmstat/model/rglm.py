@@ -75,7 +75,7 @@ def rglm(
     reps : repetitions of cross-fitting with other folds, whose median is taken, >= 1.
     seed : of all random numbers, >= 0: the same seed gives the same bits.
     prior : precision tau of the weights, N(0, 1/tau), on the scale of standardised inputs; "cv" chooses 3, 10
-        or 30 by held-out rows. Default 5 for "debiased" and "crossfit", else 10.
+        or 30 by held-out rows. Default 5 for "debiased", "crossfit" and "laplace", else 10.
     penalty : "l1" or "group" on the first layer, which drops inputs.
     training : optimiser, steps, learning rate, batch.
     cluster : variables whose groups stay together in folds; standard errors are clustered by them.

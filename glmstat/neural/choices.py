@@ -94,7 +94,7 @@ def _prior(given: Any, inference: str) -> float | None:
     if given == "cv":
         return None
     if given is None:
-        return UNDERSMOOTHED if inference in CROSS_FITTED else PRIOR
+        return UNDERSMOOTHED if inference in (*CROSS_FITTED, "laplace") else PRIOR
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not (isfinite(given) and given >= 0):
         raise ArgumentError(
             f'prior must be a precision >= 0, or "cv": got {given!r}. Leave it out for the default.'

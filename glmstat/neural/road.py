@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from glmstat.array import Array, IntArray
-from glmstat.call import Call, Covariance, frame_for, functions
+from glmstat.call import Call, Covariance, frame_for, read_formula
 from glmstat.convention import as_convention
 from glmstat.data.source import open_source
 from glmstat.errors import ArgumentError, NetworkWarning, one_of_a_kind, outside
 from glmstat.estimate import Estimate
 from glmstat.fit import Fit
-from glmstat.formula.parse import parse
 from glmstat.formula.terms import render
 from glmstat.frame import ModelFrame
 from glmstat.inference.covariance import as_covariance
@@ -188,14 +187,7 @@ def _ways(given: Any) -> tuple[Any, ...]:
 
 def _without_networks(call: Call) -> str | None:
     """The formula as `glm` reads it, where no network has a hidden layer; else None."""
-    source = open_source(call["data"])
-    formula = parse(
-        call["formula"],
-        source.names,
-        allow_python=call["allow_python"],
-        functions=functions(call["context"]),
-        networks=True,
-    )
+    formula = read_formula(call, open_source(call["data"]).names)
     if formula.networks:
         return None
     return render(formula.response, formula.terms) if "nn" in formula.text else formula.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,21 +24,19 @@ from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Block
 from glmstat.network_fit import NetworkFit, OutOfFold
-from glmstat.neural import statements
+from glmstat.neural import lines, statements
 from glmstat.neural.beside import restricted
 from glmstat.neural.choices import CROSS_FITTED
 from glmstat.neural.folds import halves, make_folds
-from glmstat.neural.held_out import check_uncut, gain
+from glmstat.neural.held_out import check_uncut
 from glmstat.neural.instruments import target_design
 from glmstat.neural.interval import kept_linear, whole_network
-from glmstat.neural.layout import taken_over
+from glmstat.neural.lines import Moved
 from glmstat.neural.nuisance import Nuisance, Plan, learn_nuisances
 from glmstat.neural.orthogonal import Orthogonal, fit_orthogonal
 from glmstat.neural.output import Output, frozen
 from glmstat.neural.road import Material, precision, with_output
 from glmstat.statement import Statement
-from glmstat.text.layout import count
-from glmstat.text.number import figure
 from glmstat.verdict import warn
 
 __all__ = ["TABLES"]
@@ -53,15 +51,14 @@ def debiased(material: Material) -> Fit:
     """Return the fit whose table is that of the cross-fitted orthogonal score."""
     if not len(material.layout.targets):
         return nothing(material)
-    choices = material.choices
     clusters, name = _clusters(material)
     folds = _folds(material, clusters, name)
     nuisances = _learned(material, folds)
     found = [_orthogonal(material, nuisance) for nuisance in nuisances]
     fit = _of_repetitions(material, found, statements.debiased, _out_of_fold(nuisances[0], clusters))
     other = _other_prior(material, folds[:1], found[0], fit)
-    lines = _lines(material, nuisances, found, other, choices.other_prior)
-    return _with_lines(fit, lines)
+    said = lines.debiased(material, nuisances, found, other)
+    return lines.with_lines(fit, said)
 
 
 def crossfit(material: Material) -> Fit:
@@ -78,14 +75,14 @@ def crossfit(material: Material) -> Fit:
         for nuisance in nuisances
     ]
     fit = _of_repetitions(material, found, statements.crossfit, _out_of_fold(nuisances[0], clusters))
-    return _with_lines(fit, (*_common_lines(material, nuisances), *_training_lines(material)))
+    return lines.with_lines(fit, (*lines.cross_fitted(material, nuisances), *lines.training(material)))
 
 
 def naive(material: Material) -> Fit:
     """Return the fit whose table takes the learned features as given."""
     slots = material.layout.linear
     root = covariance_root(material.head)[slots]
-    fit = _linear_table(material, slots, root, statements.naive((COVERAGE, *_training_lines(material))))
+    fit = _linear_table(material, slots, root, statements.naive((COVERAGE, *lines.training(material))))
     for kind in (
         "HC0",
         "HC1",
@@ -99,7 +96,7 @@ def naive(material: Material) -> Fit:
 def laplace(material: Material) -> Fit:
     """Return the fit whose table is the posterior of the linear coefficients."""
     found = whole_network(material.head, material.record, material.layout)
-    lines = (f"{found.label}; {found.caution}", *_training_lines(material))
+    said = (f"{found.label}; {found.caution}", *lines.training(material))
     targets, kept = material.layout.targets, kept_linear(material.head, material.layout)
     if not len(targets):
         return nothing(material)
@@ -109,23 +106,23 @@ def laplace(material: Material) -> Fit:
     covariance[np.ix_(ours, ours)] = found.linear[np.ix_(places, places)]
     values, vectors = np.linalg.eigh(np.nan_to_num(covariance))
     root = np.where(ours[:, None], vectors * np.sqrt(np.maximum(values, 0.0)), np.nan)
-    return _linear_table(material, targets, root, statements.laplace(lines))
+    return _linear_table(material, targets, root, statements.laplace(said))
 
 
 def nothing(material: Material) -> Fit:
     """Return the fit without standard errors."""
     slots = material.layout.linear
     root = np.full((len(slots), 1), np.nan)
-    lines = _training_lines(material)
+    said = lines.training(material)
     if material.choices.inference != "none":
-        lines = ("no linear term that is no input of a network: nothing to infer", *lines)
-    fit = _linear_table(material, slots, root, statements.nothing(lines))
+        said = ("no linear term that is no input of a network: nothing to infer", *said)
+    fit = _linear_table(material, slots, root, statements.nothing(said))
     if material.choices.inference not in CROSS_FITTED:
         return fit
     clusters, name = _clusters(material)
     (nuisance,) = _learned(material, _folds(material, clusters, name)[:1])
     held = replace(material.record, out_of_fold=_out_of_fold(nuisance, clusters))
-    return _with_lines(replace(fit, record=held), lines)
+    return lines.with_lines(replace(fit, record=held), said)
 
 
 def split(material: Material) -> Fit:
@@ -292,25 +289,7 @@ def _covariance(material: Material, statement: Statement) -> Covariance:
     return Covariance(statement.covariances[0] if statement.covariances else "classical")
 
 
-def _out_of_fold(nuisance: Nuisance, clusters: IntArray | None) -> OutOfFold:
-    return OutOfFold(nuisance.eta, nuisance.linear, nuisance.folds, clusters)
-
-
-@dataclass(frozen=True)
-class _Moved:
-    """How far the estimates are from those under another prior, in standard errors (q,)."""
-
-    prior: float
-    moved: Array
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        sizes = ", ".join(f"{size:.2f}" for size in self.moved[:5])
-        return f"at prior {self.prior:g} estimates move by {sizes} standard errors"
-
-
-def _other_prior(material: Material, folds: tuple[IntArray, ...], first: Orthogonal, fit: Fit) -> _Moved:
+def _other_prior(material: Material, folds: tuple[IntArray, ...], first: Orthogonal, fit: Fit) -> Moved:
     """The first repetition again, with the other prior."""
     prior = material.choices.other_prior
     with warnings.catch_warnings():
@@ -318,7 +297,7 @@ def _other_prior(material: Material, folds: tuple[IntArray, ...], first: Orthogo
         (nuisance,) = _learned(material, folds, prior)
         other = _orthogonal(material, nuisance)
     moved = np.abs(other.theta - first.theta) / std_errors(fit)
-    found = _Moved(prior, moved)
+    found = Moved(prior, moved)
     if moved.max(initial=0.0) > MOVED:
         warnings.warn(
             f"The prior decides: {found.text}, more than {MOVED:g}. "
@@ -329,70 +308,8 @@ def _other_prior(material: Material, folds: tuple[IntArray, ...], first: Orthogo
     return found
 
 
-# ---------------------------------------------------------------- lines below a table
-
-
-def _training_lines(material: Material) -> tuple[str, ...]:
-    choices, record = material.choices, material.record
-    priors = ", ".join(dict.fromkeys(f"{prior:g}" for prior in record.prior.values()))
-    chosen = " (by held-out rows)" if material.call["prior"] == "cv" else ""
-    nets = "1 net" if choices.nets == 1 else f"{choices.nets} nets, averaged"
-    line = f"networks: {nets}, prior {priors}{chosen}, seed {choices.seed}"
-    inputs = ", ".join(str(piece.term) for piece in taken_over(material.layout.design))
-    both = (f"{inputs}: inputs of a network too, hence no coefficients of their own",) if inputs else ()
-    spread = "" if np.isnan(record.seed_sd) else f" · seed sd {record.seed_sd:.3g} (no standard error)"
-    return (line + spread, *both)
-
-
-def _common_lines(material: Material, nuisances: Sequence[Nuisance]) -> tuple[str, ...]:
-    choices, names = material.choices, material.layout.target_names
-    outcome = float(np.median([nuisance.outcome_r2 for nuisance in nuisances]))
-    target = np.median([nuisance.target_r2 for nuisance in nuisances], axis=0)
-    each = ", ".join(f"{name} {share:.2f}" for name, share in zip(names[:6], target, strict=False))
-    reps = f", median of {choices.reps} repetitions" if choices.reps > 1 else ""
-    return (
-        f"inference: {choices.inference}, {choices.folds} folds x {count(choices.nets, 'net')}"
-        f"{reps} (seed {choices.seed})",
-        f"out-of-fold R2: response {outcome:.2f}, {each}",
-    )
-
-
-def _lines(
-    material: Material,
-    nuisances: Sequence[Nuisance],
-    found: Sequence[Orthogonal],
-    other: _Moved,
-    prior: float,
-) -> tuple[str, ...]:
-    left = np.median([one.overlap.left for one in found], axis=0)
-    idle = np.median([one.overlap.idle for one in found], axis=0)
-    names = material.layout.target_names
-    overlap = ", ".join(
-        f"{name} {share:.0%} left, {still:.0%} of rows idle"
-        for name, share, still in zip(names[:4], left, idle, strict=False)
-    )
-    return (
-        *_common_lines(material, nuisances),
-        f"overlap: {overlap}",
-        *_training_lines(material),
-        f"prior check: {other.text}",
-    )
-
-
-def _with_lines(fit: NetworkFit, lines: Sequence[str]) -> NetworkFit:
-    statement = fit.spec.statement
-    assert statement is not None
-    said = replace(statement, lines=(*lines, *_deviance_lines(fit)))
-    return replace(fit, spec=replace(fit.spec, statement=said))
-
-
-def _deviance_lines(fit: NetworkFit) -> tuple[str, ...]:
-    found = gain(fit)
-    glm, network, _ = found["deviance"]
-    return (
-        f"out-of-fold deviance {figure(network)}, of the glm {figure(glm)}: "
-        f"gain {figure(found.difference)} (SE {figure(found.std_error)})",
-    )
+def _out_of_fold(nuisance: Nuisance, clusters: IntArray | None) -> OutOfFold:
+    return OutOfFold(nuisance.eta, nuisance.linear, nuisance.folds, clusters)
 
 
 # ---------------------------------------------------------------- tables of the linear terms
