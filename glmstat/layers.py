@@ -164,19 +164,6 @@ class Tower:
             parts += [np.ones(layer.weights.size, dtype=bool), np.zeros(layer.bias.size, dtype=bool)]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=bool)
 
-    def with_flat(self, flat: Array) -> Tower:
-        """Return the tower with other parameters (P,), in the order of `flat`."""
-        assert len(flat) == self.parameters, "one value for each parameter"
-        shapes = [given.matrix.shape for given in self.embeddings]
-        for layer in self.layers:
-            shapes += [layer.weights.shape, layer.bias.shape]
-        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
-        pairs = zip(pairwise(ends), shapes, strict=True)
-        parts = iter(flat[a:b].reshape(shape) for (a, b), shape in pairs)
-        embeddings = tuple(Embedding(a, b, next(parts)) for a, b, _ in self.embeddings)
-        layers = tuple(Layer(next(parts), next(parts), layer.activation) for layer in self.layers)
-        return Tower(self.centre, self.scale, embeddings, layers)
-
     def features(self, inputs: Any) -> Any:
         """Return the values of the last layer (n, width), in chunks of rows for numpy.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from glmstat.errors import GlmstatError
+from glmstat.errors import ComparisonError, GlmstatError
 from glmstat.fit import Fit
 from glmstat.matrix import Array, IntArray
 from glmstat.verbs import network
@@ -92,9 +92,20 @@ class NetworkFit(Fit):
     head: Fit = field(kw_only=True)
     record: Record = field(kw_only=True)
 
+    @property
+    def has_laplace(self) -> bool:
+        """Whether the output layer has the prior of training, on the rows of the training."""
+        statement = self.spec.statement
+        return statement is None or statement.name != "split"
+
     @cached_property
     def laplace(self) -> Laplace:
         """Covariance of the predictor under the prior of training."""
+        if not self.has_laplace:
+            raise ComparisonError(
+                'An error of the mean does not hold for inference="split": its output layer has no prior, on '
+                'other rows than the features. Use another inference=, such as "debiased".'
+            )
         from glmstat.neural.interval import whole_network
 
         return whole_network(self.head, self.record)
@@ -136,9 +147,11 @@ class NetworkFit(Fit):
     def __getstate__(self) -> dict[str, Any]:
         if self.frame is not None and self.frame.large:
             from glmstat.inference.covariance import covariance_root
+            from glmstat.neural.held_out import keep_calibration
 
             with suppress(GlmstatError):  # a copy without rows has no scores to make it of
                 covariance_root(self)
+                keep_calibration(self)
         return super().__getstate__()
 
     __hash__ = Fit.__hash__

@@ -70,7 +70,22 @@ def _input(run: list[Token], source: str, grammar: Grammar) -> Expression:
         raise FormulaError(
             f"nn() takes columns as inputs: '{run[0].text}' at position {run[0].start}. Write nn(age, power)."
         )
+    text = source[run[0].start : run[-1].end]
+    widths = _literal_list(text)
+    if widths is not None:
+        raise FormulaError(
+            f"nn() takes widths by name: {shorten(text)} at position {run[0].start}. "
+            f"Write hidden={shorten(str(widths))}."
+        )
     return read(run, source, grammar)
+
+
+def _literal_list(text: str) -> tuple[Any, ...] | None:
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return tuple(found) if isinstance(found, (tuple, list)) else None
 
 
 def _check_word(word: str, words: Mapping[str, Any], where: str) -> None:

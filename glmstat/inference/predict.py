@@ -16,6 +16,7 @@ from glmstat.inference.estimable import estimable
 from glmstat.inference.reference import Reference, check_level, reference
 from glmstat.inference.rows import ByRow, new_rows, of_fit
 from glmstat.inference.score import frame_of, linear_predictor
+from glmstat.inference.statement import need_moments
 from glmstat.inference.vcov.satterthwaite import applies
 from glmstat.matrix import Array, Block, DesignMatrix
 from glmstat.table import noted
@@ -61,6 +62,8 @@ def predict(
     if type == "terms":
         return _terms(fit, newdata, new_levels, given)
     with_se = se_fit or interval is not None
+    if with_se:
+        need_moments(fit)
     rows = _moments(fit, newdata, new_levels, given, with_se=with_se, with_df=interval is not None)
     eta, se = rows.values[:, 0], rows.values[:, 1]
     _refuse_non_estimable(rows.values[:, 2])

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.statement import Statement
 
-__all__ = ["check_covered", "need_covariance", "need_likelihood", "need_tests"]
+__all__ = [
+    "check_covered",
+    "need_covariance",
+    "need_errors",
+    "need_likelihood",
+    "need_moments",
+    "need_tests",
+]
 
 
 def need_likelihood(fit: Fit, what: str) -> None:
@@ -36,6 +43,33 @@ def need_tests(fit: Fit, what: str) -> None:
     statement = fit.spec.statement
     if statement is not None and not statement.tests:
         raise ComparisonError(f'{what} does not hold for inference="{statement.name}": {statement.refused}')
+
+
+def need_errors(fit: Fit, what: str) -> None:
+    """Refuse `what` where no covariance of the coefficients was asked for.
+
+    Raises
+    ------
+    ComparisonError : the reason, and the valid call.
+    """
+    statement = fit.spec.statement
+    if statement is not None and not statement.covariances:
+        raise ComparisonError(f'{what} does not exist for inference="{statement.name}": {statement.refused}')
+
+
+def need_moments(fit: Fit) -> None:
+    """Refuse errors of predictions of an output layer: they would take the features as given.
+
+    Raises
+    ------
+    ComparisonError : the reason, and the valid call.
+    """
+    statement = fit.spec.statement
+    if statement is not None and not statement.tests:
+        raise ComparisonError(
+            "A standard error of a prediction does not hold for an output layer alone: its features were "
+            'learned. Use fit.predict(interval="confidence") of the fit of rglm.'
+        )
 
 
 def need_covariance(fit: Fit, covariance: Covariance) -> None:

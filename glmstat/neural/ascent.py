@@ -132,7 +132,7 @@ class _Descent:
         self.flat = self.torch.as_tensor(flat).to(device, dtype)
         problem = setups[0].problem
         self.stack = Stack(self.flat, setups[0].layout, problem.networks)
-        totals = np.array([[setup.total] for setup in setups])
+        totals = np.array([[setup.norm] for setup in setups])
         decay = np.stack([setup.decay() for setup in setups])
         self.decay = self.torch.as_tensor(decay / totals).to(device, dtype)
         self.weighted = self.torch.as_tensor(setups[0].layout.weighted).to(device, dtype)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from glmstat.array import Array
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.shown import Shown
+from glmstat.neural.drawn import Drawn
 from glmstat.neural.surface import (
     Averages,
     Column,
@@ -39,8 +39,10 @@ RATIO_LINKS = ("log", "logit", "cloglog")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Effects(Shown):
+class Effects(Drawn):
     """The effect of one column: an average prediction, or a ratio of them, for each of its values.
+
+    `plot()` draws it with its pointwise band, levels of a factor as points.
 
     Parameters
     ----------
@@ -54,8 +56,10 @@ class Effects(Shown):
     rug : values of the rows where the column is numeric, for the plot.
     notes : lines below the table.
     native : library of the frame.
+    base : the value with relativity 1; None where the estimates are no ratios.
     """
 
+    drawing: ClassVar = "effects"
     name: str
     kind: str
     scale: str
@@ -69,6 +73,7 @@ class Effects(Shown):
     rug: Array | None
     notes: tuple[str, ...]
     native: Native
+    base: Any = None
 
     @property
     def banded(self) -> bool:
@@ -91,29 +96,11 @@ class Effects(Shown):
         index = "value" if self.name in columns else self.name
         return Listing(title, labels, columns, self.notes, self.native, index)
 
-    def plot(self, ax: Any = None) -> Any:
-        """Return the matplotlib axes of a plot: the effect with its pointwise band.
-
-        Parameters
-        ----------
-        ax : axes to draw in; default a new figure.
-
-        Raises
-        ------
-        DependencyError : matplotlib is not installed.
-        """
-        from glmstat.report.plot.effects import plot
-
-        return plot(self, ax)
-
     def _columns(self) -> dict[str, Array]:
         shown = {"estimate": self.estimate}
         if self.banded:
             shown |= {"std_error": self.std_error, "conf_low": self.conf_low, "conf_high": self.conf_high}
         return shown
-
-    def _shown(self) -> Listing:
-        return self.listing()
 
 
 def average(
@@ -168,7 +155,7 @@ def average(
     predictions with age set to a value in every row, averaged
     """
     _one_of("method", method, METHODS)
-    _one_of("scale", scale, SCALES)
+    _one_of("type", scale, SCALES)
     if method == "ale":
         values, averages = accumulated(surface, column, scale, points)
     else:
@@ -199,7 +186,8 @@ def ratios(
     ----------
     surface : the model on some rows; its link is log, logit or complementary log-log.
     column : whose values are compared.
-    base : the value with relativity 1; default the first level of a factor, the median of numbers.
+    base : the value with relativity 1; default the first level of a factor, of numbers the value of the table
+        next to the median.
     ratio : what the ratio is called, as "rate ratio".
     points : values of a numeric column, at quantiles.
     level : coverage of the pointwise intervals.
@@ -228,10 +216,10 @@ def ratios(
             f"Relativities are ratios: the link is {surface.link.text.replace('_', ' ')}. "
             f'Use effects("{column.name}").'
         )
-    base = _base(surface, column, base)
     values = spread(column, points)
+    base = _base(surface, column, values, base)
     if base not in values:
-        values = (*values, base) if column.levels is not None else tuple(sorted((*values, base)))
+        values = tuple(sorted((*values, base)))
     averages = dependence(surface, column, values, "link")
     contrast = np.eye(len(values))
     contrast[:, values.index(base)] -= 1.0
@@ -241,12 +229,10 @@ def ratios(
         ends = np.exp(low), np.exp(high)
         estimate = np.exp(differences.value)
         scaled = Averages(estimate, differences.covariance * np.outer(estimate, estimate))
-    notes = (
-        f"exp of the mean predictor minus that at {column.name} = {_text(base)}, over all rows",
-        "std_error: delta method",
-    )
-    notes = notes if surface.laplace is not None else notes[:1]
-    return _result(surface, column, "relativity", ratio, values, scaled, ends, level, notes, native)
+    notes = (_relative(column.name, base), "exp of differences of the mean predictor, over all rows")
+    notes = notes if surface.laplace is None else (*notes, "std_error: delta method")
+    found = _result(surface, column, "relativity", ratio, values, scaled, ends, level, notes, native)
+    return replace(found, base=base)
 
 
 def together(found: Sequence[Effects], title: str = "Relativities") -> Listing:
@@ -254,16 +240,18 @@ def together(found: Sequence[Effects], title: str = "Relativities") -> Listing:
 
     Parameters
     ----------
-    found : effects of one kind; the notes that all share are printed once.
+    found : effects of one kind; the notes that all share are printed once, their bases in one line.
     title : line above the table.
     """
     labels = tuple(f"{one.name} = {_text(value)}" for one in found for value in one.values)
     names = ("estimate", "std_error", "conf_low", "conf_high")
     shown = names if any(one.banded for one in found) else names[:1]
     columns = {name: np.concatenate([getattr(one, name) for one in found]).tolist() for name in shown}
-    every = dict.fromkeys(note for one in found for note in one.notes)
+    every = dict.fromkeys(note for one in found for note in one.notes if note not in _own_base(one))
     shared = [note for note in every if all(note in one.notes for one in found)]
-    notes = (*(note for note in every if note not in shared), *shared)
+    bases = ", ".join(f"{one.name} = {_text(one.base)}" for one in found if one.base is not None)
+    lines = [f"each relative to its base: {bases}"] if bases else []
+    notes = (*lines, *(note for note in every if note not in shared), *shared)
     native = found[0].native if found else Native()
     return Listing((title,), labels, columns, notes, native, "value")
 
@@ -297,11 +285,21 @@ def _one_of(name: str, word: str, known: Sequence[str]) -> None:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.5g}" if isinstance(value, int | float | np.number) else str(value)
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return f"{value:.5g}" if number else str(value)
 
 
-def _base(surface: Surface, column: Column, base: Any) -> Any:
-    """The value with relativity 1."""
+def _relative(name: str, base: Any) -> str:
+    return f"relative to {name} = {_text(base)}"
+
+
+def _own_base(one: Effects) -> tuple[str, ...]:
+    """The note that says the base of one column."""
+    return () if one.base is None else (_relative(one.name, one.base),)
+
+
+def _base(surface: Surface, column: Column, values: Sequence[Any], base: Any) -> Any:
+    """The value with relativity 1; of numbers the one of the grid that is nearest to the median."""
     if column.levels is not None:
         if base is not None and base not in column.levels:
             known = [str(level) for level in column.levels]
@@ -312,7 +310,8 @@ def _base(surface: Surface, column: Column, base: Any) -> Any:
         return column.levels[0] if base is None else base
     if base is not None:
         return float(base)
-    values = np.asarray(column.values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
+    numbers = np.asarray(column.values, dtype=np.float64)
+    order = np.argsort(numbers, kind="stable")
     share = np.cumsum(surface.weights[order])
-    return float(values[order][np.searchsorted(share, 0.5 * share[-1])])
+    median = float(numbers[order][np.searchsorted(share, 0.5 * share[-1])])
+    return min(values, key=lambda value: abs(value - median))

@@ -19,7 +19,7 @@ CHECKED = 4096  # rows held out that a learning curve of batches looks at
 
 
 class Batch(NamedTuple):
-    """Rows of a step for M members: z (M, B, D), y (M, B, Q); offset, weights and frequency (M, B, 1)."""
+    """Rows of a step for M members: z (M, B, D), y and offset (M, B, Q); weights and frequency (M, B, 1)."""
 
     z: Any
     y: Any
@@ -35,7 +35,7 @@ class Feed:
     Parameters
     ----------
     batches : without end.
-    norm : (M, 1, 1) what the sum over a batch is divided by: its expected sum of weights.
+    norm : (M, 1, 1) what the sum over a batch is divided by.
     held_out : rows for the learning curve, with the weights that were held out; None where there are none.
     full : whether a batch holds all rows.
     """
@@ -59,16 +59,12 @@ class _Table:
     def of(cls, setups: Sequence[Setup], device: Any) -> _Table:
         problem = setups[0].problem
         weights = np.stack([setup.weights for setup in setups])
-        return cls(
-            *(_double(part, device) for part in (problem.y, problem.offset, weights, problem.frequency))
-        )
+        return cls(*(_double(part, device) for part in (problem.y, problem.base, weights, problem.frequency)))
 
     def batch(self, z: Any, rows: Any) -> Batch:
         """The rows (M, B) with their standardised columns."""
         weights = self.weights.gather(1, rows)
-        return Batch(
-            z, self.y[rows], self.offset[rows][..., None], weights[..., None], self.frequency[rows][..., None]
-        )
+        return Batch(z, self.y[rows], self.offset[rows], weights[..., None], self.frequency[rows][..., None])
 
 
 def open_feed(setups: Sequence[Setup], batch: int, device: Any, dtype: Any) -> Feed:
@@ -82,7 +78,7 @@ def open_feed(setups: Sequence[Setup], batch: int, device: Any, dtype: Any) -> F
     """
     problem = setups[0].problem
     table = _Table.of(setups, device)
-    norm = _double([setup.total for setup in setups], device)[:, None, None]
+    norm = _double([setup.norm for setup in setups], device)[:, None, None]
     if batch >= problem.rows:
         return _full_feed(setups, table, norm, device, dtype)
     norm = norm * _double([batch / len(setup.rows) for setup in setups], device)[:, None, None]
@@ -99,7 +95,7 @@ def _full_feed(setups: Sequence[Setup], table: _Table, norm: Any, device: Any, d
     z = _stacked([standardised(setup, values) for setup in setups], device, dtype)
     count, rows = len(setups), problem.rows
     vectors = (
-        table.y.expand(count, rows, -1), table.offset[:, None].expand(count, rows, 1),
+        table.y.expand(count, rows, -1), table.offset.expand(count, rows, -1),
         table.weights[..., None], table.frequency[:, None].expand(count, rows, 1),
     )  # fmt: skip
     whole = Batch(z, *vectors)
@@ -190,7 +186,7 @@ def fixed_rows(setups: Sequence[Setup], chosen: Sequence[IntArray], device: Any,
         end += len(values)
     z = [standardised(setup, np.concatenate(parts)) for setup, parts in zip(setups, found, strict=True)]
     rows = np.stack(chosen)
-    vectors = (problem.y[rows], problem.offset[rows][..., None])
+    vectors = (problem.y[rows], problem.base[rows])
     rest = (problem.weights[rows][..., None], problem.frequency[rows][..., None])
     return Batch(_stacked(z, device, dtype), *(_double(part, device) for part in (*vectors, *rest)))
 

@@ -9,10 +9,20 @@ import numpy as np
 
 from glmstat.compute import Triangle
 from glmstat.frame import Coordinates, ModelFrame
+from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.triangular import triangle
 
-__all__ = ["arrays_of", "columns_of", "residuals", "restricted", "rows_of", "solve_triangle", "triangle_of"]
+__all__ = [
+    "arrays_of",
+    "columns_of",
+    "residuals",
+    "restricted",
+    "row_information",
+    "rows_of",
+    "solve_triangle",
+    "triangle_of",
+]
 
 _DETERMINED = 1e-11  # share of a column's length that others leave: R's glm calls it aliased below
 
@@ -52,6 +62,18 @@ def arrays_of(frame: ModelFrame) -> Arrays:
         for block in frame.blocks()
     ]
     return Arrays(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def row_information(likelihood: GLM, y: Array, eta: Array, weights: Array) -> Array:
+    """Return the expected information (n,) of each row in its predictor; 0 where there is none.
+
+    Parameters
+    ----------
+    y, eta, weights : (n,).
+    """
+    expected = likelihood.rows(y, eta[:, None], weights, information="expected").expected
+    assert expected is not None
+    return np.where(np.isfinite(expected[:, 0, 0]), expected[:, 0, 0], 0.0)
 
 
 def restricted(frame: ModelFrame, slots: IntArray, factor: Array | None) -> ModelFrame:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from glmstat.call import Call
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.neural.problem import Training
@@ -43,6 +45,12 @@ class Choices:
     training: Training
 
     @property
+    def precision(self) -> float:
+        """The prior, known once held-out rows have chosen it."""
+        assert self.prior is not None
+        return self.prior
+
+    @property
     def other_prior(self) -> float:
         """The prior that estimates are compared with."""
         return PRIOR if self.prior == UNDERSMOOTHED else UNDERSMOOTHED
@@ -61,6 +69,15 @@ def read_choices(call: Call) -> Choices:
         raise ArgumentError(
             f"Unknown inference: {inference!r}. Known: {one_of(known)}.{near(str(inference), known)}"
         )
+    if inference == "split" and call["targets"] is not None:
+        raise ArgumentError(
+            'inference="split" tells of every coefficient: targets are given. Leave them out.'
+        )
+    training = _training(call["training"], call["penalty"])
+    if inference == "laplace" and training.penalty is not None:
+        raise ArgumentError(
+            f'inference="laplace" knows the normal prior only: penalty is "{training.penalty}". Leave it out.'
+        )
     return Choices(
         inference,
         _targets(call["targets"]),
@@ -69,14 +86,14 @@ def read_choices(call: Call) -> Choices:
         _whole("reps", call["reps"], 1),
         _whole("seed", call["seed"], 0),
         _prior(call["prior"], inference),
-        _training(call["training"], call["penalty"]),
+        training,
     )
 
 
 def _whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ArgumentError(f"{name} must be a whole number >= {least}: got {value!r}.")
-    return value
+    return int(value)
 
 
 def _targets(given: Any) -> tuple[str, ...] | None:

@@ -37,7 +37,7 @@ class _Climb:
         self.loss = Loss.of([setup], feed.norm)
         self.flat = torch.as_tensor(setup.start[None].copy()).to(device).requires_grad_(True)
         self.stack = Stack(self.flat, setup.layout, setup.problem.networks)
-        self.decay = torch.as_tensor(setup.decay() / setup.total).to(device)
+        self.decay = torch.as_tensor(setup.decay() / setup.norm).to(device)
         self.free = torch.as_tensor(setup.free()).to(device)
         self.weighted = torch.as_tensor(setup.layout.weighted).to(device, double)
         self.curve = Curve(self.flat.detach().clone(), torch.full((1,), np.inf, dtype=double, device=device))
@@ -107,22 +107,22 @@ class _Climb:
         return State(flat, self.curve.histories(1)[0], phi, interrupted)
 
 
-def climb(
-    setups: Sequence[Setup], course: Course, device: Any, dtype: Any, progress: bool | None
-) -> list[State]:
+def climb(setups: Sequence[Setup], course: Course, device: Any, progress: bool | None) -> list[State]:
     """Return what L-BFGS makes of some members, one after the other.
 
     Parameters
     ----------
     setups, course : the members, and the largest number of steps.
-    device : where tensors live; they are of double precision whatever `dtype` says.
+    device : where tensors live; they are of double precision.
     progress : whether a bar shows.
 
     Source: Nocedal and Wright (2006), Numerical Optimization, ch. 3 and 7.
     """
     states: list[State] = []
+    interrupted = course.steps == 0
     for setup in setups:
-        climber, interrupted = _Climb(setup, course, device), course.steps == 0
+        course = replace(course, steps=0) if interrupted else course
+        climber = _Climb(setup, course, device)
         try:
             climber.run(progress)
             for _ in range(REFRESHED if climber.depends_on_dispersion and course.steps else 0):

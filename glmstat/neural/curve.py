@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from glmstat.array import Array
-from glmstat.inference.shown import Shown
+from glmstat.neural.drawn import Drawn
 from glmstat.table import Native, frame
 from glmstat.text.layout import count
 from glmstat.text.listing import Listing
@@ -23,8 +23,8 @@ COLUMNS = ("step", "train", "held_out", "learning_rate", "weight_size")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LearningCurve(Shown):
-    """The history of training of one or more networks.
+class LearningCurve(Drawn):
+    """The history of training of one or more networks; `plot()` draws deviance by step, held-out rows dashed.
 
     Parameters
     ----------
@@ -43,6 +43,7 @@ class LearningCurve(Shown):
     train, held_out: deviance per unit weight at the last step
     """
 
+    drawing: ClassVar = "learning"
     histories: Mapping[str, Mapping[str, Any]]
     native: Native
 
@@ -76,24 +77,6 @@ class LearningCurve(Shown):
         notes = (f"{shown}: deviance per unit weight at the last step",)
         title = (f"Learning curve · {count(len(self), 'network')}",)
         return Listing(title, tuple(self.histories), columns, notes, self.native, "network")
-
-    def plot(self, ax: Any = None) -> Any:
-        """Return the matplotlib axes of a plot: deviance by step, held-out rows dashed.
-
-        Parameters
-        ----------
-        ax : axes to draw in; default a new figure.
-
-        Raises
-        ------
-        DependencyError : matplotlib is not installed.
-        """
-        from glmstat.report.plot.learning import plot
-
-        return plot(self, ax)
-
-    def _shown(self) -> Listing:
-        return self.listing()
 
 
 def learning_curve(fit: NetworkFit) -> LearningCurve:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,8 @@ class _Rows:
     @classmethod
     def of(cls, fit: NetworkFit, data: Any = None) -> _Rows:
         """Return the rows of a fit that have weight, evenly spread ones where they are many."""
-        rows = frame_of(fit.head if data is None else fit.head.with_data(data), "An average effect")
+        fit = fit if data is None else cast("NetworkFit", fit.with_data(data))
+        rows = frame_of(fit.head, "An average effect")
         arrays = arrays_of(rows)
         counted = np.flatnonzero(arrays.total > 0)
         spread = np.linspace(0, len(counted) - 1, min(ROWS, len(counted))).round().astype(np.intp)
@@ -152,7 +153,8 @@ class _Rows:
             inputs = tuple(columns[:, one.slots] for one in layout.networks)
             return surfaces.Evaluated(X[0].dot(theta) + offset[:, 0], columns[:, linear], inputs)
 
-        return surfaces.Surface(design, head.spec.likelihood.family.link, self.weights, self.fit.laplace)
+        laplace = self.fit.laplace if self.fit.has_laplace else None
+        return surfaces.Surface(design, head.spec.likelihood.family.link, self.weights, laplace)
 
     def _with(self, replaced: Mapping[str, Any]) -> Frame:
         """The rows with other values in some columns."""

@@ -14,6 +14,7 @@ from glmstat.neural import gain as gains
 from glmstat.neural.beside import arrays_of
 from glmstat.neural.conformal import Conformal, Sizes, calibrated, calibration_sizes
 from glmstat.neural.folds import check_clusters
+from glmstat.neural.interval import need_rows
 
 if TYPE_CHECKING:
     from glmstat.network_fit import NetworkFit, OutOfFold
@@ -93,7 +94,7 @@ def calibration(fit: NetworkFit, level: float) -> Conformal:
     need_out_of_fold(fit, "A prediction interval")
     keep_calibration(fit)
     if _SIZES not in fit.kept:
-        frame_of(fit.head, "A prediction interval")
+        need_rows(fit.head, "A prediction interval")
     sizes, counts = fit.kept[_SIZES].T
     found = Sizes(sizes, counts, bool(fit.kept[_WHOLE][0]))
     return calibrated(fit.spec.likelihood.family, found, level=level, dispersion=fit.head.dispersion)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,23 @@ from glmstat.matrix import Array, Block, Dense, IntArray
 from glmstat.neural.beside import rows_of
 from glmstat.triangular import cholesky
 
-__all__ = ["Score", "counted", "score_estimate", "score_frame", "target_design"]
+__all__ = ["Score", "Scored", "counted", "score_estimate", "score_frame", "target_design"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """An estimate that solves a score of instruments.
+
+    Parameters
+    ----------
+    theta : (q,).
+    frame : the same rows with instruments as columns: a fit's.
+    estimate : its numbers.
+    """
+
+    theta: Array
+    frame: ModelFrame = field(repr=False)
+    estimate: Estimate = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glmstat.array import Array, IntArray
+from glmstat.errors import DataError
 from glmstat.formula.design import Design, build_design
 from glmstat.formula.terms import Network
 from glmstat.neural.beside import columns_of
@@ -15,9 +16,27 @@ from glmstat.neural.layout import Layout, read_layout
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
+    from glmstat.frame import ModelFrame
     from glmstat.network_fit import Record
 
-__all__ = ["inputs_design", "kept_linear", "output_weights", "whole_network"]
+__all__ = ["inputs_design", "kept_linear", "need_rows", "output_weights", "whole_network"]
+
+
+def need_rows(head: Fit, what: str) -> ModelFrame:
+    """Return the rows of an output layer, for what takes no `data=`.
+
+    Raises
+    ------
+    DataError : the fit holds no rows.
+    """
+    from glmstat.inference.score import frame_of
+
+    if head.frame is None:
+        raise DataError(
+            f"{what} needs the rows of the fit: a saved or copied fit may hold none. "
+            "Take fit.with_data(data) first."
+        )
+    return frame_of(head, what)
 
 
 def inputs_design(design: Design) -> Design:
@@ -46,9 +65,7 @@ def whole_network(head: Fit, record: Record, layout: Layout | None = None) -> La
     DataError : the fit holds no rows.
     ArgumentError : too many parameters for the rows.
     """
-    from glmstat.inference.score import frame_of
-
-    frame = frame_of(head, "An interval of the mean")
+    frame = need_rows(head, "The covariance of the predictor")
     design = inputs_design(head.spec.design)
     layout = read_layout(design, None) if layout is None else layout
     raw = frame.with_design(design)

@@ -107,8 +107,8 @@ def _targets(design: Design, linear: Sequence[Piece], wanted: tuple[str, ...] | 
         matched = _matched(design, written, name)
         if not matched and name != "Intercept" and _matched(design, linear, name):
             raise ArgumentError(
-                f"targets names {name!r}, an input of a network: the network takes its place, so that its "
-                "coefficient is not determined. Leave it out of nn(), or of targets=."
+                f"targets names {name!r}, a function of a network's inputs: the network takes its place, and "
+                "its coefficient is not determined. Leave its columns out of nn(), or it out of targets=."
             )
         if not matched:
             known = [str(piece.term) for piece in written]
@@ -121,13 +121,11 @@ def _targets(design: Design, linear: Sequence[Piece], wanted: tuple[str, ...] | 
 
 
 def taken_over(design: Design) -> list[Piece]:
-    """Return the written linear terms whose columns are inputs of networks, which take their place."""
-    inputs, written = set(network_inputs(design)), set(design.formula.linear)
-    return [
-        piece
-        for piece in design.predictors[0].pieces
-        if piece.term in written and piece.term.parts and inputs.issuperset(piece.term.parts)
-    ]
+    """Return the written linear terms that are functions of a network's inputs, which takes their place."""
+    written = set(design.formula.linear)
+    read = [set(network.names) for network in design.formula.networks]
+    pieces = [piece for piece in design.predictors[0].pieces if piece.term in written and piece.term.parts]
+    return [piece for piece in pieces if any(names.issuperset(piece.term.names) for names in read)]
 
 
 def network_inputs(design: Design) -> tuple[Expression, ...]:

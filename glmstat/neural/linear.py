@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from glmstat.call import Call, Covariance, Spec
 from glmstat.estimate import Estimate
 from glmstat.fit import Fit
+from glmstat.formula.terms import Formula, render
 from glmstat.frame import ModelFrame
 from glmstat.inference.score import frame_of
 from glmstat.likelihood.base import GLM
@@ -34,9 +36,15 @@ def linear_fit(
     rows = restricted(frame, layout.linear, None)
     if estimate is None:
         estimate = fit_estimate(rows, likelihood, control=call["control"], dispersion=call["dispersion"])
-    design = target_design(layout.design, layout.linear)
+    design = replace(target_design(layout.design, layout.linear), formula=_plain(layout.design.formula))
     spec = Spec(call.without_data(), design, likelihood, call["control"], frame.source.native.library)
     return Fit(spec, estimate, Covariance(), frame.notes, rows)
+
+
+def _plain(formula: Formula) -> Formula:
+    """The formula of the linear terms: inputs that enter linearly stand in the place of their network."""
+    terms = (*formula.linear, *formula.skips, *formula.offsets)
+    return Formula(render(formula.response, terms), formula.response, terms)
 
 
 def without_networks(fit: NetworkFit, data: Any = None) -> Fit:

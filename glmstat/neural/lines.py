@@ -2,53 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from glmstat.array import Array
 from glmstat.network_fit import NetworkFit
+from glmstat.neural.cross_fitted import Moved
 from glmstat.neural.held_out import gain
 from glmstat.neural.layout import taken_over
+from glmstat.neural.material import Material
 from glmstat.neural.nuisance import Nuisance
 from glmstat.neural.orthogonal import Orthogonal
-from glmstat.neural.road import Material
+from glmstat.neural.pooled import Pooled
 from glmstat.text.layout import count
 from glmstat.text.number import figure
 
-__all__ = ["Moved", "cross_fitted", "debiased", "training", "with_lines"]
-
-
-@dataclass(frozen=True)
-class Moved:
-    """How far the estimates are from those under another prior, in standard errors (q,)."""
-
-    prior: float
-    moved: Array
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        sizes = ", ".join(f"{size:.2f}" for size in self.moved[:5])
-        return f"at prior {self.prior:g} estimates move by {sizes} standard errors"
+__all__ = ["cross_fitted", "training", "with_lines"]
 
 
 def training(material: Material) -> tuple[str, ...]:
     """Return the lines on the networks that predict."""
     choices, record = material.choices, material.record
-    priors = ", ".join(dict.fromkeys(f"{prior:g}" for prior in record.prior.values()))
-    chosen = " (by held-out rows)" if material.call["prior"] == "cv" else ""
-    nets = "1 net" if choices.nets == 1 else f"{choices.nets} nets, averaged"
-    line = f"networks: {nets}, prior {priors}{chosen}, seed {choices.seed}"
+    chosen = " by held-out rows" if material.call["prior"] == "cv" else ""
+    own = "".join(
+        f", {name} {record.prior[name]:g}"
+        for name in [network.name for network in material.layout.networks if network.prior is not None]
+    )
+    nets = count(len(material.nets), "net") + (", averaged" if len(material.nets) > 1 else "")
+    line = f"networks: {nets}, prior {choices.precision:g}{chosen}{own}, seed {choices.seed}"
+    if choices.training.penalty is not None:
+        line += f", {choices.training.penalty} penalty on the first layer"
+    if material.interrupted:
+        line += f" · interrupted after {int(record.history['step'][-1]):,} steps"
     inputs = ", ".join(str(piece.term) for piece in taken_over(material.layout.design))
-    both = (f"{inputs}: inputs of a network too, hence no coefficients of their own",) if inputs else ()
+    both = (
+        (f"{inputs}: functions of a network's inputs, hence no coefficients of their own",) if inputs else ()
+    )
     spread = "" if np.isnan(record.seed_sd) else f" · seed sd {record.seed_sd:.3g} (no standard error)"
     return (line + spread, *both)
 
 
-def cross_fitted(material: Material, nuisances: Sequence[Nuisance]) -> tuple[str, ...]:
-    """Return the lines on folds and on what was learned out of them."""
+def cross_fitted(
+    material: Material,
+    nuisances: Sequence[Nuisance],
+    found: Sequence[Orthogonal | Pooled],
+    other: Moved,
+) -> tuple[str, ...]:
+    """Return the lines on folds, what was learned out of them, overlap, and the other prior."""
     choices, names = material.choices, material.layout.target_names
     outcome = float(np.median([nuisance.outcome_r2 for nuisance in nuisances]))
     target = np.median([nuisance.target_r2 for nuisance in nuisances], axis=0)
@@ -58,29 +59,20 @@ def cross_fitted(material: Material, nuisances: Sequence[Nuisance]) -> tuple[str
         f"inference: {choices.inference}, {choices.folds} folds x {count(choices.nets, 'net')}"
         f"{reps} (seed {choices.seed})",
         f"out-of-fold R2: response {outcome:.2f}, {each}",
-    )
-
-
-def debiased(
-    material: Material,
-    nuisances: Sequence[Nuisance],
-    found: Sequence[Orthogonal],
-    other: Moved,
-) -> tuple[str, ...]:
-    """Return the lines of the orthogonal score: overlap and the other prior besides."""
-    left = np.median([one.overlap.left for one in found], axis=0)
-    idle = np.median([one.overlap.idle for one in found], axis=0)
-    names = material.layout.target_names
-    overlap = ", ".join(
-        f"{name} {share:.0%} left, {still:.0%} of rows idle"
-        for name, share, still in zip(names[:4], left, idle, strict=False)
-    )
-    return (
-        *cross_fitted(material, nuisances),
-        f"overlap: {overlap}",
+        f"overlap: {'; '.join(_overlaps(names, found))}",
         *training(material),
         f"prior check: {other.text}",
     )
+
+
+def _overlaps(names: Sequence[str], found: Sequence[Orthogonal | Pooled]) -> Iterator[str]:
+    """What the controls leave of each target, and in how many rows that is next to nothing."""
+    scored = [one for one in found if isinstance(one, Orthogonal)]
+    left = np.median([one.overlap.left if isinstance(one, Orthogonal) else one.left for one in found], axis=0)
+    idle = np.median([one.overlap.idle for one in scored], axis=0) if scored else None
+    for place, name in enumerate(names[:4]):
+        text = f"controls leave {min(left[place], 1.0):.0%} of the variance of {name}"
+        yield text if idle is None else f"{text}, next to nothing in {idle[place]:.0%} of the rows"
 
 
 def with_lines(fit: NetworkFit, lines: Sequence[str]) -> NetworkFit:
@@ -94,7 +86,8 @@ def with_lines(fit: NetworkFit, lines: Sequence[str]) -> NetworkFit:
 def _deviance_lines(fit: NetworkFit) -> tuple[str, ...]:
     found = gain(fit)
     glm, network, _ = found["deviance"]
+    first = " (first repetition)" if fit.repetitions else ""
     return (
-        f"out-of-fold deviance {figure(network)}, of the glm {figure(glm)}: "
+        f"out-of-fold deviance{first} {figure(network)}, of the glm without hidden layers {figure(glm)}: "
         f"gain {figure(found.difference)} (SE {figure(found.std_error)})",
     )

@@ -8,28 +8,31 @@ do not depend on where their zero is.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 
 from glmstat.compute import Triangle
 from glmstat.control import Control
 from glmstat.data.reduce import tree_sum
-from glmstat.errors import DataError, ExtrapolationWarning, SeparationWarning, outside
-from glmstat.estimate import Estimate
+from glmstat.errors import DataError
 from glmstat.families import Gaussian
-from glmstat.frame import Coordinates
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array, Block, Dense, IntArray
-from glmstat.neural.beside import columns_of, restricted, rows_of, solve_triangle, triangle_of
+from glmstat.matrix import Array, Block, IntArray
+from glmstat.neural.beside import columns_of, row_information, rows_of, solve_triangle, triangle_of
 from glmstat.neural.folds import stream
 from glmstat.neural.instruments import Score
-from glmstat.neural.problem import Member, Problem, Trained, Training
-from glmstat.solve.estimate import fit_estimate
+from glmstat.neural.problem import Member, Problem, Trained, Training, refuse_interrupted
+from glmstat.neural.starts import (
+    linear_predictor,
+    linear_starts,
+    null_deviance,
+    refuse_aliased,
+    refuse_infinite,
+)
 
 __all__ = [
     "Learned",
@@ -37,28 +40,13 @@ __all__ = [
     "Plan",
     "Trainer",
     "learn_nuisances",
-    "restricted",
-    "rows_of",
-    "solve_triangle",
+    "refuse_aliased",
+    "refuse_infinite",
+    "torch_trainer",
 ]
 
+Trainer = Callable[..., tuple[Trained, ...]]  # one result for each member, as `torch_trainer` says
 _Task = tuple[int, int]  # repetition and fold
-
-
-class Trainer(Protocol):
-    """What trains networks: one result for each member."""
-
-    def __call__(
-        self,
-        problem: Problem,
-        members: Sequence[Member],
-        training: Training,
-        control: Control,
-        *,
-        progress: Any = None,
-    ) -> tuple[Trained, ...]:
-        """Return what each member has learned."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +149,9 @@ def learn_nuisances(
 
     Raises
     ------
-    DataError : a target that the other linear columns determine, in all rows or outside a fold.
+    DataError : a target that the other linear columns determine, in all rows or outside a fold; one that is
+        infinite in the linear model; a linear model that predicts every row perfectly.
+    Interrupted : the user stopped a training; the next does not begin.
     DomainError : no linear predictor keeps every mean inside its domain.
 
     Warns
@@ -173,14 +163,13 @@ def learn_nuisances(
     """
     trainer = torch_trainer if trainer is None else trainer
     places = np.searchsorted(problem.linear, targets)
-    whole = _linear_fit(problem, None, plan.control)
-    _refuse_aliased(problem, whole, targets)
     tasks = [(rep, k) for rep, folds in enumerate(plan.folds) for k in range(int(folds.max()) + 1)]
-    starts = _starts(problem, whole, targets, plan, tasks)
+    kept = [_held_in(plan, task) for task in tasks]
+    starts = linear_starts(problem, targets, kept, [k for _, k in tasks], plan.control)
     outcome = _train(problem, plan, tasks, starts, None, "outcome", partial(trainer, progress=progress))
     target = _target_networks(problem, targets, plan, tasks, outcome, partial(trainer, progress=progress))
     learned = dict(zip(tasks, map(Learned, outcome, target), strict=True))
-    coef, null = dict(zip(tasks, starts, strict=True)), _null_deviance(problem, plan.control)
+    coef, null = dict(zip(tasks, starts, strict=True)), null_deviance(problem, plan.control)
     return tuple(
         _assemble(
             problem,
@@ -219,7 +208,7 @@ def torch_trainer(
     *,
     progress: Any = None,
 ) -> tuple[Trained, ...]:
-    """Return what `neural.train.train` returns, torch imported now.
+    """Return what `neural.train.train` returns, torch imported now: one result for each member.
 
     Raises
     ------
@@ -232,81 +221,6 @@ def torch_trainer(
 
 def _mean(members: Sequence[Trained], part: Callable[[Trained], Array]) -> Array:
     return tree_sum(part(one) for one in members) / len(members)
-
-
-# ---------------------------------------------------------------- linear models of the rows outside a fold
-
-
-def _linear_fit(problem: Problem, factor: Array | None, control: Control) -> Estimate:
-    frame = restricted(problem.frame, problem.linear, factor)
-    return fit_estimate(frame, problem.likelihood, control=control)
-
-
-def _refuse_aliased(problem: Problem, whole: Estimate, targets: IntArray) -> None:
-    names = [problem.frame.columns[slot] for slot in targets]
-    aliased = [name for name in names if name in whole.aliased]
-    if aliased:
-        reason = whole.aliased[aliased[0]]
-        raise DataError(
-            f"Target '{aliased[0]}' is determined by the other linear columns: {reason}. "
-            "Drop one of them, or leave it out of targets=."
-        )
-
-
-def _starts(
-    problem: Problem, whole: Estimate, targets: IntArray, plan: Plan, tasks: Sequence[_Task]
-) -> list[Array]:
-    """Linear coefficients (p, 1) of the rows outside each fold, NaN where these do not determine them."""
-    fits = [_linear_fit(problem, _held_in(plan, task), plan.control) for task in tasks]
-    names = [problem.frame.columns[slot] for slot in problem.linear]
-    still = [[name for name in fit.aliased if name not in whole.aliased] for fit in fits]
-    for (_, k), lost in zip(tasks, still, strict=True):
-        for slot in targets:
-            _refuse_still(problem.frame.columns[slot], lost, k)
-    _warn_still(still)
-    found = [whole] if whole.directions else fits
-    _warn_separated([[names[slot] for slot in np.flatnonzero(fit.infinite)] for fit in found])
-    return [fit.theta[:, None] for fit in fits]
-
-
-def _refuse_still(target: str, lost: Sequence[str], k: int) -> None:
-    if target in lost:
-        raise DataError(
-            f"Target '{target}' is determined by the other linear columns in the rows outside fold {k + 1}. "
-            "Merge its level with another, use fewer folds, or leave it out of targets=."
-        )
-
-
-def _warn_still(still: Sequence[Sequence[str]]) -> None:
-    """Warn of columns that the rows outside a fold do not determine."""
-    names, count = _named(still)
-    if count:
-        warnings.warn(
-            f"Columns that rows outside a fold do not determine: {names} ({count} of {len(still)} folds). "
-            "Their coefficients are 0 there. Merge levels, or use fewer folds.",
-            ExtrapolationWarning,
-            stacklevel=outside(),
-        )
-
-
-def _warn_separated(moving: Sequence[Sequence[str]]) -> None:
-    """Warn of infinite coefficients in the linear models of the rows outside a fold, or of all rows."""
-    names, count = _named(moving)
-    where = "all rows" if len(moving) == 1 else f"the rows outside a fold ({count} of {len(moving)} folds)"
-    if count:
-        warnings.warn(
-            f"Separation, {names} infinite in the linear model of {where}: the nuisances are extreme. "
-            "Merge levels, or use fewer folds.",
-            SeparationWarning,
-            stacklevel=outside(),
-        )
-
-
-def _named(lists: Sequence[Sequence[str]], most: int = 3) -> tuple[str, int]:
-    """The first names of some lists, and how many lists have any."""
-    names = list(dict.fromkeys(name for one in lists for name in one))
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more, sum(map(bool, lists))
 
 
 # ---------------------------------------------------------------- networks
@@ -334,7 +248,7 @@ def _train(
         for task, start, weight in zip(tasks, starts, kept, strict=True)
         for net in range(plan.nets)
     ]
-    trained = trainer(problem, members, plan.training, plan.control)
+    trained = refuse_interrupted(trainer(problem, members, plan.training, plan.control))
     return [tuple(trained[i : i + plan.nets]) for i in range(0, len(trained), plan.nets)]
 
 
@@ -348,23 +262,15 @@ def _target_problem(problem: Problem, targets: IntArray) -> Problem:
 def _target_weights(problem: Problem, plan: Plan, task: _Task, outcome: Sequence[Trained]) -> Array:
     """What multiplies the rows' weights in the fit of the targets (n,), 1 in the mean; 0 in the fold."""
     eta = _mean(outcome, lambda one: one.eta[:, 0])
-    weights = _information(problem, eta, np.ones(problem.rows)) * _held_in(plan, task)
+    kept = _held_in(plan, task)
+    weights = row_information(problem.likelihood, problem.y[:, 0], eta, np.ones(problem.rows)) * kept
     total = float(problem.weights @ weights)
     if not total > 0:
         raise DataError(
             f"No row outside fold {task[1] + 1} carries information at the predictor of its networks. "
             "Use a larger prior, or fewer folds."
         )
-    return weights * (float(problem.weights @ _held_in(plan, task)) / total)
-
-
-def _information(problem: Problem, eta: Array, weights: Array) -> Array:
-    """Expected information of each row in its predictor (n,)."""
-    expected = problem.likelihood.rows(
-        problem.y[:, 0], eta[:, None], weights, information="expected"
-    ).expected
-    assert expected is not None
-    return np.where(np.isfinite(expected[:, 0, 0]), expected[:, 0, 0], 0.0)
+    return weights * (float(problem.weights @ kept) / total)
 
 
 def _least_squares(problem: Problem, weights: Array) -> Array:
@@ -399,14 +305,14 @@ def _assemble(
         eta[inside] = networks.predictor[inside]
         if networks.target:
             m[inside] = _mean(networks.target, lambda one: one.eta)[inside]
-    weights = _information(problem, eta, problem.weights)
+    weights = row_information(problem.likelihood, problem.y[:, 0], eta, problem.weights)
     centre = np.average(targets, axis=0, weights=weights)
     deviance = problem.likelihood.deviance(problem.y[:, 0], eta[:, None], problem.weights)
     explained = 1.0 - float(deviance[problem.weights > 0].sum()) / null if null > 0 else np.nan
     return Nuisance(
         folds=folds,
         eta=eta,
-        linear=_linear_predictor(problem, folds, coef),
+        linear=linear_predictor(problem, folds, coef),
         targets=problem.linear[places],
         centre=centre,
         f=eta - problem.offset - np.einsum("ij,ij->i", targets - centre, own[folds]),
@@ -418,29 +324,7 @@ def _assemble(
     )
 
 
-def _linear_predictor(problem: Problem, folds: IntArray, coef: Sequence[Array]) -> Array:
-    """Predictor (n,) of each row by the linear model of the other folds."""
-    known = np.nan_to_num(np.column_stack(coef))
-
-    def predictor(block: Block) -> Array:
-        columns = block.X[0].take(None, problem.linear).to_array()
-        fold = folds[rows_of(problem.frame, block)]
-        return block.offset[:, 0] + np.einsum("ij,ij->i", columns, known.T[fold])
-
-    return np.concatenate([predictor(block) for block in problem.frame.blocks()])
-
-
 def _explained(targets: Array, m: Array, weights: Array) -> Array:
     """Share of the weighted variance of each centred target that m explains (q,)."""
     with np.errstate(all="ignore"):
         return 1.0 - weights @ np.square(targets - m) / (weights @ np.square(targets))
-
-
-def _null_deviance(problem: Problem, control: Control) -> float:
-    """Deviance of a constant and the offset."""
-
-    def change(block: Block) -> Block:
-        return replace(block, X=(Dense(np.ones((1, len(block.y)))),))
-
-    constant = Coordinates(("Intercept",), 0, problem.frame.has_offset)
-    return fit_estimate(problem.frame.changed(change, constant), problem.likelihood, control=control).deviance

@@ -149,24 +149,25 @@ def dispersion(family: Family, pearson: Array, null: Array, rows: float, used: i
 
 
 @quiet
-def unit(family: Family, eta: Array, weights: Array, phi: Array) -> Array:
+def unit(family: Family, eta: Array, weights: Array, phi: Array, rows: float) -> Array:
     """Return the size of a predictor (Q,): 1 where link and mean have no unit, else the noise on its scale.
 
-    With it a network learns the same whatever the unit of the response.
+    With it a network learns the same whatever the unit of the response, or of the weights.
 
     Parameters
     ----------
     eta : (n, Q) predictors to start from.
     weights : (n,).
-    phi : (Q,) dispersion.
+    phi : (Q,) dispersion, which grows with the weights.
+    rows : number of observations, each as often as its frequency says.
 
     >>> from glmstat.families import Gaussian
-    >>> unit(Gaussian(), np.zeros((3, 1)), np.ones(3), np.array([4.0]))
+    >>> unit(Gaussian(), np.zeros((3, 1)), np.full(3, 10.0), np.array([40.0]), 3)
     array([2.])
     """
     link = family.link
     if link.exponent == 0.0 or np.isfinite(link.means).all():
         return np.ones(eta.shape[1])
     expected = family.slopes(link.mean(eta), eta, "expected").expected
-    noise = np.sqrt(phi * weights.sum() / (weights[:, None] * expected).sum(0))
+    noise = np.sqrt(phi * rows / (weights[:, None] * expected).sum(0))
     return np.where(np.isfinite(noise) & (noise > 0), noise, 1.0)

@@ -14,7 +14,7 @@ Source: Chernozhukov et al. (2018); Liu, Zhang and Cai (2021) for logistic model
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -23,12 +23,20 @@ from numpy.typing import NDArray
 
 from glmstat.control import Control
 from glmstat.errors import DomainError, row_list
-from glmstat.estimate import Convergence, Estimate, Null, Separated
+from glmstat.estimate import Convergence, Null, Separated
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
-from glmstat.neural.instruments import Score, score_estimate, score_frame
-from glmstat.neural.overlap import Overlap, check_overlap, share_idle, share_left, squares, warn_weak
+from glmstat.neural.instruments import Score, Scored, score_estimate, score_frame
+from glmstat.neural.overlap import (
+    Overlap,
+    check_information,
+    check_overlap,
+    share_idle,
+    share_left,
+    squares,
+    warn_weak,
+)
 
 __all__ = ["Orthogonal", "fit_orthogonal", "median_covariance", "median_theta"]
 
@@ -39,20 +47,14 @@ _HALVINGS = 30
 
 
 @dataclass(frozen=True, eq=False)
-class Orthogonal:
+class Orthogonal(Scored):
     """The estimate that solves an orthogonal score.
 
     Parameters
     ----------
-    theta : (q,).
-    frame : the same rows with instruments as columns: a fit's.
-    estimate : its numbers.
     overlap : how much the controls leave of the targets.
     """
 
-    theta: Array
-    frame: ModelFrame = field(repr=False)
-    estimate: Estimate = field(repr=False)
     overlap: Overlap
 
 
@@ -121,7 +123,7 @@ def fit_orthogonal(
 
     Raises
     ------
-    DataError : a target that its controls determine.
+    DataError : a target that its controls determine, or of which rows tell nothing at the root.
     DomainError : the nuisances give a predictor without a mean.
 
     Warns
@@ -136,6 +138,7 @@ def fit_orthogonal(
     theta, at, convergence = _solve(frame, likelihood, score, start, first, control)
     left = share_left(frame, likelihood, score, theta, at.jacobian)
     check_overlap(names, left)
+    check_information(names, left)
     warn_weak(names, left)
     half = np.linalg.solve(at.gram, at.jacobian)  # C^-1 A
     changed = score_frame(

@@ -12,12 +12,23 @@ from glmstat.errors import DataError, OverlapWarning, outside
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
+from glmstat.neural.beside import row_information
 from glmstat.neural.instruments import Score, counted
 
-__all__ = ["WEAK", "Overlap", "check_overlap", "share_idle", "share_left", "squares", "warn_weak"]
+__all__ = [
+    "WEAK",
+    "Overlap",
+    "check_information",
+    "check_overlap",
+    "share_idle",
+    "share_left",
+    "squares",
+    "warn_weak",
+]
 
 WEAK = 0.05  # share of a target's weighted variance that its controls leave, below which a warning is due
 _NONE = 1e-4  # share below which the rest is the error of a network, not the target
+_MOST = 1.5  # share above which m is no mean of the target at the weights of the estimate
 _SMALL = 0.01  # share of the mean squared residual below which a row tells nothing
 
 
@@ -38,6 +49,8 @@ class Overlap:
 def share_left(frame: ModelFrame, likelihood: GLM, score: Score, theta: Array, jacobian: Array) -> Array:
     """Return what controls and other targets leave of each target's weighted variance (q,), as a share.
 
+    By the Jacobian of the score: below 0, or far above 1, m is no mean of the target at the weights there.
+
     Parameters
     ----------
     theta : where the weights are taken.
@@ -46,10 +59,8 @@ def share_left(frame: ModelFrame, likelihood: GLM, score: Score, theta: Array, j
     centre = score.targets(frame.block(0)).mean(axis=0)
 
     def kernel(block: Block) -> Array:
-        eta = score.predictor(frame, block, theta)[:, None]
-        expected = likelihood.rows(block.y, eta, block.total, information="expected").expected
-        assert expected is not None
-        weight = np.where((block.total > 0) & np.isfinite(expected[:, 0, 0]), expected[:, 0, 0], 0.0)
+        eta = score.predictor(frame, block, theta)
+        weight = row_information(likelihood, block.y, eta, block.total) * (block.total > 0)
         d = score.targets(block) - centre
         return np.vstack([np.full(len(theta), weight.sum()), weight @ d, weight @ np.square(d)])
 
@@ -60,7 +71,7 @@ def share_left(frame: ModelFrame, likelihood: GLM, score: Score, theta: Array, j
     except np.linalg.LinAlgError:
         return np.zeros(len(theta))
     with np.errstate(all="ignore"):
-        return np.where((variance > 0) & (own > 0), 1.0 / (own * variance), 0.0)
+        return np.where((variance > 0) & (own != 0), 1.0 / (own * variance), 0.0)
 
 
 def squares(frame: ModelFrame, score: Score) -> tuple[Array, float]:
@@ -92,10 +103,26 @@ def check_overlap(names: Sequence[str], left: Array) -> None:
     DataError : a target that its controls determine.
     """
     for name, share in zip(names, left, strict=True):
-        if not share > _NONE:
+        if not abs(share) > _NONE:
             raise DataError(
                 f"Target '{name}' is determined by its controls: they leave less than {_NONE:.2%} of its "
                 "weighted variance. Leave it out of targets=, or take what determines it out of the formula."
+            )
+
+
+def check_information(names: Sequence[str], left: Array) -> None:
+    """Refuse a root of the score at which its Jacobian is no information on the targets.
+
+    Raises
+    ------
+    DataError : a target whose share is negative, or far above 1.
+    """
+    for name, share in zip(names, left, strict=True):
+        if not 0.0 <= share <= _MOST:
+            raise DataError(
+                f"Target '{name}' has no estimate: the orthogonal score ends where rows tell next to nothing "
+                f"of it ({share:.0%} of its weighted variance left by the controls), as under separation. "
+                "Merge its level with another, use a larger prior, or leave it out of targets=."
             )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ from glmstat.errors import ConvergenceWarning, DataError, NetworkWarning, Separa
 from glmstat.estimate import Convergence, Estimate, Null
 from glmstat.frame import Coordinates, ModelFrame
 from glmstat.matrix import Array, Block, Dense, IntArray
-from glmstat.neural.beside import residuals, rows_of, solve_triangle, triangle_of
-from glmstat.neural.instruments import score_estimate, score_frame
+from glmstat.neural.beside import residuals, row_information, rows_of, solve_triangle, triangle_of
+from glmstat.neural.instruments import Scored, score_estimate, score_frame
 from glmstat.neural.nuisance import Learned, Nuisance
 from glmstat.neural.overlap import check_overlap, warn_weak
 from glmstat.neural.problem import Problem, Trained
@@ -38,24 +38,20 @@ _SINGULAR = 1e-10  # least eigenvalue of the targets' information, in units of t
 
 
 @dataclass(frozen=True, eq=False)
-class Pooled:
-    """Targets' coefficients, pooled over GLMs of the folds.
+class Pooled(Scored):
+    """Targets' coefficients, pooled over GLMs of the folds; the instruments are residualised targets.
 
     Parameters
     ----------
-    theta : (q,).
-    frame : the rows with residualised targets as columns: a fit's.
-    estimate : its numbers.
     by_fold : (K, q) each fold's own; 0 where it does not determine one. Features of different folds have
         no common meaning, so that nothing else is pooled.
     directions : (K,) features in each GLM.
+    left : (q,) weighted variance of each target given all other columns, as a share of its own.
     """
 
-    theta: Array
-    frame: ModelFrame = field(repr=False)
-    estimate: Estimate = field(repr=False)
     by_fold: Array
     directions: IntArray
+    left: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +113,7 @@ def fit_pooled(
         _fit_fold(problem, targets, learned, nuisance.folds, k, control)
         for k, learned in enumerate(nuisance.learned)
     ]
-    _warn(problem, fits)
+    _warn(fits)
     information = sum((fit.information for fit in fits), np.zeros((len(targets),) * 2))
     names = tuple(problem.frame.columns[slot] for slot in targets)
     _refuse_singular(names, information)
@@ -140,7 +136,7 @@ def fit_pooled(
         dispersion,
     )
     widths = [fit.estimate.rank - len(problem.linear) for fit in fits]
-    return Pooled(theta, frame, estimate, np.array([fit.theta for fit in fits]), np.array(widths))
+    return Pooled(theta, frame, estimate, np.array([fit.theta for fit in fits]), np.array(widths), left)
 
 
 # ---------------------------------------------------------------- one fold
@@ -220,11 +216,7 @@ def _basis(problem: Problem, learned: Learned, inside: NDArray[np.bool_]) -> Arr
 
 def _weights(problem: Problem, eta: Array, inside: NDArray[np.bool_]) -> Array:
     """Expected information (m,) of the rows inside a fold, at their predictors (m,)."""
-    rows = problem.likelihood.rows(
-        problem.y[inside, 0], eta[:, None], problem.weights[inside], information="expected"
-    )
-    assert rows.expected is not None
-    return np.where(np.isfinite(rows.expected[:, 0, 0]), rows.expected[:, 0, 0], 0.0)
+    return row_information(problem.likelihood, problem.y[inside, 0], eta, problem.weights[inside])
 
 
 def _residualised(
@@ -290,7 +282,7 @@ def _convergence(fits: Sequence[_Fold]) -> Convergence:
     )
 
 
-def _warn(problem: Problem, fits: Sequence[_Fold]) -> None:
+def _warn(fits: Sequence[_Fold]) -> None:
     separated = [fit for fit in fits if fit.estimate.directions]
     if separated:
         rows = sum(int(fit.certain.sum()) for fit in separated)

@@ -19,7 +19,7 @@ from glmstat.inference.score import frame_of
 from glmstat.matrix import Block, DesignMatrix
 from glmstat.neural.beside import columns_of, rows_of
 from glmstat.neural.held_out import calibration, need_out_of_fold
-from glmstat.neural.interval import inputs_design, kept_linear
+from glmstat.neural.interval import inputs_design, kept_linear, need_rows
 from glmstat.neural.laplace import Laplace
 from glmstat.neural.layout import Layout, read_layout
 from glmstat.table import noted
@@ -51,7 +51,9 @@ def predict(
     check_level(level)
     if oof:
         return _held_out(fit, newdata, type, se_fit=se_fit, interval=interval)
-    if newdata is not None:
+    if newdata is None:
+        need_rows(fit.head, "predict() without newdata")
+    else:
         warn_outside(fit, newdata, offset=offset, exposure=exposure, new_levels=new_levels)
     if type == "features":
         return features(fit, newdata)
@@ -59,7 +61,7 @@ def predict(
     if not se_fit and interval is None:
         return fit.head.predict(newdata, type=type, **words)
     rows = _moments(fit, newdata, words, with_se=se_fit or interval == "confidence")
-    return _table(fit, rows, type, se_fit=se_fit, interval=interval, level=level)
+    return _table(fit, newdata, rows, type, se_fit=se_fit, interval=interval, level=level)
 
 
 def _check(type: str, interval: str | None, se_fit: bool) -> None:
@@ -94,9 +96,16 @@ def _moments(fit: NetworkFit, newdata: Any, words: dict[str, Any], *, with_se: b
     return ByRow(out, trained.native)
 
 
+def _weightless(fit: NetworkFit, newdata: Any) -> str:
+    """What is said of new rows, whose weights or trials are not known."""
+    call, response = fit.spec.call, fit.spec.design.formula.response
+    weighted = call["weights"] is not None or (response is not None and response.kind == "counts")
+    return "; new rows have weight 1" if newdata is not None and weighted else ""
+
+
 def _own_moments(fit: NetworkFit, layout: Layout, raw: Design, theta: Array, found: Laplace | None) -> ByRow:
     """The same of the rows of the fit."""
-    frame = frame_of(fit.head, "predict without newdata")
+    frame = need_rows(fit.head, "predict() without newdata")
     columns = columns_of(frame.with_design(raw), np.arange(len(raw.columns)))
     se = np.zeros(len(columns)) if found is None else _std_errors(found, layout, fit, columns)
 
@@ -113,7 +122,14 @@ def _std_errors(found: Laplace, layout: Layout, fit: NetworkFit, columns: Array)
 
 
 def _table(
-    fit: NetworkFit, rows: ByRow, type: str, *, se_fit: bool, interval: str | None, level: float
+    fit: NetworkFit,
+    newdata: Any,
+    rows: ByRow,
+    type: str,
+    *,
+    se_fit: bool,
+    interval: str | None,
+    level: float,
 ) -> Any:
     eta, se, weights = rows.values.T
     head = fit.head
@@ -130,7 +146,7 @@ def _table(
     if interval == "prediction":
         calibrated = calibration(fit, level)
         columns["conf_low"], columns["conf_high"] = calibrated.interval(eta, weights)
-        facts |= {"interval": calibrated.label}
+        facts |= {"interval": f"{calibrated.label}{_weightless(fit, newdata)}"}
     if interval is not None:
         facts |= {"level": level}
     return noted(rows.table(columns), **facts)
@@ -143,14 +159,9 @@ def _held_out(fit: NetworkFit, newdata: Any, type: str, *, se_fit: bool, interva
             'oof=True predicts the rows of the fit, by type="response" or "link" alone. Leave the rest out.'
         )
     eta = held.network
-    return _by_row(fit, mean_of(fit.head, eta) if type == "response" else eta).series(type)
-
-
-def _by_row(fit: NetworkFit, values: Array) -> ByRow:
-    """Values (n,) of the rows that enter, on the caller's index."""
-    frame = fit.head.frame
-    assert frame is not None
-    return of_fit(fit.head, "A value per row", lambda block: values[rows_of(frame, block)])
+    values = mean_of(fit.head, eta) if type == "response" else eta
+    frame = need_rows(fit.head, "predict(oof=True)")
+    return of_fit(fit.head, "predict(oof=True)", lambda block: values[rows_of(frame, block)]).series(type)
 
 
 def residuals(fit: NetworkFit, type: str, *, oof: bool, data: Any) -> Any:
@@ -163,14 +174,13 @@ def residuals(fit: NetworkFit, type: str, *, oof: bool, data: Any) -> Any:
         )
     held = need_out_of_fold(fit, "oof=True")
     head = fit.head if data is None else fit.head.with_data(data)
-    frame = head.frame
-    assert frame is not None
+    frame = frame_of(head, "residuals(oof=True)")
 
     def values(block: Block) -> Array:
         eta = held.network[rows_of(frame, block)][:, None]
         return RESIDUALS[type](head.spec.likelihood, block.y, eta, block.weights)
 
-    return of_fit(head, "residuals", values).series(type)
+    return of_fit(head, "residuals(oof=True)", values).series(type)
 
 
 def features(fit: NetworkFit, newdata: Any) -> Any:
@@ -189,6 +199,7 @@ def features(fit: NetworkFit, newdata: Any) -> Any:
         return X[0].take(None, slots).to_array()
 
     if newdata is None:
+        need_rows(fit.head, "features() without newdata")
         rows = of_fit(fit.head, "features", lambda block: values(block.X, block.offset), width=len(slots))
     else:
         opened = design.new_rows(newdata)

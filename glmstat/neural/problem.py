@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
+from math import inf, isfinite
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,13 +17,30 @@ from glmstat.layers import Tower
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Block
 
-__all__ = ["STREAMED", "Inputs", "Member", "Optimizer", "Penalty", "Problem", "Trained", "Training"]
+__all__ = [
+    "STREAMED",
+    "Inputs",
+    "Interrupted",
+    "Member",
+    "Optimizer",
+    "Penalty",
+    "Problem",
+    "Trained",
+    "Training",
+    "is_dead",
+    "refuse_interrupted",
+]
 
 Optimizer = Literal["adam", "adamw", "lbfgs"]
 Penalty = Literal["l1", "group"]
 
 FULL_BATCH = 5_000  # rows up to which every step sees all of them
 STREAMED = 50_000_000  # cells of a design that is never held whole
+DEAD = 1e-3  # of the predictor's unit: a network that adds less than that says nothing
+
+
+class Interrupted(Exception):
+    """The user stopped networks that inference needs: what they have come to is no nuisance."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +86,13 @@ class Training:
             _word("penalty", self.penalty, get_args(Penalty))
         for name in ("steps", "batch"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise ArgumentError(
                     f"{name} must be a whole number >= 1: {value!r}. Leave it out for the default."
                 )
+            object.__setattr__(self, name, int(value))
         for name in ("learning_rate", "strength"):
             value = getattr(self, name)
             if value is not None and not (isfinite(value) and value > 0):
@@ -191,6 +211,23 @@ class Problem:
         return self._joined(lambda block: block.offset[:, 0])
 
     @cached_property
+    def shift(self) -> Array:
+        """What is kept out of single precision (Q,): mean responses under the identity link, else 0."""
+        total = float(self.weights.sum())
+        if (
+            self.likelihood.family.link.name != "identity"
+            or self.frame.intercept not in self.linear
+            or not total
+        ):
+            return np.zeros(self.outputs)
+        return self.weights @ (self.y - self.offset[:, None]) / total
+
+    @property
+    def base(self) -> Array:
+        """What is added to the predictors in training (n, Q): the offset and the shift."""
+        return self.offset[:, None] + self.shift
+
+    @cached_property
     def weights(self) -> Array:
         """What multiplies each row's log-likelihood (n,), frequencies included."""
         return self._joined(lambda block: block.total)
@@ -243,6 +280,8 @@ class Trained:
     clipped : rows with an input more than 10 standard deviations from its mean.
     outside : rows whose predictor was moved to where the mean is defined.
     interrupted : whether training was stopped early by the user.
+    spread : weighted standard deviation of what all networks together add to the predictor, in its unit, the
+        largest over outputs; infinite where it is not known.
     """
 
     linear: Array
@@ -256,8 +295,34 @@ class Trained:
     clipped: int = 0
     outside: int = 0
     interrupted: bool = False
+    spread: float = inf
 
     @property
     def features(self) -> int:
         """Number of features of all networks together."""
         return sum(len(weights) for weights in self.output)
+
+
+def is_dead(trained: Trained) -> bool:
+    """Return whether networks with hidden layers add a constant only, so that the fit is the linear model.
+
+    The prior has a mode of its own at 0: weights that shrink together take from each other the slope of the
+    loss, and none comes back.
+
+    Parameters
+    ----------
+    trained : what a member has learned.
+    """
+    return any(tower.layers for tower in trained.towers) and trained.spread < DEAD
+
+
+def refuse_interrupted(trained: Sequence[Trained]) -> tuple[Trained, ...]:
+    """Return the members of a training that came to its end.
+
+    Raises
+    ------
+    Interrupted : one of them did not.
+    """
+    if any(one.interrupted for one in trained):
+        raise Interrupted("Training of networks out of fold was stopped.")
+    return tuple(trained)

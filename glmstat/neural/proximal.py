@@ -44,7 +44,7 @@ class Shrinkage:
             return None
         own = training.strength
         factors = [
-            (STRENGTH[training.penalty] * sqrt(s.count) if own is None else own) / s.total for s in setups
+            (STRENGTH[training.penalty] * sqrt(s.count) if own is None else own) / s.norm for s in setups
         ]
         strength = load_torch().as_tensor(np.array(factors)[:, None, None]).to(device)
         return cls(slots, strength, training.penalty == "group")

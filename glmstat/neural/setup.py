@@ -11,13 +11,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from glmstat.activations import as_activation
 from glmstat.array import Array, IntArray
 from glmstat.layers import Embedding, Layer, Tower
 from glmstat.neural.objective import Objective, dispersion, limits, unit
-from glmstat.neural.problem import Member, Problem, Training
+from glmstat.neural.problem import Inputs, Member, Problem, Training
 
 __all__ = ["Layout", "Setup", "Slot", "make_layout", "prepare"]
 
+FLATTER = ("sigmoid", "gauss", "gumbel", "loglog", "cauchit", "softplus")  # than tanh at 0, without a gate
 Kind = Literal["linear", "embedding", "first", "weights", "bias", "output"]
 
 
@@ -143,15 +145,16 @@ class Setup:
         out = np.zeros(0) if given is None else np.where(given == 0, self.problem.weights, 0.0)
         return out if out.any() else None
 
-    @property
-    def total(self) -> float:
-        """Sum of the weights."""
-        return float(self.weights.sum())
-
     @cached_property
     def count(self) -> float:
         """Number of rows that count, frequencies included."""
         return float(self.problem.frequency[self.rows].sum())
+
+    @cached_property
+    def norm(self) -> float:
+        """What the objective is divided by: all weights, or rows where the dispersion grows with weights."""
+        known = self.problem.likelihood.family.dispersion is not None
+        return float(self.weights.sum()) if known else self.count
 
     @cached_property
     def aliased(self) -> NDArray[np.bool_]:
@@ -183,14 +186,14 @@ class Setup:
         beta = inner / self.scale[self.layout.columns[0], None]
         if self.intercept is not None:
             centre = self.centre[self.layout.columns[0]]
-            beta[self.intercept] -= centre @ beta  # the constant's own centre is 0
+            beta[self.intercept] += self.problem.shift - centre @ beta  # the constant's own centre is 0
         return beta
 
     def inner(self, beta: Array) -> Array:
         """Return the coefficients of centred and scaled columns from those of the columns as given."""
         inner = beta * self.scale[self.layout.columns[0], None]
         if self.intercept is not None:
-            inner[self.intercept] += self.centre[self.layout.columns[0]] @ beta
+            inner[self.intercept] += self.centre[self.layout.columns[0]] @ beta - self.problem.shift
         return inner / self.unit
 
     def towers(self, flat: Array) -> tuple[Tower, ...]:
@@ -275,9 +278,10 @@ def prepare(problem: Problem, member: Member, training: Training, layout: Layout
     free = (low, high) == (-np.inf, np.inf)
     objective = Objective(family, None if free else low, None if free else high, curved)
     null, phi = _dispersion(problem, objective, eta, weights, int((~np.isnan(member.start)).any(1).sum()))
+    used = weights > 0
     setup = Setup(
         problem, member, layout, weights, centre, scale, intercept, null, phi,
-        unit(family, objective.held(eta)[weights > 0], weights[weights > 0], phi), objective,
+        unit(family, objective.held(eta)[used], weights[used], phi, problem.frequency[used].sum()), objective,
     )  # fmt: skip
     return replace(setup, start=_first(setup))
 
@@ -328,7 +332,8 @@ def _dispersion(
     family, rows = objective.family, weights > 0
     a, y = weights[rows, None], problem.y[rows]
     mean = (a * y).sum(0) / a.sum()
-    null = (a * (y - mean) ** 2 / family.variance(mean + np.zeros_like(y))).sum(0)
+    with np.errstate(all="ignore"):  # no variance where every response is at the edge of the family
+        null = np.nan_to_num((a * (y - mean) ** 2 / family.variance(mean + np.zeros_like(y))).sum(0))
     pearson = (a * objective.pearson(y, eta[rows])).sum(0)
     return null, dispersion(family, pearson, null, float(problem.frequency[rows].sum()), used)
 
@@ -339,11 +344,25 @@ def _first(setup: Setup) -> Array:
     flat = np.zeros(layout.size)
     linear = layout.slots[0]
     flat[linear.start : linear.stop] = setup.inner(_finite(setup.member.start)).ravel()
+    gains = [_gains(network) for network in setup.problem.networks]
     for slot in layout.slots[1:]:
         size = slot.stop - slot.start
         sd = {"embedding": 1.0, "bias": 0.5}.get(slot.kind, 1.0 / sqrt(slot.shape[0]))
+        if slot.kind in ("first", "weights"):
+            sd *= next(gains[slot.network])
         flat[slot.start : slot.stop] = sd * rng.standard_normal(size)
     return _inside(setup, flat)
+
+
+def _gains(network: Inputs) -> Iterator[float]:
+    """What multiplies the first weights of each layer: 1 for tanh, more for what is flatter at 0.
+
+    A layer of slope s at 0 passes on s of what it gets. With weights as small as those of tanh its signal is
+    lost before the prior has let go of it, and all weights go to 0, where the prior has a mode of its own.
+    """
+    for name in network.activation:
+        function = as_activation(name)
+        yield 1.0 / float(function.derivative(np.zeros(1))[0]) if function.name in FLATTER else 1.0
 
 
 def _inside(setup: Setup, flat: Array) -> Array:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from glmstat.statement import Statement
 
-__all__ = ["crossfit", "debiased", "laplace", "naive", "nothing", "output_layer", "split"]
+__all__ = ["STATEMENTS", "crossfit", "debiased", "laplace", "naive", "nothing", "output_layer", "split"]
 
 SCORES = ("HC0", "HC1", "CR1", "CR0", "CR1S", "classical")
 _NO_LIKELIHOOD = (
@@ -103,6 +103,16 @@ def nothing(lines: Sequence[str]) -> Statement:
         tests=False,
         refused='it was not asked for. Use rglm(..., inference="debiased").',
     )
+
+
+STATEMENTS: Mapping[str, Callable[[Sequence[str]], Statement]] = {
+    "debiased": debiased,
+    "crossfit": crossfit,
+    "split": split,
+    "naive": naive,
+    "laplace": laplace,
+    "none": nothing,
+}
 
 
 def output_layer() -> Statement:

@@ -90,7 +90,7 @@ def spread(column: Column, points: int) -> tuple[Any, ...]:
     """Levels of a factor; for numbers all values, or quantiles where they are many."""
     if column.levels is not None:
         return column.levels
-    if isinstance(points, bool) or not isinstance(points, int) or points < 2:
+    if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or points < 2:
         raise ArgumentError(f"points must be a whole number >= 2: {points!r}. The default is 20.")
     values = np.asarray(column.values, dtype=np.float64)
     known = np.unique(values)

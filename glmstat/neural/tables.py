@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,37 +10,34 @@ import numpy as np
 
 from glmstat.array import Array, IntArray
 from glmstat.call import Covariance, Spec
-from glmstat.errors import NetworkWarning, outside
+from glmstat.errors import outside
 from glmstat.estimate import Estimate
 from glmstat.fit import Fit
 from glmstat.formula.design import Design
 from glmstat.frame import ModelFrame
 from glmstat.inference.again import LEARNED
-from glmstat.inference.covariance import as_covariance, covariance_root, std_errors
+from glmstat.inference.covariance import as_covariance, covariance_root
 from glmstat.inference.statement import check_covered
-from glmstat.inference.variable import grouping
 from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Block
 from glmstat.network_fit import NetworkFit, OutOfFold
 from glmstat.neural import lines, statements
 from glmstat.neural.beside import restricted
-from glmstat.neural.choices import CROSS_FITTED
-from glmstat.neural.folds import halves, make_folds
+from glmstat.neural.cross_fitted import Estimator, by_orthogonal, by_pooling, learned, other_prior
+from glmstat.neural.folds import halves
 from glmstat.neural.held_out import check_uncut
 from glmstat.neural.instruments import target_design
 from glmstat.neural.interval import kept_linear, whole_network
-from glmstat.neural.lines import Moved
-from glmstat.neural.nuisance import Nuisance, Plan, learn_nuisances
-from glmstat.neural.orthogonal import Orthogonal, fit_orthogonal
+from glmstat.neural.material import Material
+from glmstat.neural.nuisance import Nuisance
 from glmstat.neural.output import Output, frozen
-from glmstat.neural.road import Material, precision, with_output
+from glmstat.neural.trained import with_output
 from glmstat.statement import Statement
 from glmstat.verdict import warn
 
-__all__ = ["TABLES"]
+__all__ = ["TABLES", "stopped"]
 
-MOVED = 0.5  # standard errors: two priors further apart than that disagree by bias
 COVERAGE = (
     "in simulations 95 % intervals of this kind covered 57 to 85 % (linear terms) and 60 to 62 % (means)"
 )
@@ -49,38 +45,17 @@ COVERAGE = (
 
 def debiased(material: Material) -> Fit:
     """Return the fit whose table is that of the cross-fitted orthogonal score."""
-    if not len(material.layout.targets):
-        return nothing(material)
-    clusters, name = _clusters(material)
-    folds = _folds(material, clusters, name)
-    nuisances = _learned(material, folds)
-    found = [_orthogonal(material, nuisance) for nuisance in nuisances]
-    fit = _of_repetitions(material, found, statements.debiased, _out_of_fold(nuisances[0], clusters))
-    other = _other_prior(material, folds[:1], found[0], fit)
-    said = lines.debiased(material, nuisances, found, other)
-    return lines.with_lines(fit, said)
+    return _cross_fitted(material, by_orthogonal, statements.debiased)
 
 
 def crossfit(material: Material) -> Fit:
     """Return the fit whose table pools GLMs on learned features, fold by fold."""
-    from glmstat.neural.pooled import fit_pooled
-
-    if not len(material.layout.targets):
-        return nothing(material)
-    clusters, name = _clusters(material)
-    folds = _folds(material, clusters, name)
-    nuisances = _learned(material, folds)
-    found = [
-        fit_pooled(material.problem, material.layout.targets, nuisance, material.output.estimate.null)
-        for nuisance in nuisances
-    ]
-    fit = _of_repetitions(material, found, statements.crossfit, _out_of_fold(nuisances[0], clusters))
-    return lines.with_lines(fit, (*lines.cross_fitted(material, nuisances), *lines.training(material)))
+    return _cross_fitted(material, by_pooling, statements.crossfit)
 
 
 def naive(material: Material) -> Fit:
     """Return the fit whose table takes the learned features as given."""
-    slots = material.layout.linear
+    slots = _shown(material)
     root = covariance_root(material.head)[slots]
     fit = _linear_table(material, slots, root, statements.naive((COVERAGE, *lines.training(material))))
     for kind in (
@@ -111,33 +86,42 @@ def laplace(material: Material) -> Fit:
 
 def nothing(material: Material) -> Fit:
     """Return the fit without standard errors."""
-    slots = material.layout.linear
-    root = np.full((len(slots), 1), np.nan)
-    said = lines.training(material)
-    if material.choices.inference != "none":
-        said = ("no linear term that is no input of a network: nothing to infer", *said)
-    fit = _linear_table(material, slots, root, statements.nothing(said))
-    if material.choices.inference not in CROSS_FITTED:
-        return fit
-    clusters, name = _clusters(material)
-    (nuisance,) = _learned(material, _folds(material, clusters, name)[:1])
-    held = replace(material.record, out_of_fold=_out_of_fold(nuisance, clusters))
-    return lines.with_lines(replace(fit, record=held), said)
+    return _without_inference(material, lines.training(material))
+
+
+def stopped(material: Material) -> Fit:
+    """Return what there is when the user stopped the training: networks that predict, without inference."""
+    return _without_inference(material, ("interrupted by the user: no inference", *lines.training(material)))
+
+
+def _without_inference(material: Material, said: tuple[str, ...]) -> NetworkFit:
+    slots = _shown(material)
+    return _linear_table(material, slots, np.full((len(slots), 1), np.nan), statements.nothing(said))
+
+
+def _shown(material: Material) -> IntArray:
+    """Slots of a table as if of given features: the targets that were asked for, else all linear columns."""
+    return material.layout.linear if material.choices.targets is None else material.layout.targets
 
 
 def split(material: Material) -> Fit:
     """Return the fit of half of the rows on features learned on the other half."""
-    from glmstat.neural.split import fit_half, learn_half, split_lines
+    from glmstat.neural.split import count_dropped, fit_half, learn_half, split_lines
 
     choices, problem, call = material.choices, material.problem, material.call
-    clusters, name = _clusters(material)
     used = problem.weights > 0
-    learning = halves(used, choices.seed, clusters=clusters, cluster=name, response=_shares(material))
+    learning = halves(
+        used,
+        choices.seed,
+        clusters=material.clusters,
+        cluster=material.cluster_text,
+        response=material.shares,
+    )
     nets = learn_half(
         problem,
         learning,
         nets=1,  # features of several nets would stand in for each other
-        prior=precision(choices),
+        prior=choices.precision,
         seed=choices.seed,
         training=choices.training,
         control=call["control"],
@@ -152,7 +136,8 @@ def split(material: Material) -> Fit:
         dispersion=call["dispersion"],
     )
     warn(estimate, design.columns, stacklevel=outside())
-    statement = statements.split(split_lines(learning, used, choices.seed))
+    dropped = count_dropped(problem, nets)
+    statement = statements.split(split_lines(learning, used, choices.seed, dropped))
     trained = with_output(material, nets, Output(frame, design, estimate), statement)
     trained.head.kept[LEARNED] = _read_only(
         learning.astype(np.float64)
@@ -178,57 +163,30 @@ TABLES: Mapping[str, Callable[[Material], Fit]] = {
 # ---------------------------------------------------------------- cross-fitting
 
 
-def _shares(material: Material) -> Array | None:
-    """The response of a binomial family (n,), whose events folds spread evenly; None for others."""
-    return material.problem.y[:, 0] if material.likelihood.family.name == "binomial" else None
+def _cross_fitted(
+    material: Material, estimate: Estimator, statement: Callable[[Sequence[str]], Statement]
+) -> Fit:
+    """The median over repetitions; without targets, what folds say of the networks."""
+    if not len(material.layout.targets):
+        return _held_out_only(material)
+    folds = tuple(material.folds(repetition) for repetition in range(material.choices.reps))
+    nuisances = learned(material, folds)
+    found = [estimate(material, nuisance) for nuisance in nuisances]
+    fit = _of_repetitions(material, found, statement, _out_of_fold(material, nuisances[0]))
+    other = other_prior(material, folds[0], found[0], fit, estimate)
+    return lines.with_lines(fit, lines.cross_fitted(material, nuisances, found, other))
 
 
-def _clusters(material: Material) -> tuple[IntArray | None, str]:
-    """What keeps rows together (n,), and its name."""
-    if not material.cluster:
-        return None, ""
-    found = grouping(material.glm, material.cluster, "cluster")
-    kept = material.frame.rows_kept
-    return (found.codes if kept is None else found.codes[kept]).astype(np.int64), found.text
+def _held_out_only(material: Material) -> Fit:
+    """The networks with predictions out of fold, where no coefficient is asked for."""
+    said = ("no linear term that is no input of a network: nothing to infer", *lines.training(material))
+    (nuisance,) = learned(material, (material.folds(0),))
+    held = replace(material.record, out_of_fold=_out_of_fold(material, nuisance))
+    return lines.with_lines(replace(_without_inference(material, said), record=held), said)
 
 
-def _folds(material: Material, clusters: IntArray | None, name: str) -> tuple[IntArray, ...]:
-    choices, problem = material.choices, material.problem
-    return tuple(
-        make_folds(
-            problem.weights > 0,
-            choices.folds,
-            choices.seed,
-            repetition,
-            clusters=clusters,
-            cluster=name,
-            response=_shares(material),
-            columns=len(material.layout.linear),
-        )
-        for repetition in range(choices.reps)
-    )
-
-
-def _learned(
-    material: Material, folds: tuple[IntArray, ...], prior: float | None = None
-) -> tuple[Nuisance, ...]:
-    """The nuisances of some repetitions, under the prior of the call or another one."""
-    choices, call = material.choices, material.call
-    wanted = precision(choices) if prior is None else prior
-    plan = Plan(folds, choices.nets, wanted, choices.seed, choices.training, call["control"])
-    return learn_nuisances(material.problem, material.layout.targets, plan, progress=call["progress"])
-
-
-def _orthogonal(material: Material, nuisance: Nuisance) -> Orthogonal:
-    return fit_orthogonal(
-        material.frame,
-        material.likelihood,
-        nuisance.score,
-        nuisance.start,
-        material.output.estimate.null,
-        material.call["control"],
-        material.call["dispersion"],
-    )
+def _out_of_fold(material: Material, nuisance: Nuisance) -> OutOfFold:
+    return OutOfFold(nuisance.eta, nuisance.linear, nuisance.folds, material.clusters)
 
 
 def _of_repetitions(
@@ -248,7 +206,8 @@ def _of_repetitions(
         return first
     assert first.frame is not None
     deviance = _deviance(first.frame, material.likelihood, theta)
-    return replace(first, estimate=replace(first.estimate, theta=theta, deviance=deviance), repetitions=fits)
+    estimate = replace(first.estimate, theta=theta, deviance=deviance)
+    return replace(first, estimate=estimate, repetitions=fits, kept={})
 
 
 def _deviance(frame: ModelFrame, likelihood: GLM, theta: Array) -> float:
@@ -287,29 +246,6 @@ def _covariance(material: Material, statement: Statement) -> Covariance:
     if material.cluster and "CR1" in statement.covariances:
         return Covariance("CR1", cluster=material.cluster)
     return Covariance(statement.covariances[0] if statement.covariances else "classical")
-
-
-def _other_prior(material: Material, folds: tuple[IntArray, ...], first: Orthogonal, fit: Fit) -> Moved:
-    """The first repetition again, with the other prior."""
-    prior = material.choices.other_prior
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what there is to say was said of the fit itself
-        (nuisance,) = _learned(material, folds, prior)
-        other = _orthogonal(material, nuisance)
-    moved = np.abs(other.theta - first.theta) / std_errors(fit)
-    found = Moved(prior, moved)
-    if moved.max(initial=0.0) > MOVED:
-        warnings.warn(
-            f"The prior decides: {found.text}, more than {MOVED:g}. "
-            "The networks bias the estimates: use more rows, or simpler networks.",
-            NetworkWarning,
-            stacklevel=outside(),
-        )
-    return found
-
-
-def _out_of_fold(nuisance: Nuisance, clusters: IntArray | None) -> OutOfFold:
-    return OutOfFold(nuisance.eta, nuisance.linear, nuisance.folds, clusters)
 
 
 # ---------------------------------------------------------------- tables of the linear terms

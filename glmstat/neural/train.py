@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from glmstat.array import Array
 from glmstat.control import Control
 from glmstat.data.torch import load_torch, open_device, threads
 from glmstat.errors import DomainError
-from glmstat.neural.ascent import Course, descend
+from glmstat.neural.ascent import Course, State, descend
 from glmstat.neural.climb import climb
 from glmstat.neural.problem import Member, Problem, Trained, Training
 from glmstat.neural.setup import Layout, Setup, make_layout, prepare
@@ -67,7 +70,7 @@ def train(
         for group in _groups(problem, members, training, layout):
             setups = [prepare(problem, member, training, layout) for member in group]
             found = _trained(setups, training, device, control, progress, stopped)
-            stopped = stopped or found[-1].interrupted
+            stopped = stopped or any(one.interrupted for one in found)
             done += found
     return tuple(done)
 
@@ -94,11 +97,18 @@ def _trained(
     """Train some members; those whose loss is lost, once more at half the rate."""
     course = Course.of(setups[0].problem, training, steps=0 if stopped else None)
     dtype = getattr(load_torch(), control.dtype)
-    run = climb if training.optimizer == "lbfgs" else descend
-    found = run(setups, course, device, dtype, progress)
+
+    def run(some: Sequence[Setup], course: Course) -> list[State]:
+        if training.optimizer == "lbfgs":
+            return climb(some, course, device, progress)
+        return descend(some, course, device, dtype, progress)
+
+    found = run(setups, course)
     lost = [place for place, state in enumerate(found) if not state.finite]
     if lost:
-        again = run([setups[place] for place in lost], course.slower(), device, dtype, progress)
+        stopped = stopped or any(state.interrupted for state in found)
+        slower = replace(course.slower(), steps=0) if stopped else course.slower()
+        again = run([setups[place] for place in lost], slower)
         for place, state in zip(lost, again, strict=True):
             found[place] = state
             if not state.finite:
@@ -133,4 +143,11 @@ def _result(setup: Setup, flat: Array, history: dict[str, Array], phi: Array, in
         clipped=clipped,
         outside=int((held != eta).any(1).sum()),
         interrupted=interrupted,
+        spread=_spread(hidden / setup.unit, setup.weights),
     )
+
+
+def _spread(values: Array, weights: Array) -> float:
+    """Largest weighted standard deviation of some columns (n, Q)."""
+    weights = weights / weights.sum()
+    return float(np.sqrt(weights @ np.square(values - weights @ values)).max())

@@ -130,9 +130,7 @@ def predict(
     se_fit : add the standard error of the mean or predictor, by the full generalised Gauss-Newton matrix.
     interval : "confidence" for the mean: approximate (Laplace), without the bias of the network;
         "prediction" for a new response: split conformal, from out-of-fold rows.
-    level : coverage of the interval.
-    offset, exposure : as many values as rows, where those of the fit were arrays.
-    new_levels : "raise", "na" (NaN), or "reference" for levels that the fit has not seen.
+    level, offset, exposure, new_levels : as for a GLM.
     oof : predict each row of the fit by networks that did not see it.
 
     Returns
@@ -143,7 +141,7 @@ def predict(
     Raises
     ------
     ColumnError : a column, or that of the offset, is not in `newdata`.
-    DataError : an unseen level.
+    DataError : an unseen level; a fit without rows where they are needed: take `with_data(data)` first.
     ArgumentError : out-of-fold predictions of a fit that was not cross-fitted.
 
     Warns
@@ -194,6 +192,10 @@ def features(self: NetworkFit, newdata: Any = None) -> Any:
     Parameters
     ----------
     newdata : default the rows of the fit.
+
+    Raises
+    ------
+    DataError : rows of a fit that holds none; take `with_data(data)` first.
     """
     from glmstat.neural.predict import features
 
@@ -241,6 +243,8 @@ def effects(
 
 def relativities(self: NetworkFit, *, points: int = 8, level: float = 0.95, data: Any = None) -> Listing:
     """Return each variable's mean relative to its base, as insurers tabulate them.
+
+    The base of a factor is its first level, of a number the value of the table next to its median.
 
     Parameters
     ----------
@@ -292,7 +296,7 @@ def learning_curve(self: NetworkFit) -> LearningCurve:
 def as_glm(self: NetworkFit) -> Fit:
     """Return the output layer as a fit: a penalised GLM in the linear columns and the learned features.
 
-    Its standard errors take the features as given; its table says so.
+    Its standard errors take the features as given: its table says so, and of its predictions it gives none.
     """
     return self.head
 

@@ -29,9 +29,15 @@ def vcov(self: Fit, vcov: str | Covariance | None = None, *, data: Any = None) -
     Returns
     -------
     Table (p, p); NaN for coefficients that are aliased or infinite.
+
+    Raises
+    ------
+    ComparisonError : a fit of `rglm` that was asked for no inference.
     """
     from glmstat.inference.covariance import covariance_root, label
+    from glmstat.inference.statement import need_errors
 
+    need_errors(self, "A covariance")
     fit = self.with_vcov(vcov, data=data)
     root = covariance_root(fit)
     table = fit.by_term(dict(zip(fit.columns, root @ root.T, strict=True)))
@@ -41,7 +47,9 @@ def vcov(self: Fit, vcov: str | Covariance | None = None, *, data: Any = None) -
 def stderror(self: Fit, vcov: str | Covariance | None = None, *, data: Any = None) -> Any:
     """Return the standard errors by name; parameters as `vcov`."""
     from glmstat.inference.covariance import label, std_errors
+    from glmstat.inference.statement import need_errors
 
+    need_errors(self, "A standard error")
     fit = self.with_vcov(vcov, data=data)
     return noted(fit.by_name("std_error", std_errors(fit)), vcov=label(fit))
 
@@ -72,10 +80,12 @@ def confint(
     Raises
     ------
     ArgumentError : a name that is no coefficient, or ratios where the link has none.
-    ComparisonError : a profile with sampling weights.
+    ComparisonError : a profile with sampling weights; a fit of `rglm` that was asked for no inference.
     """
     from glmstat.inference.interval import confint
+    from glmstat.inference.statement import need_errors
 
+    need_errors(self, "A confidence interval")
     return confint(self, level, of=of, method=method, eform=eform, vcov=vcov, data=data)
 
 

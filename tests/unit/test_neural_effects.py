@@ -107,13 +107,18 @@ def test_relativities_of_a_linear_model_are_exponentiated_coefficients():
     np.testing.assert_allclose(other.estimate, found.estimate / found.estimate[1], rtol=1e-12)
 
 
-def test_relativities_of_a_number_start_at_its_weighted_median():
+def test_relativities_of_a_number_start_at_the_value_next_to_its_weighted_median():
     model = Linear()
     weights = np.where(model.age == 70.0, 1e6, 1.0)
     found = ratios(model.surface(weights), model.columns[0])
-    assert 70.0 in found.values and found.estimate[found.values.index(70.0)] == 1.0
+    grid = average(model.surface(weights), model.columns[0], points=8).values
+    assert found.values == grid
+    assert abs(found.base - 70.0) == np.abs(np.array(grid) - 70.0).min()
+    assert found.estimate[found.values.index(found.base)] == 1.0
     slope = model.fit.coef["age"]
-    np.testing.assert_allclose(found.estimate, np.exp(slope * (np.array(found.values) - 70.0)), rtol=1e-10)
+    np.testing.assert_allclose(
+        found.estimate, np.exp(slope * (np.array(found.values) - found.base)), rtol=1e-10
+    )
     at = ratios(model.surface(), model.columns[0], base=33.5)
     assert 33.5 in at.values and list(at.values) == sorted(at.values)
 
@@ -206,7 +211,7 @@ def test_it_prints_and_makes_a_frame():
     assert "does not include bias" in text
     assert list(found.to_frame().columns) == ["value", "estimate", "std_error", "conf_low", "conf_high"]
     table = ratios(model.surface(), model.columns[1], ratio="rate ratio")
-    assert "Relativities of region: rate ratio" in str(table) and "region = a" in str(table)
+    assert "Relativities of region: rate ratio" in str(table) and "relative to region = a" in str(table)
 
 
 def test_several_columns_are_one_table():
@@ -216,6 +221,8 @@ def test_several_columns_are_one_table():
     assert len(table) == sum(len(one.values) for one in found)
     assert table["estimate"] == [*found[0].estimate, *found[1].estimate]
     assert "region = b" in str(table) and str(table).count("does not include bias") == 1
+    lines = [note for note in table.notes if "relative" in note]
+    assert lines == [f"each relative to its base: age = {found[0].base:.5g}, region = a"]
 
 
 def test_words_are_checked():
@@ -223,10 +230,13 @@ def test_words_are_checked():
     age, region = model.columns
     with pytest.raises(ArgumentError, match="Unknown method: 'pd'"):
         average(model.surface(), age, method="pd")
-    with pytest.raises(ArgumentError, match="Unknown scale"):
+    with pytest.raises(ArgumentError, match="Unknown type: 'mean'"):
         average(model.surface(), age, scale="mean")
     with pytest.raises(ArgumentError, match="points must be a whole number >= 2"):
         average(model.surface(), age, points=1)
+    assert len(average(model.surface(), age, points=np.int64(4)).values) == 4
+    with pytest.raises(ArgumentError, match="points must be a whole number >= 2"):
+        average(model.surface(), age, points=True)
     with pytest.raises(ArgumentError, match="is a factor"):
         average(model.surface(), region, method="ale")
     with pytest.raises(ArgumentError, match="is constant"):

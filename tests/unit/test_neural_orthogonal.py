@@ -25,9 +25,9 @@ from glmstat.fit import Covariance, Fit
 from glmstat.likelihood.base import GLM
 from glmstat.neural.folds import make_folds
 from glmstat.neural.instruments import Score, target_design
-from glmstat.neural.nuisance import Plan, learn_nuisances
+from glmstat.neural.nuisance import Plan, learn_nuisances, refuse_infinite
 from glmstat.neural.orthogonal import fit_orthogonal, median_covariance, median_theta
-from glmstat.neural.problem import Inputs, Problem
+from glmstat.neural.problem import Inputs, Interrupted, Problem
 from tests.unit.framed import X as design_of
 from tests.unit.framed import column, framed
 from tests.unit.stand_in import StandIn
@@ -106,7 +106,7 @@ def pieces(base, f, m, theta, slots=SLOTS):
 def test_gaussian_identity_is_the_partialling_out_estimator():
     """Robinson (1988): theta = (sum e D')^-1 sum e (y - f), with the textbook sandwich."""
     base = linear_fit("gaussian", "identity", weights="w")
-    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0.1 * D.z2])
+    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0.5 + 0.1 * D.z2])
     fit, _ = scored(base, f, m)
     targets, y, w = D[["a", "b"]].to_numpy(), D.gaussian.to_numpy(), D.w.to_numpy()
     e = targets - m
@@ -143,7 +143,7 @@ def test_linear_nuisances_of_all_rows_give_the_glm(family, link):
 
 def test_the_root_of_the_score_does_not_depend_on_where_newton_starts():
     base = linear_fit("poisson", "log")
-    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0 * D.z2])
+    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0.5 + 0 * D.z2])
     near = scored(base, f, m)[1].theta
     for start in ([5.0, -5.0], [-3.0, 4.0]):
         far = scored(base, f, m, np.array(start))[1]
@@ -152,7 +152,7 @@ def test_the_root_of_the_score_does_not_depend_on_where_newton_starts():
 
 
 def test_units_of_a_target_only_scale_its_coefficient():
-    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0 * D.z2])
+    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0.5 + 0 * D.z2])
     one = scored(linear_fit("binomial", "logit"), f, m)[0]
     data = D.assign(a=1e6 * D.a)
     two = scored(linear_fit("binomial", "logit", data=data), f, m * [1e6, 1.0])[0]
@@ -189,7 +189,7 @@ def test_covariances_are_the_sandwiches_of_the_score(family, link):
 
 
 def test_summary_and_tests_speak_of_the_targets():
-    fit, _ = scored(linear_fit("poisson", "log"), D.f.to_numpy(), np.zeros((N, 2)))
+    fit, _ = scored(linear_fit("poisson", "log"), D.f.to_numpy(), np.full((N, 2), [0.0, 0.5]))
     assert list(fit.coef.index) == ["a", "b"]
     (wald,) = fit.with_vcov("HC0").test("a = 0").tests
     assert wald.statistic == pytest.approx(float(fit.coef["a"] / fit.stderror("HC0")["a"]), rel=1e-9)
@@ -197,7 +197,7 @@ def test_summary_and_tests_speak_of_the_targets():
 
 
 def test_frequencies_are_repetitions():
-    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0 * D.z2])
+    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0.5 + 0 * D.z2])
     times = D.times.to_numpy().astype(int)
     once, _ = scored(linear_fit("gamma", "log", freq_weights="times"), f, m)
     again = D.loc[np.repeat(np.arange(N), times)].reset_index(drop=True)
@@ -210,7 +210,7 @@ def test_frequencies_are_repetitions():
 
 def test_dropped_rows_and_large_frames_change_nothing():
     """The same rows: alone, as a subset, and read from the data in every pass."""
-    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0 * D.z2])
+    f, m = D.f.to_numpy(), np.column_stack([np.sin(D.z1), 0.5 + 0 * D.z2])
     keep = (D.w > 1.0).to_numpy()
     alone, _ = scored(linear_fit("poisson", "log", data=D[keep].reset_index(drop=True)), f[keep], m[keep])
     subset = linear_fit("poisson", "log", subset="w > 1")
@@ -341,7 +341,7 @@ def test_a_score_without_a_root_is_not_called_converged():
 @pytest.mark.parametrize(("asked", "divisor"), [("pearson", N - 2), ("deviance", N - 2)])
 def test_dispersion_is_pearson_or_what_was_asked(asked, divisor):
     base = linear_fit("gamma", "log")
-    score = Score(SLOTS, D.f.to_numpy(), np.zeros((N, 2)))
+    score = Score(SLOTS, D.f.to_numpy(), np.full((N, 2), [0.0, 0.5]))
 
     def phi(dispersion):
         return fit_orthogonal(
@@ -547,3 +547,85 @@ def test_a_target_that_linear_columns_determine_is_refused():
     problem = problem_of("poisson", right="a + b + I(2 * a)")
     with pytest.raises(DataError, match=r"Target 'I\(2 \* a\)' is determined by the other linear columns"):
         learned(problem, np.array([3]))
+
+
+# ---------------------------------------------------------------- separation
+
+
+def test_a_target_that_is_the_response_is_infinite():
+    """Complete separation: no network that leaves linear terms free has a maximum."""
+    problem = problem_of("binomial", data=D.assign(b=D.binomial))
+    trainer = StandIn()
+    with pytest.raises(
+        DataError, match=r"Separation: target 'b' is infinite .* every row perfectly: take it"
+    ):
+        learned(problem, trainer=trainer)
+    assert not trainer.asked
+
+
+def test_a_target_with_events_only_is_infinite_and_may_be_left_out_of_the_targets():
+    """Quasi-separation: b is 1 in four rows, all of them events."""
+    b = np.zeros(N)
+    b[np.flatnonzero(D.binomial == 1)[:4]] = 1.0
+    problem = problem_of("binomial", data=D.assign(b=b))
+    with pytest.raises(DataError, match=r"target 'b' .*\(b → inf\).* leave it out of targets="):
+        learned(problem)
+    with pytest.warns(SeparationWarning, match="Separation, b infinite in the linear model of all rows"):
+        (found,) = learned(problem, np.array([1]))
+    assert np.isfinite(found.f).all()
+
+
+def test_a_response_without_events_is_refused():
+    """The Poisson intercept is -inf; also outside a fold, where one cluster has all events."""
+    problem = problem_of("poisson", data=D.assign(poisson=0.0))
+    with pytest.raises(DataError, match=r"predicts every row perfectly \(Intercept → -inf\)"):
+        learned(problem)
+    data = D.assign(poisson=np.where(np.arange(N) < 20, D.poisson, 0.0), firm=np.arange(N) // 20)
+    clusters = data.firm.to_numpy()
+    with pytest.raises(DataError, match=r"of the rows outside fold \d predicts .* Use fewer folds"):
+        learned(problem_of("poisson", data=data), np.zeros(0, dtype=int), clusters=clusters)
+
+
+def test_separation_is_refused_for_the_targets_that_are_named():
+    with pytest.warns(SeparationWarning):
+        fit = glm("binomial ~ a + b + I(b * binomial)", D, "binomial")
+    linear, names = fit.estimate, list(fit.coef.index)
+    refuse_infinite(linear, names, ["a"])
+    with pytest.raises(DataError, match=r"target 'I\(b \* binomial\)' is infinite"):
+        refuse_infinite(linear, names, names[3:])
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_an_estimate_where_rows_tell_nothing_is_refused(sign):
+    """m on the wrong side: the Jacobian of the score is -1, or 3, times the variance of the target."""
+    base = linear_fit("gaussian", "identity", right="a")
+    a = D.a - D.a.mean()
+    m = (D.a.mean() - 2.0 * sign * a).to_numpy()[:, None] if sign > 0 else (D.a + a).to_numpy()[:, None]
+    share = "300%" if sign > 0 else "-100%"
+    with pytest.raises(DataError, match=f"Target 'a' has no estimate: .* \\({share} of"):
+        scored(base, np.zeros(N), m, slots=np.array([1]), centre=np.array([D.a.mean()]))
+
+
+# ---------------------------------------------------------------- interruption
+
+
+class Stopped(StandIn):
+    """A trainer that the user stops while it trains the second member of one stage."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+
+    def __call__(self, problem, members, training, control, *, progress=None):
+        trained = super().__call__(problem, members, training, control, progress=progress)
+        stop = len(self.asked) == self.stage
+        return tuple(replace(one, interrupted=stop and place > 0) for place, one in enumerate(trained))
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_networks_that_were_stopped_are_no_nuisances(stage):
+    """The next stage does not begin."""
+    trainer = Stopped(stage)
+    with pytest.raises(Interrupted, match="out of fold was stopped"):
+        learned(problem_of("poisson"), trainer=trainer)
+    assert len(trainer.asked) == stage

@@ -7,20 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.linalg import qr
 
 from glmstat import glm
 from glmstat.control import Control
 from glmstat.errors import DataError, NetworkWarning, SeparationWarning
 from glmstat.estimate import Null
 from glmstat.fit import Covariance, Fit
-from glmstat.neural.folds import halves
+from glmstat.neural.folds import halves, stream
 from glmstat.neural.instruments import target_design
 from glmstat.neural.nuisance import learn_nuisances
 from glmstat.neural.pooled import fit_pooled
-from glmstat.neural.problem import Training
-from glmstat.neural.split import fit_half, learn_half, split_lines
+from glmstat.neural.problem import Interrupted, Member, Training
+from glmstat.neural.split import count_dropped, fit_half, learn_half, split_lines
 from tests.unit.stand_in import StandIn
-from tests.unit.test_neural_orthogonal import SLOTS, plan_of, problem_of, table
+from tests.unit.test_neural_orthogonal import SLOTS, Stopped, plan_of, problem_of, table
 
 D = table(2, 1600)
 N = len(D)
@@ -219,20 +220,24 @@ def dropped(problem, data, nuisance, out):
 # ---------------------------------------------------------------- split
 
 
-def test_the_other_half_is_an_ordinary_glm_of_its_rows():
-    problem = problem_of("poisson", offset="log(t)", data=D)
-    learning = halves(problem.weights > 0, 1)
-    trainer = StandIn(3)
-    nets = learn_half(
+def learned_half(problem, learning, trainer, nets=2):
+    return learn_half(
         problem,
         learning,
-        nets=2,
+        nets=nets,
         prior=10.0,
         seed=1,
         training=Training(),
         control=Control(),
         trainer=trainer,
     )
+
+
+def test_the_other_half_is_an_ordinary_glm_of_its_rows():
+    problem = problem_of("poisson", offset="log(t)", data=D)
+    learning = halves(problem.weights > 0, 1)
+    trainer = StandIn(3)
+    nets = learned_half(problem, learning, trainer)
     ((_, members),) = trainer.asked
     assert len(nets) == len(members) == 2
     assert all(np.array_equal(member.weights, learning) for member in members)
@@ -256,3 +261,36 @@ def test_lines_of_a_split_say_on_what_it_is_conditional():
     learning = halves(np.ones(101, dtype=bool), 4)
     first, second = split_lines(learning, np.ones(101, dtype=bool), 4)
     assert first.endswith("(seed 4)") and "another seed gives other ones" in second
+    third = split_lines(learning, np.ones(101, dtype=bool), 4, 1)[2]
+    assert third.startswith("dropped: 1 feature without a direction")
+
+
+def test_features_that_others_make_up_are_dropped_by_pivoted_qr():
+    """Of 12 features, those that LAPACK's pivoted QR of the learning rows leaves above a tenth stay."""
+    problem = problem_of("poisson", data=D, weights="w")
+    learning = halves(problem.weights > 0, 1)
+    (net,) = learned_half(problem, learning, StandIn(12), nets=1)
+    raw = StandIn(12)(problem, [Member(stream(1, "halves", 0), np.zeros((3, 1)), learning)], None, None)[0]
+    inputs = problem.X[:, problem.networks[0].slots]
+    again = raw.towers[0].features(inputs)
+    kept = [
+        np.flatnonzero(np.isclose(again, column[:, None], rtol=0, atol=1e-12).all(0))
+        for column in net.towers[0].features(inputs).T
+    ]
+    root = np.sqrt(problem.weights * learning)[:, None]
+    H = again - np.average(again, axis=0, weights=root[:, 0] ** 2)
+    unit = np.sqrt(((root * H) ** 2).sum(0))
+    X = root * problem.X[:, problem.linear]
+    left = root * again - X @ np.linalg.lstsq(X, root * again, rcond=None)[0]
+    triangle, order = qr(left / unit, mode="r", pivoting=True)[:2]
+    size = np.abs(np.diag(triangle))
+    expected = np.sort(order[size > 0.1 * size[0]])
+    assert np.concatenate(kept).tolist() == expected.tolist()
+    assert count_dropped(problem, [net]) == 12 - len(expected) > 0
+    assert len(net.output[0]) == len(expected)
+
+
+def test_a_half_that_the_user_stops_is_no_table():
+    problem = problem_of("poisson", data=D)
+    with pytest.raises(Interrupted):
+        learned_half(problem, halves(problem.weights > 0, 1), Stopped(1))

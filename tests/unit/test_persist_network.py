@@ -73,8 +73,9 @@ def test_a_loaded_fit_has_the_same_numbers_and_words(inference, fits, data, path
     assert other.head == fit.head
     assert str(other.summary()) == str(fit.summary())
     assert str(other.as_glm().summary()) == str(fit.as_glm().summary())
-    same(other.vcov(), fit.vcov())
-    same(other.confint(0.9), fit.confint(0.9))
+    if inference != "none":
+        same(other.vcov(), fit.vcov())
+        same(other.confint(0.9), fit.confint(0.9))
     assert (other.deviance, other.loglik) == (fit.deviance, fit.loglik)
     for kind in TYPES:
         same(other.predict(data, type=kind), fit.predict(data, type=kind))

@@ -15,7 +15,6 @@ from glmstat.errors import (
     ArgumentError,
     ColumnError,
     ComparisonError,
-    ConvergenceWarning,
     DataError,
     DomainError,
     ExtrapolationWarning,
@@ -24,7 +23,6 @@ from glmstat.errors import (
     FormulaError,
     NetworkWarning,
     OverlapWarning,
-    SeparationWarning,
 )
 
 N = 400
@@ -169,7 +167,7 @@ ARGUMENTS = [
     ({"inference": "debias"}, ArgumentError, "Did you mean 'debiased'?"),
     ({"inference": None}, ArgumentError, "Unknown inference: None."),
     ({"targets": "zz"}, ArgumentError, TARGET),
-    ({"targets": ["z"]}, ArgumentError, "targets names 'z', an input of a network"),
+    ({"targets": ["z"]}, ArgumentError, "targets names 'z', a function of a network's inputs"),
     ({"targets": []}, ArgumentError, "targets must name linear terms or columns: got []."),
     ({"targets": 3}, ArgumentError, "targets must name linear terms or columns: got 3."),
     ({"folds": 1}, ArgumentError, "folds must be a whole number >= 2: got 1."),
@@ -350,24 +348,6 @@ WARNED = [
         "of curve (weighted variance)",
     ),
     (
-        "I(y * (g != 'a')) ~ C(g == 'a') + nn(z, hidden=3)",
-        {},
-        SeparationWarning,
-        "infinite in the linear",
-    ),
-    (
-        "apart ~ x + nn(z, hidden=3)",
-        {"family": "binomial"},
-        SeparationWarning,
-        "x infinite in the linear model",
-    ),
-    (
-        "apart ~ x + nn(z, hidden=3)",
-        {"family": "binomial", "inference": "none"},
-        ConvergenceWarning,
-        "growing",
-    ),
-    (
         "y ~ x + nn(far, hidden=3)",
         {"inference": "none"},
         NetworkWarning,
@@ -384,19 +364,31 @@ def test_what_may_mislead_is_a_warning_with_a_name(formula, words, category, tex
 
 
 @torch_only
-@pytest.mark.filterwarnings(FEW, "ignore:The output layer did not converge:glmstat.errors.ConvergenceWarning")
+def test_rows_that_the_linear_model_predicts_perfectly_leave_nothing_to_learn():
+    with pytest.raises(DataError, match="the linear model predicts every row perfectly"):
+        poisson("apart ~ x + nn(z, hidden=3)", family="binomial", inference="none")
+
+
+@torch_only
+def test_training_that_runs_far_off_is_an_error():
+    with pytest.raises(ArgumentError, match="Training ran off: the deviance of a row went from"):
+        poisson("y ~ x + nn(z)", inference="none", training=Training(steps=50, learning_rate=1e6))
+
+
+@torch_only
+@pytest.mark.parametrize("inference", ["debiased", "crossfit"])
 @pytest.mark.parametrize(
     ("formula", "family", "named"),
     [
         ("apart ~ x + nn(z, hidden=3)", "binomial", "x"),
         ("y ~ rare + nn(z, hidden=3)", "poisson", "rare[T.s]"),
+        ("I(y * (g != 'a')) ~ C(g == 'a') + nn(z, hidden=3)", "poisson", "C(g == 'a')[T.True]"),
     ],
 )
-def test_separation_inside_a_fold_is_refused_by_crossfit(formula, family, named):
+def test_separated_targets_are_refused_before_anything_is_trained(formula, family, named, inference):
     data = DATA.assign(y=np.where(ROW < 2, 0.0, DATA["y"]))
-    with pytest.raises(DataError, match=r"Separation in fold [12]: target '" + re.escape(named)) as error:
-        poisson(formula, data, family, inference="crossfit")
-    assert 'Use inference="debiased", fewer folds, or merge its levels.' in str(error.value)
+    with pytest.raises(DataError, match=f"Separation: target '{re.escape(named)}' is infinite in the linear"):
+        poisson(formula, data, family, inference=inference)
 
 
 @torch_only

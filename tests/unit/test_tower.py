@@ -9,6 +9,7 @@ from safetensors.numpy import load, save
 from glmstat import layers
 from glmstat.errors import FileError
 from glmstat.layers import Embedding, Layer, Tower, Towers
+from tests.unit.towers import with_flat
 
 SMOOTH = ("identity", "sigmoid", "tanh", "gauss", "gumbel", "softplus", "cauchit", "silu", "gelu", "sin")
 
@@ -65,7 +66,7 @@ def test_jacobian_is_the_derivative_of_the_features(activation):
     step = 1e-5
     for place in range(tower.parameters):
         up, down = (tower.flat + sign * step * (np.arange(tower.parameters) == place) for sign in (1, -1))
-        change = (tower.with_flat(up).features(z) - tower.with_flat(down).features(z)) @ v / (2 * step)
+        change = (with_flat(tower, up).features(z) - with_flat(tower, down).features(z)) @ v / (2 * step)
         np.testing.assert_allclose(found[:, place], change, atol=2e-9)
 
 
@@ -125,7 +126,7 @@ def test_towers_stand_side_by_side():
 def test_all_but_biases_have_a_prior():
     tower = made((4,), embed=())
     assert tower.penalised.tolist() == [True] * 24 + [False] * 4
-    without = tower.with_flat(np.where(tower.penalised, 0.0, tower.flat))
+    without = with_flat(tower, np.where(tower.penalised, 0.0, tower.flat))
     assert not without.layers[0].weights.any() and without.layers[0].bias.all()
 
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.errors import DependencyError
-from glmstat.report.plot.profile import CURVE, HEIGHT, PALE, SHADE, WIDTH
+from glmstat.report.plot.panel import CURVE, PALE, SHADE, WORDS, panel
 from glmstat.text.number import percent
 
 if TYPE_CHECKING:
     from glmstat.neural.average import Effects
 
-__all__ = ["new_axes", "plot"]
+__all__ = ["plot"]
 
 _MARKS = 200  # of the rug: more cannot be told apart
 
@@ -30,27 +29,15 @@ def plot(effects: Effects, ax: Any = None) -> Any:
     ------
     DependencyError : matplotlib is not installed.
     """
-    ax = new_axes() if ax is None else ax
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel(effects.name)
-    ax.set_ylabel(_height(effects))
+    ax = panel(ax, effects.name, _height(effects))
     if effects.kind in ("relativity", "ale"):
         ax.axhline(1.0 if effects.kind == "relativity" else 0.0, color=PALE, lw=1.0)
     draw = _points if effects.rug is None else _curve
     draw(ax, effects)
     if effects.banded:
         words = f"{percent(effects.level)} pointwise, without bias of the network"
-        ax.set_title(words, fontsize="small", color="#555555")
+        ax.set_title(words, fontsize="small", color=WORDS)
     return ax
-
-
-def new_axes() -> Any:
-    """Return the axes of a new figure of one panel."""
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise DependencyError("Plots need matplotlib: pip install 'glmstat[plot]'.") from error
-    return pyplot.subplots(figsize=(1.4 * WIDTH, 1.2 * HEIGHT), layout="constrained")[1]
 
 
 def _curve(ax: Any, effects: Effects) -> None:

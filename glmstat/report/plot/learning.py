@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.report.plot.effects import new_axes
-from glmstat.report.plot.profile import CURVE, PALE
+from glmstat.report.plot.panel import CURVE, DASHED, PALE, panel
 
 if TYPE_CHECKING:
     from glmstat.neural.curve import LearningCurve
@@ -27,10 +26,7 @@ def plot(curve: LearningCurve, ax: Any = None) -> Any:
     ------
     DependencyError : matplotlib is not installed.
     """
-    ax = new_axes() if ax is None else ax
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel("step")
-    ax.set_ylabel("deviance per unit weight")
+    ax = panel(ax, "step", "deviance per unit weight")
     faint = 1.0 if len(curve) < 4 else 0.5
     for place, history in enumerate(curve.histories.values()):
         first = place == 0
@@ -40,7 +36,7 @@ def plot(curve: LearningCurve, ax: Any = None) -> Any:
         )  # fmt: skip
         if np.isfinite(history["held_out"]).any():
             ax.plot(
-                history["step"], history["held_out"], color=PALE, lw=1.2, ls=(0, (4, 3)), alpha=faint,
+                history["step"], history["held_out"], color=PALE, lw=1.2, ls=DASHED, alpha=faint,
                 label="rows held out" if first else None,
             )  # fmt: skip
     ax.legend(frameon=False, fontsize="small")

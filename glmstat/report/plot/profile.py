@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.errors import ArgumentError, DependencyError
+from glmstat.errors import ArgumentError
 from glmstat.inference.profile.ends import cut_of
 from glmstat.matrix import Array
+from glmstat.report.plot.panel import CURVE, DASHED, HEIGHT, PALE, SHADE, WIDTH, WORDS, figure_of, labelled
 from glmstat.text.number import figure, percent
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plot"]
 
-CURVE, SHADE, PALE = "#1f4e79", "#c9daec", "#8a8a8a"
-WIDTH, HEIGHT = 3.9, 3.1  # inches of one panel
 COLUMNS = 3
 _SMOOTH = 200  # values at which the curve through the points is drawn
 
@@ -55,15 +54,9 @@ def _axes(profile: Profile, ax: Any) -> list[Any]:
                 f"ax must hold {wanted} axes, one for each combination: got {len(given)}. Leave ax= out."
             )
         return given
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise DependencyError("Plots need matplotlib: pip install 'glmstat[plot]'.") from error
     columns = min(wanted, COLUMNS)
     rows = -(-wanted // columns)
-    drawing, grid = pyplot.subplots(
-        rows, columns, figsize=(WIDTH * columns, HEIGHT * rows + 0.5), squeeze=False, layout="constrained"
-    )
+    drawing, grid = figure_of(rows, columns, (WIDTH * columns, HEIGHT * rows + 0.5))
     drawing.suptitle(profile.fit.formula, fontsize="medium")
     for spare in grid.flat[wanted:]:
         spare.remove()
@@ -75,9 +68,7 @@ def _panel(ax: Any, profile: Profile, place: int) -> None:
     values = np.array([point.value for point in points if isfinite(point.value)])
     roots = np.array([point.statistic for point in points if isfinite(point.value)])
     low, high = float(profile.ends.low[place]), float(profile.ends.high[place])
-    ax.set_xlabel(f"{profile.terms[place]} ({_scale(profile)})")
-    ax.set_ylabel(_height(profile))
-    ax.spines[["top", "right"]].set_visible(False)
+    labelled(ax, f"{profile.terms[place]} ({_scale(profile)})", _height(profile))
     if not len(values):
         ax.text(0.5, 0.5, "no profile", transform=ax.transAxes, ha="center", color=PALE)
         return
@@ -96,7 +87,7 @@ def _panel(ax: Any, profile: Profile, place: int) -> None:
         textcoords="offset points",
         ha="center",
         fontsize="small",
-        color="#555555",
+        color=WORDS,
     )
     _wald(ax, profile, place, np.linspace(left, right, _SMOOTH))
     grid, smooth = _smooth(values, roots)
@@ -133,7 +124,7 @@ def _wald(ax: Any, profile: Profile, place: int, grid: Array) -> None:
     error = float(np.linalg.norm(combination[combination != 0] @ root[combination != 0]))
     if isfinite(estimate) and isfinite(error) and error > 0:
         parabola = np.square((grid - estimate) / error)
-        ax.plot(grid, parabola, color=PALE, lw=1.2, ls=(0, (4, 3)), label="Wald")
+        ax.plot(grid, parabola, color=PALE, lw=1.2, ls=DASHED, label="Wald")
 
 
 def _mark(ax: Any, end: float, cut: float, side: str) -> None:
