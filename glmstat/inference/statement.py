@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
-from glmstat.errors import ArgumentError, ComparisonError, one_of
+from glmstat.errors import ArgumentError, ComparisonError, NetworkWarning, one_of, outside
 
 if TYPE_CHECKING:
     from glmstat.call import Covariance
@@ -58,17 +59,19 @@ def need_errors(fit: Fit, what: str) -> None:
 
 
 def need_moments(fit: Fit) -> None:
-    """Refuse errors of predictions of an output layer: they would take the features as given.
+    """Warn of errors of predictions of an output layer: they take the features as given.
 
-    Raises
-    ------
-    ComparisonError : the reason, and the valid call.
+    Warns
+    -----
+    NetworkWarning : the reason, and the valid call.
     """
     statement = fit.spec.statement
     if statement is not None and not statement.tests:
-        raise ComparisonError(
-            "A standard error of a prediction does not hold for an output layer alone: its features were "
-            'learned. Use fit.predict(interval="confidence") of the fit of rglm.'
+        warnings.warn(
+            "Errors of predictions by an output layer alone are too small: its features were learned. "
+            'Use predict(interval="confidence") of the fit of rglm.',
+            NetworkWarning,
+            stacklevel=outside(),
         )
 
 

@@ -153,15 +153,9 @@ class Standardised:
     _scale: Array
 
     def predictor(self, eta: Array, used: BoolArray) -> Array:
-        """Return predictors (n,) with variance 1; 0 where they are constant, or not used.
-
-        Their mean is taken off where the columns of the fit span them and a constant: powers then say the
-        same and are better conditioned.
-        """
-        spanned = self.frame.intercept is not None and not self.frame.has_offset
+        """Return predictors (n,) with mean 0 and variance 1; 0 where they are constant, or not used."""
         scale = self._predictor.deviation or np.inf
-        centre = self._predictor.mean if spanned else 0.0
-        return np.where(used, (eta - centre) / scale, 0.0).astype(np.float64)
+        return np.where(used, (eta - self._predictor.mean) / scale, 0.0).astype(np.float64)
 
     def columns(self, block: Block, used: BoolArray) -> Callable[[slice], Array]:
         """Return what makes columns (n, d) of some rows, with mean 0 and variance 1; 0 where not used."""

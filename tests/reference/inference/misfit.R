@@ -25,7 +25,7 @@ robust <- function(fit, G, cluster = NULL) {  # Boos (1992)
   list(df = length(k), statistic = s, p = pchisq(s, length(k), lower.tail = FALSE))
 }
 both <- function(fit, z, a = rep(1, nrow(fit$data)), cluster = NULL) {
-  e <- predict(fit); e <- e / sqrt(mean(e^2)); Z <- sapply(z, function(name) centred(fit$data[[name]], a))
+  e <- centred(predict(fit), a); Z <- sapply(z, function(name) centred(fit$data[[name]], a))
   pairs <- which(upper.tri(diag(length(z)), diag = TRUE), arr.ind = TRUE)
   sets <- list(RESET = cbind(e^2, e^3), quadratic = Z[, pairs[, 1], drop = FALSE] * Z[, pairs[, 2], drop = FALSE])
   lapply(sets, function(G) c(rao = list(rao(fit, G)), HC0 = list(robust(fit, G)), if (!is.null(cluster)) list(CR0 = robust(fit, G, cluster))))
