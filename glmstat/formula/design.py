@@ -19,7 +19,7 @@ from glmstat.formula.offset import OffsetPart, sum_offsets
 from glmstat.formula.piece import Piece, build_pieces, columns_of, network_pieces, recode
 from glmstat.formula.saved import read_context, read_formula, read_offset, write_context, write_formula
 from glmstat.formula.schema import FACTOR, Schema
-from glmstat.formula.terms import Formula
+from glmstat.formula.terms import Formula, Network
 from glmstat.formula.value import JSON, Array, Basis, Value, as_number
 from glmstat.layers import Towers
 from glmstat.matrix import Columns, DesignMatrix, IntArray
@@ -114,6 +114,18 @@ class Design:
             if coding is not None and coding.shape[1] < len(coding)
         }
         return {text: part.reference for text, part in reduced.items() if part.is_treatment}
+
+    @property
+    def networks(self) -> dict[str, Piece]:
+        """The pieces of the networks, by name."""
+        pieces = (piece for predictor in self.predictors for piece in predictor.pieces)
+        return {piece.term.name: piece for piece in pieces if isinstance(piece.term, Network)}
+
+    @property
+    def untrained(self) -> Design:
+        """The design before training: the columns of its networks are their inputs."""
+        (predictor,) = self.predictors
+        return build_design(self.formula, self.schema, predictor.offsets, self.context, name=predictor.name)
 
     def with_towers(self, towers: Mapping[str, Towers]) -> Design:
         """Return the design whose networks are trained: their columns are the units of the last layer."""

@@ -69,16 +69,18 @@ def rglm(
         response and targets. "split": coefficients of features learned on the other half of the rows.
         "laplace": posterior under the prior. "naive": as if the features were given, for comparison only.
         "none": predictions only.
-    targets : linear terms or columns whose coefficients are wanted; default all that are written.
+    targets : linear terms or columns whose coefficients are wanted; default all that are written and are no
+        functions of a network's inputs. Not with "split", which tells of all.
     folds : of cross-fitting, >= 2.
-    nets : networks that differ in their seed and are averaged, >= 1.
+    nets : networks that differ in their seed and are averaged, >= 1; "split" has one, whatever is given.
     reps : repetitions of cross-fitting with other folds, whose median is taken, >= 1.
     seed : of all random numbers, >= 0: the same seed gives the same bits.
     prior : precision tau of the weights, N(0, 1/tau), on the scale of standardised inputs; "cv" chooses 3, 10
         or 30 by held-out rows. Default 5 for "debiased", "crossfit" and "laplace", else 10.
     penalty : "l1" or "group" on the first layer, which drops inputs.
     training : optimiser, steps, learning rate, batch.
-    cluster : variables whose groups stay together in folds; standard errors are clustered by them.
+    cluster : variable whose groups stay together in folds; standard errors are clustered by it. "a:b" is the
+        combination of two.
     offset, exposure, weights, freq_weights, subset, na_action, contrasts, context, dispersion, event, compat,
         allow_python, control : as in `glm`; `control.device` and `control.dtype` are those of training.
     vcov : default "HC0", or the clusters; see `with_vcov`.

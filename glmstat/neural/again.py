@@ -34,7 +34,7 @@ from glmstat.model.rglm import rglm
 from glmstat.neural import collapse as linear
 from glmstat.neural import statements
 from glmstat.neural.choices import CROSS_FITTED
-from glmstat.neural.interval import inputs_design, output_weights
+from glmstat.neural.interval import output_weights
 from glmstat.solve.estimate import fit_estimate
 from glmstat.text.number import figure
 from glmstat.verdict import remarks, verdicts
@@ -150,8 +150,8 @@ def _largest(fit: Fit) -> float:
 
 
 def _deep(fit: NetworkFit) -> list[linear.Deep]:
-    design, weights = inputs_design(fit.head.spec.design), output_weights(fit.head)
-    pieces = {getattr(piece.term, "name", ""): piece for piece in design.predictors[0].pieces}
+    design, weights = fit.head.spec.design.untrained, output_weights(fit.head)
+    pieces = design.networks
     return [
         linear.Deep(name, towers, weights[name], pieces[name].columns, fit.record.prior[name])
         for name, towers in fit.head.spec.design.towers.items()
@@ -174,9 +174,9 @@ def _collapsed(fit: NetworkFit) -> Fit:
 def _distance(fit: NetworkFit, deep: list[linear.Deep], found: Fit) -> float:
     """Largest difference of the predictors that the weights multiply out to, from those of the GLM."""
     head = fit.head
-    raw = inputs_design(head.spec.design)
+    raw = head.spec.design.untrained
     coef, constant = np.nan_to_num(_by_column(fit, raw.columns)), 0.0
-    pieces = {getattr(piece.term, "name", ""): piece for piece in raw.predictors[0].pieces}
+    pieces = raw.networks
     for network in deep:
         slots = np.arange(len(raw.columns))[pieces[network.name].slots]
         for tower, columns in zip(network.towers, network.towers.slices, strict=True):

@@ -20,7 +20,7 @@ from glmstat.inference.score import frame_of
 from glmstat.neural import surface as surfaces
 from glmstat.neural.average import RATIO_LINKS, Effects, average, ratios, together
 from glmstat.neural.beside import arrays_of
-from glmstat.neural.interval import inputs_design, kept_linear
+from glmstat.neural.interval import kept_linear
 from glmstat.neural.layout import read_layout
 from glmstat.text.layout import count
 from glmstat.text.listing import Listing
@@ -142,7 +142,7 @@ class _Rows:
     def surface(self) -> surfaces.Surface:
         """Return the predictions on these rows as a function of their columns."""
         head = self.fit.head
-        raw = inputs_design(head.spec.design)
+        raw = head.spec.design.untrained
         layout, theta = read_layout(raw, None), np.nan_to_num(head.estimate.theta)
         linear = kept_linear(head, layout)
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from glmstat.array import Array, IntArray
 from glmstat.errors import DataError
-from glmstat.formula.design import Design, build_design
-from glmstat.formula.terms import Network
 from glmstat.neural.beside import columns_of
 from glmstat.neural.laplace import Hidden, Laplace, laplace
 from glmstat.neural.layout import Layout, read_layout
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from glmstat.frame import ModelFrame
     from glmstat.network_fit import Record
 
-__all__ = ["inputs_design", "kept_linear", "need_rows", "output_weights", "whole_network"]
+__all__ = ["kept_linear", "need_rows", "output_weights", "whole_network"]
 
 
 def need_rows(head: Fit, what: str) -> ModelFrame:
@@ -39,12 +37,6 @@ def need_rows(head: Fit, what: str) -> ModelFrame:
     return frame_of(head, what)
 
 
-def inputs_design(design: Design) -> Design:
-    """Return the design whose networks' columns are their inputs."""
-    (predictor,) = design.predictors
-    return build_design(design.formula, design.schema, predictor.offsets, design.context, name=predictor.name)
-
-
 def kept_linear(head: Fit, layout: Layout) -> IntArray:
     """Return the linear slots that are not aliased."""
     return layout.linear[~np.isnan(head.estimate.theta[layout.linear])]
@@ -53,8 +45,7 @@ def kept_linear(head: Fit, layout: Layout) -> IntArray:
 def output_weights(head: Fit) -> dict[str, Array]:
     """Return the weights of each network's features in the predictor, 0 where a feature is aliased."""
     theta = np.nan_to_num(head.estimate.theta)
-    pieces = head.spec.design.predictors[0].pieces
-    return {piece.term.name: theta[piece.slots] for piece in pieces if isinstance(piece.term, Network)}
+    return {name: theta[piece.slots] for name, piece in head.spec.design.networks.items()}
 
 
 def whole_network(head: Fit, record: Record, layout: Layout | None = None) -> Laplace:
@@ -66,7 +57,7 @@ def whole_network(head: Fit, record: Record, layout: Layout | None = None) -> La
     ArgumentError : too many parameters for the rows.
     """
     frame = need_rows(head, "The covariance of the predictor")
-    design = inputs_design(head.spec.design)
+    design = head.spec.design.untrained
     layout = read_layout(design, None) if layout is None else layout
     raw = frame.with_design(design)
     weights, family = output_weights(head), head.spec.likelihood.family

@@ -14,7 +14,6 @@ from glmstat.inference.score import frame_of
 from glmstat.likelihood.base import GLM
 from glmstat.neural.beside import restricted
 from glmstat.neural.instruments import target_design
-from glmstat.neural.interval import inputs_design
 from glmstat.neural.layout import Layout, read_layout
 from glmstat.solve.estimate import fit_estimate
 
@@ -55,6 +54,6 @@ def without_networks(fit: NetworkFit, data: Any = None) -> Fit:
     DataError : the fit holds no rows.
     """
     head = fit.head if data is None else fit.head.with_data(data)
-    design = inputs_design(head.spec.design)
+    design = head.spec.design.untrained
     frame = frame_of(head, "The model without networks").with_design(design)
     return linear_fit(head.spec.call, head.spec.likelihood, frame, read_layout(design, None))

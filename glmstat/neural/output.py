@@ -115,8 +115,7 @@ def _start(layout: Layout, design: Design, nets: Sequence[Trained]) -> Array:
 
 
 def _features(layout: Layout, design: Design) -> list[slice]:
-    pieces = {getattr(piece.term, "name", ""): piece for piece in design.predictors[0].pieces}
-    return [pieces[network.name].slots for network in layout.networks]
+    return [design.networks[network.name].slots for network in layout.networks]
 
 
 def _inside(frame: ModelFrame, likelihood: GLM, theta: Array) -> bool:

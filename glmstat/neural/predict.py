@@ -19,7 +19,7 @@ from glmstat.inference.score import frame_of
 from glmstat.matrix import Block, DesignMatrix
 from glmstat.neural.beside import columns_of, rows_of
 from glmstat.neural.held_out import calibration, need_out_of_fold
-from glmstat.neural.interval import inputs_design, kept_linear, need_rows
+from glmstat.neural.interval import kept_linear, need_rows
 from glmstat.neural.laplace import Laplace
 from glmstat.neural.layout import Layout, read_layout
 from glmstat.table import noted
@@ -81,7 +81,7 @@ def _check(type: str, interval: str | None, se_fit: bool) -> None:
 def _moments(fit: NetworkFit, newdata: Any, words: dict[str, Any], *, with_se: bool) -> ByRow:
     """Predictor, its standard error, and weight of each row (n, 3)."""
     head, theta = fit.head, np.nan_to_num(fit.head.estimate.theta)
-    raw = inputs_design(head.spec.design)
+    raw = head.spec.design.untrained
     layout = read_layout(raw, None)
     found = fit.laplace if with_se else None
 
@@ -186,13 +186,8 @@ def residuals(fit: NetworkFit, type: str, *, oof: bool, data: Any) -> Any:
 def features(fit: NetworkFit, newdata: Any) -> Any:
     """Return the features as a table; the words are those of `NetworkFit.features`."""
     design = fit.head.spec.design
-    slots = np.concatenate(
-        [
-            np.arange(piece.slots.start, piece.slots.stop)
-            for piece in design.predictors[0].pieces
-            if piece.towers
-        ]
-    )
+    pieces = design.networks.values()
+    slots = np.concatenate([np.arange(piece.slots.start, piece.slots.stop) for piece in pieces])
     names = [design.columns[slot] for slot in slots]
 
     def values(X: tuple[DesignMatrix, ...], offset: Array) -> Array:
@@ -209,7 +204,7 @@ def features(fit: NetworkFit, newdata: Any) -> Any:
 
 def warn_outside(fit: NetworkFit, newdata: Any, **words: Any) -> None:
     """Warn of rows whose inputs lie outside the range of the rows of the fit."""
-    raw = inputs_design(fit.head.spec.design)
+    raw = fit.head.spec.design.untrained
     layout = read_layout(raw, None)
     names = raw.columns
     rows = raw.new_rows(newdata, **words)

@@ -147,10 +147,10 @@ def _read_design(written: Mapping[str, Any], tensors: Tensors, given: Mapping[st
     if "coefficients" not in written:
         return design
     towers = {name: Towers.from_arrays(tensors, name, facts) for name, facts in written["towers"].items()}
-    for piece in design.predictors[0].pieces:
-        known = towers.get(getattr(piece.term, "name", ""))
-        if known is not None and known.inputs != len(piece.columns):
-            raise ValueError(f"{known.inputs} inputs where {len(piece.columns)} were expected")
+    for name, known in towers.items():
+        expected = len(design.networks[name].columns)
+        if known.inputs != expected:
+            raise ValueError(f"{known.inputs} inputs where {expected} were expected")
     design = design.with_towers(towers) if towers else design
     return _chosen(design, tuple(written["coefficients"]))
 

@@ -34,7 +34,7 @@ UPWARD_FROM_METHODS = {
 }
 
 OPTIONAL = {
-    "torch": {"array", "data.torch", "neural.network", "neural.train"},
+    "torch": {"array", "data.torch"},
     "dask": {"data.dask"},
     "distributed": {"data.dask"},
     "pyarrow": {"data.parquet"},
@@ -139,6 +139,12 @@ def test_optional_packages_stay_in_their_files(package: str):
 def test_heavy_packages_are_imported_at_first_use():
     eager = [one for one in IMPORTS if not one.inside_function and not one.typing_only]
     assert [str(one) for one in eager if one.target.split(".")[0] in FIRST_USE_ONLY] == []
+
+
+def test_torch_is_loaded_by_name_in_its_two_homes_only():
+    """Where it is imported by name, no import statement shows it."""
+    named = {name for name, path in MODULES.items() if 'import_module("torch")' in path.read_text("utf-8")}
+    assert named == {"array", "data.torch"}
 
 
 def test_scipy_stats_costs_those_only_who_need_its_points():
