@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class Material:
         """Whether the user stopped the training of the networks that predict."""
         return any(net.interrupted for net in self.nets)
 
-    @property
+    @cached_property
     def problem(self) -> Problem:
         """The rows and columns, as training takes them."""
         return Problem(self.frame, self.layout.linear, self.layout.networks, self.likelihood)

@@ -17,7 +17,6 @@ from glmstat.formula.design import Design
 from glmstat.frame import ModelFrame
 from glmstat.inference.again import LEARNED
 from glmstat.inference.covariance import as_covariance, covariance_root
-from glmstat.inference.statement import check_covered
 from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Block
@@ -32,6 +31,7 @@ from glmstat.neural.interval import kept_linear, whole_network
 from glmstat.neural.material import Material
 from glmstat.neural.nuisance import Nuisance
 from glmstat.neural.output import Output, frozen
+from glmstat.neural.split import count_dropped, fit_half, learn_half, split_lines
 from glmstat.neural.trained import with_output
 from glmstat.statement import Statement
 from glmstat.verdict import warn
@@ -58,10 +58,7 @@ def naive(material: Material) -> Fit:
     slots = _shown(material)
     root = covariance_root(material.head)[slots]
     fit = _linear_table(material, slots, root, statements.naive((COVERAGE, *lines.training(material))))
-    for kind in (
-        "HC0",
-        "HC1",
-    ):  # scores of the whole output layer, which the linear columns alone do not give
+    for kind in ("HC0", "HC1"):  # from scores of the whole output layer, not of the linear columns alone
         key = Covariance(kind).key
         fit.kept[key] = _read_only(covariance_root(material.head, Covariance(kind))[slots])
         fit.kept[f"{key} facts"] = material.head.kept[f"{key} facts"]
@@ -70,11 +67,11 @@ def naive(material: Material) -> Fit:
 
 def laplace(material: Material) -> Fit:
     """Return the fit whose table is the posterior of the linear coefficients."""
-    found = whole_network(material.head, material.record, material.layout)
-    said = (f"{found.label}; {found.caution}", *lines.training(material))
     targets, kept = material.layout.targets, kept_linear(material.head, material.layout)
     if not len(targets):
         return nothing(material)
+    found = whole_network(material.head, material.record, material.layout)
+    said = (f"{found.label}; {found.caution}", *lines.training(material))
     covariance = np.full((len(targets), len(targets)), np.nan)
     ours = np.isin(targets, kept)
     places = np.searchsorted(kept, targets[ours])
@@ -106,8 +103,6 @@ def _shown(material: Material) -> IntArray:
 
 def split(material: Material) -> Fit:
     """Return the fit of half of the rows on features learned on the other half."""
-    from glmstat.neural.split import count_dropped, fit_half, learn_half, split_lines
-
     choices, problem, call = material.choices, material.problem, material.call
     used = problem.weights > 0
     learning = halves(
@@ -139,9 +134,8 @@ def split(material: Material) -> Fit:
     dropped = count_dropped(problem, nets)
     statement = statements.split(split_lines(learning, used, choices.seed, dropped))
     trained = with_output(material, nets, Output(frame, design, estimate), statement)
-    trained.head.kept[LEARNED] = _read_only(
-        learning.astype(np.float64)
-    )  # so that with_data() finds the halves again
+    # so that with_data() finds the halves again
+    trained.head.kept[LEARNED] = _read_only(learning.astype(np.float64))
     return _table(trained, frame, estimate, statement, design)
 
 
@@ -240,9 +234,7 @@ def _table(
 def _covariance(material: Material, statement: Statement) -> Covariance:
     """The covariance that the call asks for, else clusters, else the statement's own."""
     if material.call["vcov"] is not None:
-        asked = as_covariance(material.call["vcov"])
-        check_covered(statement, asked)
-        return asked
+        return as_covariance(material.call["vcov"])
     if material.cluster and "CR1" in statement.covariances:
         return Covariance("CR1", cluster=material.cluster)
     return Covariance(statement.covariances[0] if statement.covariances else "classical")

@@ -72,7 +72,7 @@ def prior_by_held_out(material: Material) -> Choices:
     losses = []
     for place in range(len(PRIORS)):
         group = nets[place * choices.folds : (place + 1) * choices.folds]
-        eta = np.choose(folds, [net.eta[:, 0] for net in group])
+        eta = np.column_stack([net.eta[:, 0] for net in group])[np.arange(len(folds)), folds]
         rows = material.likelihood.deviance(problem.y[:, 0], eta[:, None], problem.weights)
         losses.append(float(rows[problem.weights > 0].sum()))
     return replace(choices, prior=PRIORS[int(np.argmin(losses))])
