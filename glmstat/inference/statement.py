@@ -31,7 +31,7 @@ def need_likelihood(fit: Fit, what: str) -> None:
     """
     statement = fit.spec.statement
     if statement is not None:
-        raise ComparisonError(f'{what} does not hold for inference="{statement.name}": {statement.refused}')
+        raise _refusal(statement, what, "hold")
 
 
 def need_tests(fit: Fit, what: str) -> None:
@@ -43,7 +43,7 @@ def need_tests(fit: Fit, what: str) -> None:
     """
     statement = fit.spec.statement
     if statement is not None and not statement.tests:
-        raise ComparisonError(f'{what} does not hold for inference="{statement.name}": {statement.refused}')
+        raise _refusal(statement, what, "hold")
 
 
 def need_errors(fit: Fit, what: str) -> None:
@@ -55,7 +55,11 @@ def need_errors(fit: Fit, what: str) -> None:
     """
     statement = fit.spec.statement
     if statement is not None and not statement.covariances:
-        raise ComparisonError(f'{what} does not exist for inference="{statement.name}": {statement.refused}')
+        raise _refusal(statement, what, "exist")
+
+
+def _refusal(statement: Statement, what: str, verb: str) -> ComparisonError:
+    return ComparisonError(f'{what} does not {verb} for inference="{statement.name}": {statement.refused}')
 
 
 def need_moments(fit: Fit) -> None:

@@ -26,13 +26,7 @@ from glmstat.neural.beside import columns_of, row_information, rows_of, solve_tr
 from glmstat.neural.folds import stream
 from glmstat.neural.instruments import Score
 from glmstat.neural.problem import Member, Problem, Trained, Training, refuse_interrupted
-from glmstat.neural.starts import (
-    linear_predictor,
-    linear_starts,
-    null_deviance,
-    refuse_aliased,
-    refuse_infinite,
-)
+from glmstat.neural.starts import linear_predictor, linear_starts, null_deviance
 
 __all__ = [
     "Learned",
@@ -40,8 +34,6 @@ __all__ = [
     "Plan",
     "Trainer",
     "learn_nuisances",
-    "refuse_aliased",
-    "refuse_infinite",
     "torch_trainer",
 ]
 

@@ -25,9 +25,10 @@ from glmstat.fit import Covariance, Fit
 from glmstat.likelihood.base import GLM
 from glmstat.neural.folds import make_folds
 from glmstat.neural.instruments import Score, target_design
-from glmstat.neural.nuisance import Plan, learn_nuisances, refuse_infinite
+from glmstat.neural.nuisance import Plan, learn_nuisances
 from glmstat.neural.orthogonal import fit_orthogonal, median_covariance, median_theta
 from glmstat.neural.problem import Inputs, Interrupted, Problem
+from glmstat.neural.starts import refuse_infinite
 from tests.unit.framed import X as design_of
 from tests.unit.framed import column, framed
 from tests.unit.stand_in import StandIn
