@@ -285,9 +285,10 @@ def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = No
     """Return the model frame that a call asks for; `beside` are the variables of its covariance."""
     _check_kinds(call)
     source = open_source(call["data"])
+    formula, memory = read_formula(call, source.names), call["control"].memory
     return model_frame(
         source,
-        read_formula(call, source.names),
+        formula,
         {word: call[word] for word in ROLES},
         likelihood,
         contrasts=call["contrasts"],
@@ -297,6 +298,7 @@ def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = No
         subset=call["subset"],
         allow_python=call["allow_python"],
         workers=call["control"].workers,
+        memory=memory,
         beside={
             word: value.array if isinstance(value, Values) else value
             for word, value in (beside or {}).items()

@@ -41,6 +41,7 @@ class Control:
     workers: int | None = None
     device: str = "cpu"
     dtype: str = "float32"
+    memory: float = 16e6
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance <= 1e-2:

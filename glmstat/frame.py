@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
 
+from glmstat.copies import Copies, Fingerprint
 from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
-from glmstat.data.source import BoolArray, Frame, MemorySource
+from glmstat.data.source import BLOCK_ROWS, BoolArray, Frame, MemorySource, Source
 from glmstat.errors import Note, ResponseWarning
 from glmstat.formula.design import Design
 from glmstat.formula.learning import Whole, examine
-from glmstat.formula.missing import BLOCK_ROWS, MissingReport, Selection, frame_of
+from glmstat.formula.missing import MissingReport, Selection
 from glmstat.formula.roles import Roles, read_roles
 from glmstat.formula.terms import Formula
 from glmstat.formula.weights import Weights, read_weights
@@ -29,6 +30,7 @@ __all__ = ["Coordinates", "ModelFrame", "model_frame"]
 S = TypeVar("S", bound=Addable)
 THREADED_CELLS = 1_000_000  # from here on several threads gain more than they cost
 THREADED_COLUMNS = 64  # runs of fewer columns are so short that threads mostly hand over Python's lock
+MEMORY = 16e6  # bytes: two million numbers
 _BLAS_CELLS = 8_000  # below, BLAS uses one thread by itself
 
 
@@ -67,14 +69,14 @@ class ModelFrame:
     coordinates : the columns after such a change.
     """
 
-    source: MemorySource
+    source: Source
     design: Design
     roles: Roles
     selection: Selection
     notes: tuple[Note, ...]
     na_action: str
     workers: int | None
-    joined: MemorySource = field(repr=False)
+    joined: Source = field(repr=False)
     kept: tuple[Block, ...] | None = field(default=None, repr=False)
     change: Callable[[Block], Block] | None = field(default=None, repr=False)
     coordinates: Coordinates | None = None
@@ -115,7 +117,7 @@ class ModelFrame:
         changed = replace(self, design=design, kept=None, coordinates=None)
         if self.kept is None:
             return changed
-        blocks = [_dense(changed._make(number)) for number in range(changed.count)]
+        blocks = [_dense(block) for block in changed.blocks()]
         return replace(changed, kept=tuple(map(_freeze, blocks)))
 
     @property
@@ -150,24 +152,23 @@ class ModelFrame:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The sha256 of the response, and of the rows that enter if not all do."""
+        """A text that differs where the response or the rows that enter do, however they are stored."""
         if self.change is not None:
             return ""  # of other numbers in the rows of a large frame; a pass would tell nothing
-        digest = hashlib.sha256()
-        for block in self.blocks():
-            digest.update(np.ascontiguousarray(block.y).data)
-        if self.rows_kept is not None:
-            digest.update(self.rows_kept.astype(np.int64).data)
-        return digest.hexdigest()
+        return self.reduce(Fingerprint.of).text
 
     def reread(self) -> str:
         """Return the fingerprint of the data as they are now; only for frames that hold copies."""
-        digest = hashlib.sha256()
-        for number in range(self.count):
-            digest.update(np.ascontiguousarray(self._make(number).y).data)
-        if self.rows_kept is not None:
-            digest.update(self.rows_kept.astype(np.int64).data)
-        return digest.hexdigest()
+        return replace(self, kept=None).fingerprint
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the data that a pass reads."""
+        response = self.design.formula.response
+        parts = [*self.design.parts.values(), *(part.role for part in self.design.offsets)]
+        read = [*parts, *(() if response is None else response.expressions)]
+        names = dict.fromkeys([name for role in read for name in role.names] + list(self.roles.names))
+        return tuple(name for name in names if name in self.joined)
 
     @property
     def count(self) -> int:
@@ -175,27 +176,59 @@ class ModelFrame:
         return len(self._numbers) if self.kept is None else len(self.kept)
 
     def block(self, number: int) -> Block:
-        """Return one block, 0 ≤ number < count."""
+        """Return one block, 0 ≤ number < count; of data that are not in memory by reading all before it."""
         if self.kept is not None:
             return self.kept[number]
-        made = self._make(number)
-        return made if self.change is None else self.change(made)
+        if not isinstance(self.joined, MemorySource):
+            return next(islice(self.blocks(), number, None))
+        size = block_rows(len(self.design.columns))
+        place = self._numbers[number]
+        made = self._make(self.joined.frame(place * size, (place + 1) * size), place)
+        assert made is not None
+        return made
 
     def blocks(self) -> Iterator[Block]:
         """Yield the blocks in the order of their rows."""
-        return (self.block(number) for number in range(self.count))
+        if self.kept is not None:
+            yield from self.kept
+            return
+        frames = self.joined.frames(self.names, block_rows=block_rows(len(self.design.columns)))
+        for number, frame in enumerate(frames):
+            made = self._make(frame, number)
+            if made is not None:
+                yield made
+
+    def sample(self, runs: Sequence[slice]) -> tuple[Block, ...]:
+        """Return copies of those rows of some runs that enter, one block for each run that has any.
+
+        Parameters
+        ----------
+        runs : of source row numbers, in order.
+        """
+        return self.reduce(lambda block: Copies.of(block, runs)).blocks
 
     def reduce(self, kernel: Callable[[Block], S]) -> S:
         """Return the sum of `kernel(block)` over all blocks.
 
         Blocks and the order of the sum depend on data and formula alone: the same bits for any number of
-        threads.
+        threads, and wherever the data are.
+
+        Parameters
+        ----------
+        kernel : without side effects: it may run in another process, or twice.
         """
         if self.kept is not None and self.rows * (len(self.design.columns) + 1) <= _BLAS_CELLS:
-            return tree_sum(kernel(block) for block in self.kept)
+            return _whole(tree_sum(kernel(block) for block in self.kept))
         cells = self.rows * len(self.design.columns)
         with single_blas_thread():
-            return run_blocks(lambda number: kernel(self.block(number)), self.count, self._threads(cells))
+            if self.kept is not None:
+                kept = self.kept
+                return _whole(
+                    run_blocks(lambda number: kernel(kept[number]), len(kept), self._threads(cells))
+                )
+            size, threads = block_rows(len(self.design.columns)), self._threads(cells)
+            run = _Run(self, kernel)
+            return _whole(self.joined.map_reduce(run, self.names, block_rows=size, workers=threads))
 
     def _threads(self, cells: int) -> int:
         if cells <= THREADED_CELLS or (self.workers is None and len(self.design.columns) < THREADED_COLUMNS):
@@ -211,20 +244,39 @@ class ModelFrame:
             return list(range(count))
         return [place for place in range(count) if kept[place * size : (place + 1) * size].any()]
 
-    def _make(self, number: int) -> Block:
-        size = block_rows(len(self.design.columns))
-        start = self._numbers[number] * size
-        frame = frame_of(self.joined, self.selection.kept, start, min(start + size, self.source.rows))
+    def _make(self, whole: Frame, number: int) -> Block | None:
+        """The rows of a whole block that enter, as numbers; None where none does."""
+        frame = self.selection.entering(whole)
+        if not frame.rows:
+            return None
         X, offset = self.design.matrices(frame)
         weights = read_weights(self.roles, self.design.environment(frame))[0]
         rows = None if frame.chosen is None else frame.numbers
         y, total = _response(self.design, frame, weights)
-        return Block(number, X, y, offset, total, weights.frequency, rows, start)
+        made = Block(number, X, y, offset, total, weights.frequency, rows, frame.run.start, frame=frame)
+        return made if self.change is None else self.change(made)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for block in self.kept or ():
             _freeze(block)
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """A kernel on the blocks of a frame; a class, so that it can be sent elsewhere."""
+
+    frame: ModelFrame
+    kernel: Callable[[Block], Any]
+
+    def __call__(self, whole: Frame, number: int) -> Any:
+        block = self.frame._make(whole, number)
+        return None if block is None else self.kernel(block)
+
+
+def _whole(total: S | None) -> S:
+    assert total is not None  # a frame without rows is refused when it is made
+    return total
 
 
 def block_rows(columns: int) -> int:
@@ -239,7 +291,7 @@ def block_rows(columns: int) -> int:
 
 
 def model_frame(
-    source: MemorySource,
+    source: Source,
     formula: Formula,
     arguments: Mapping[str, Any],
     likelihood: GLM,
@@ -251,6 +303,7 @@ def model_frame(
     subset: Any = None,
     allow_python: bool = False,
     workers: int | None = None,
+    memory: float = MEMORY,
     beside: Mapping[str, Any] | None = None,
 ) -> ModelFrame:
     """Return the rows of a fit, checked, with the design that they taught.
@@ -270,6 +323,7 @@ def model_frame(
     subset : which rows enter: a condition, a boolean column or array; None for all.
     allow_python : passed to the reader of expressions.
     workers : threads; None uses every core.
+    memory : bytes up to which the columns that are used are copied.
     beside : variables of the covariance by argument; rows in which they are missing do not enter.
 
     Raises
@@ -286,6 +340,7 @@ def model_frame(
     context = context or {}
     functions = tuple(sorted(name for name, value in context.items() if callable(value)))
     given = {**arguments, "subset": subset}
+    source = _held_if_small(source, formula, memory)
     roles, joined = read_roles(source, given, allow_python=allow_python, functions=functions, beside=beside)
     with np.errstate(all="ignore"):
         seen = examine(
@@ -298,6 +353,7 @@ def model_frame(
             event=event,
             na_action=na_action,
             workers=workers,
+            memory=memory,
         )
         kept = None if seen.whole is None else _keep(seen.design, seen.whole)
     doubt = next(iter(seen.doubts.values()), None)
@@ -306,6 +362,16 @@ def model_frame(
     return ModelFrame(
         source, seen.design, roles, seen.selection, seen.notes, na_action, workers, seen.source, kept
     )
+
+
+def _held_if_small(source: Source, formula: Formula, memory: float) -> Source:
+    """The source in memory, where what the formula reads fits."""
+    if source.held or not memory:
+        return source
+    response = () if formula.response is None else formula.response.expressions
+    read = [*formula.parts.values(), *formula.offsets, *response]
+    names = [name for name in dict.fromkeys(name for part in read for name in part.names) if name in source]
+    return source.collect(names) if 8.0 * source.rows * max(1, len(names)) <= memory else source
 
 
 def _response(design: Design, frame: Frame, weights: Weights) -> tuple[Array, Array]:

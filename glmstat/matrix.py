@@ -395,6 +395,7 @@ class Block:
     frequency : how often each row is counted (n,), or None for once.
     rows : source row numbers (n,), or None where they run on from `start`.
     roles : further arrays (n,) by role: clusters, strata.
+    frame : the rows of the data behind the block, where it was made from them for this pass.
     """
 
     number: int
@@ -406,6 +407,7 @@ class Block:
     rows: IntArray | None = None
     start: int = 0
     roles: Mapping[str, NDArray[Any]] | None = None
+    frame: Any = None
 
     @cached_property
     def total(self) -> Array:

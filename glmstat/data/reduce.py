@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol, Self, TypeVar
 
-__all__ = ["Addable", "run_blocks", "single_blas_thread", "tree_sum"]
+__all__ = ["Addable", "run_blocks", "run_tasks", "single_blas_thread", "sum_of_some", "tree_sum"]
 
 
 class Addable(Protocol):
@@ -20,6 +20,7 @@ class Addable(Protocol):
 
 
 S = TypeVar("S", bound=Addable)
+T = TypeVar("T")
 
 
 def tree_sum(parts: Iterable[S]) -> S:
@@ -32,33 +33,55 @@ def tree_sum(parts: Iterable[S]) -> S:
     >>> tree_sum([1, 2, 3, 4, 5])
     15
     """
+    total = sum_of_some(parts)
+    assert total is not None
+    return total
+
+
+def sum_of_some(parts: Iterable[S | None]) -> S | None:
+    """Return the `tree_sum` of the parts that are not None; None where all are."""
     pending: list[tuple[int, S]] = []
     for part in parts:
+        if part is None:
+            continue
         level = 0
         while pending and pending[-1][0] == level:
             part = pending.pop()[1] + part
             level += 1
         pending.append((level, part))
+    if not pending:
+        return None
     total = pending.pop()[1]
     while pending:
         total = pending.pop()[1] + total
     return total
 
 
-def run_blocks(function: Callable[[int], S], count: int, workers: int | None = 1) -> S:
+def run_blocks(function: Callable[[int], S | None], count: int, workers: int | None = 1) -> S | None:
     """Return the tree sum of `function(0) … function(count - 1)`, computed by `workers` threads."""
-    workers = min(count, workers or os.cpu_count() or 1)
+    return run_tasks(function, range(count), min(count, workers or os.cpu_count() or 1))
+
+
+def run_tasks(function: Callable[[T], S | None], tasks: Iterable[T], workers: int) -> S | None:
+    """Return the tree sum of `function(task)` in the order of the tasks, which are taken as they are needed.
+
+    Parameters
+    ----------
+    workers : threads; 1 uses the caller's.
+    """
     if workers <= 1:
-        return tree_sum(function(number) for number in range(count))
+        return sum_of_some(map(function, tasks))
     with ThreadPoolExecutor(workers) as pool:
-        return tree_sum(_in_order(pool, function, count, 2 * workers))
+        return sum_of_some(_in_order(pool, function, tasks, 2 * workers))
 
 
-def _in_order(pool: ThreadPoolExecutor, function: Callable[[int], S], count: int, ahead: int) -> Iterator[S]:
-    waiting: deque[Future[S]] = deque()
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[T], S | None], tasks: Iterable[T], ahead: int
+) -> Iterator[S | None]:
+    waiting: deque[Future[S | None]] = deque()
     try:
-        for number in range(count):
-            waiting.append(pool.submit(function, number))
+        for task in tasks:
+            waiting.append(pool.submit(function, task))
             if len(waiting) >= ahead:
                 yield waiting.popleft().result()
         while waiting:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from glmstat.data.columns import Array, BoolArray, Categorical, Column, IntArray, Kind, Level, Values
+from glmstat.data.frame import Frame
 from glmstat.data.reader import count_values, read_pandas, read_series, read_values
 from glmstat.data.reduce import Addable, run_blocks
 from glmstat.errors import ColumnError, DataError, near
@@ -27,6 +25,9 @@ __all__ = [
     "MemorySource",
     "Source",
     "Values",
+    "aligned",
+    "no_column",
+    "open_memory",
     "open_source",
 ]
 
@@ -35,6 +36,7 @@ _ONE_EACH = "Give one value per row"
 BLOCK_ROWS = 65_536  # few enough to share among threads, enough that Python costs nothing
 
 
+@runtime_checkable
 class Source(Protocol):
     """Rows in a fixed order that can be read again and again, wherever they are kept."""
 
@@ -44,89 +46,68 @@ class Source(Protocol):
         ...
 
     @property
-    def rows(self) -> int | None:
-        """Number of rows, where it is known before a pass."""
+    def rows(self) -> int:
+        """Number of rows; a pass may be needed to count them."""
         ...
+
+    @property
+    def native(self) -> Native:
+        """Library and labels of the caller's data."""
+        ...
+
+    @property
+    def held(self) -> bool:
+        """Whether the rows are in memory, so that any of them can be read in any order."""
+        ...
+
+    def __contains__(self, name: object) -> bool: ...
 
     def kind(self, name: str) -> Kind:
         """Return what a column holds."""
         ...
 
-    def map_reduce(
-        self, map: Callable[[Frame, int], S], *, block_rows: int = ..., workers: int | None = ...
-    ) -> S:
-        """Return the sum of `map(frame, number)` over blocks of rows, in the fixed tree of `data.reduce`."""
+    def levels(self, name: str) -> tuple[Level, ...]:
+        """Return the levels of a text or categorical column, of all rows."""
         ...
 
+    def joined(self, columns: Mapping[str, Column]) -> Source:
+        """Return the source with further columns (n,) beside its own."""
+        ...
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """Named columns of a run of rows, or of some rows of a run; a column is read when it is asked for.
+    def without(self, names: Iterable[str]) -> Source:
+        """Return the source without some columns."""
+        ...
 
-    Parameters
-    ----------
-    source : where the columns are.
-    start, stop : the run, in positions of the data as given.
-    chosen : positions within the run that are kept, or None for all of them.
+    def align_column(self, value: Any, what: str) -> Column:
+        """Return an argument given as an array, one value per row, as a column."""
+        ...
 
-    >>> frame = open_source({"x": [1, 2, 3], "f": ["b", "a", "b"]}).frame(1, 3)
-    >>> frame["x"], frame["f"].levels, frame.rows
-    (array([2., 3.]), ('a', 'b'), 2)
-    """
+    def collect(self, names: Iterable[str]) -> MemorySource:
+        """Return the data in memory; columns beside `names` are read when they are asked for."""
+        ...
 
-    source: MemorySource
-    start: int
-    stop: int
-    chosen: IntArray | None = None
-    _read: dict[str, Values] = field(default_factory=dict, repr=False)
+    def frames(self, columns: Sequence[str] = (), *, block_rows: int = ...) -> Iterator[Frame]:
+        """Yield the blocks in the order of their rows."""
+        ...
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return self.source.names
+    def map_reduce(
+        self,
+        map: Callable[[Frame, int], S | None],
+        columns: Sequence[str] = (),
+        *,
+        block_rows: int = ...,
+        workers: int | None = ...,
+    ) -> S | None:
+        """Return the sum of `map(frame, number)` over blocks of rows, in the fixed tree of `data.reduce`.
 
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return self.stop - self.start if self.chosen is None else len(self.chosen)
-
-    @property
-    def numbers(self) -> IntArray:
-        """Source row numbers (n,) of the rows."""
-        return np.arange(self.start, self.stop) if self.chosen is None else self.chosen + self.start
-
-    def kind(self, name: str) -> Kind:
-        """Return the kind of a column."""
-        return self.source.column(name).kind
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.source
-
-    def __getitem__(self, name: str) -> Values:
-        values = self._read.get(name)
-        if values is None:
-            values = self._pick(self.source.column(name).values(self.start, self.stop))
-            self._read[name] = values
-        return values
-
-    def _pick(self, values: Values) -> Values:
-        if self.chosen is None:
-            return values
-        return values.take(self.chosen)
-
-    def missing(self, name: str) -> BoolArray | None:
-        """Return where a column's values are missing (n,), or None where all are present."""
-        absent = self.source.column(name).missing(self.start, self.stop)
-        if absent is None or self.chosen is None:
-            return absent
-        absent = absent[self.chosen]
-        return absent if absent.any() else None
-
-    def take(self, rows: NDArray[Any]) -> Frame:
-        """Return the frame of some rows, given as positions or as a mask."""
-        places = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-        chosen = places if self.chosen is None else self.chosen[places]
-        return Frame(self.source, self.start, self.stop, chosen)
+        Parameters
+        ----------
+        map : without side effects, for it may run anywhere, and again; None where a block adds nothing.
+        columns : those it is known to read; others are read too, once it asks for them.
+        block_rows : rows of a block.
+        workers : threads; None uses every core. The result has the same bits for any number.
+        """
+        ...
 
 
 class MemorySource:
@@ -134,6 +115,8 @@ class MemorySource:
 
     Made by `open_source`. A column is looked at when it is first asked for, and its kind and levels are kept.
     """
+
+    held = True
 
     def __init__(
         self, names: tuple[str, ...], rows: int, read: Callable[[str], Column], native: Native
@@ -164,7 +147,7 @@ class MemorySource:
         column = self._columns.get(name)
         if column is None:
             if name not in self._known:
-                raise _no_column(name, self.names)
+                raise no_column(name, self.names)
             column = self._columns[name] = self._read(name)
         return column
 
@@ -180,23 +163,43 @@ class MemorySource:
         """Return rows start:stop."""
         return Frame(self, start, self.rows if stop is None else min(stop, self.rows))
 
+    def frames(self, columns: Sequence[str] = (), *, block_rows: int = BLOCK_ROWS) -> Iterator[Frame]:
+        """Yield the blocks in the order of their rows; `columns` need not be told of data in memory."""
+        return (self.frame(start, start + block_rows) for start in range(0, self.rows, block_rows))
+
     def map_reduce(
-        self, map: Callable[[Frame, int], S], *, block_rows: int = BLOCK_ROWS, workers: int | None = 1
-    ) -> S:
-        """Return the sum of `map(frame, number)` over blocks of rows.
+        self,
+        map: Callable[[Frame, int], S | None],
+        columns: Sequence[str] = (),
+        *,
+        block_rows: int = BLOCK_ROWS,
+        workers: int | None = 1,
+    ) -> S | None:
+        """Return the sum of `map(frame, number)` over blocks of rows, as every `Source` does."""
 
-        Parameters
-        ----------
-        map : called with each block's frame and number; its results can be added.
-        block_rows : rows of a block.
-        workers : threads; None uses every core. The result has the same bits for any number.
-        """
-        count = -(-self.rows // block_rows)
-
-        def one(number: int) -> S:
+        def one(number: int) -> S | None:
             return map(self.frame(number * block_rows, (number + 1) * block_rows), number)
 
-        return run_blocks(one, count, workers)
+        return run_blocks(one, -(-self.rows // block_rows), workers)
+
+    def collect(self, names: Iterable[str]) -> MemorySource:
+        """Return the source: it is in memory."""
+        return self
+
+    def joined(self, columns: Mapping[str, Column]) -> MemorySource:
+        """Return the source with further columns (n,) beside its own."""
+        if not columns:
+            return self
+        read = _Join(self, columns)
+        return MemorySource((*self.names, *columns), self.rows, read, self.native)
+
+    def without(self, names: Iterable[str]) -> MemorySource:
+        """Return the source without some columns."""
+        hidden = frozenset(names)
+        if hidden.isdisjoint(self.names):
+            return self
+        left = tuple(name for name in self.names if name not in hidden)
+        return MemorySource(left, self.rows, self.column, self.native)
 
     def align(self, value: Any, what: str) -> Values:
         """Return one value per row for an argument given as an array, a series or a list.
@@ -218,12 +221,20 @@ class MemorySource:
 
     def align_column(self, value: Any, what: str) -> Column:
         """Return what `align` returns, as a column: with its kind and its missing values."""
-        rows = count_values(value, what)
-        if rows != self.rows:
-            raise DataError(
-                f"Length of {what} differs from data: {rows} values, {self.rows} rows. {_ONE_EACH}."
-            )
-        return read_values(_on_index(value, self.index, what), what)
+        return aligned(value, what, self.rows, self.index)
+
+
+def aligned(value: Any, what: str, rows: int, index: Any = None) -> Column:
+    """Return an argument as a column of `rows` values, in the order of a pandas index.
+
+    Raises
+    ------
+    DataError : a scalar, another length, or an index with other labels.
+    """
+    given = count_values(value, what)
+    if given != rows:
+        raise DataError(f"Length of {what} differs from data: {given} values, {rows} rows. {_ONE_EACH}.")
+    return read_values(_on_index(value, index, what), what)
 
 
 def _on_index(value: Any, index: Any, what: str) -> Any:
@@ -244,19 +255,19 @@ def _same_labels(wanted: Any, given: Any, what: str) -> Any:
     return wanted
 
 
-def open_source(data: Any, what: str = "data", *, least: int = 1) -> MemorySource:
+def open_source(data: Any, what: str = "data", *, least: int = 1) -> Source:
     """Return the data as a source of rows, without copying them.
 
     Parameters
     ----------
-    data : pandas or Polars DataFrame, Polars LazyFrame (collected), pyarrow Table, DuckDB relation, or a
-        mapping from names to arrays, series or lists of one length.
+    data : pandas or Polars DataFrame, pyarrow Table, or a mapping from names to arrays, series or lists of
+        one length, read in place; or data that are read block by block: see `glmstat.data.streams`.
     what : what messages call it.
-    least : fewest rows that it may have; new data may have none.
+    least : fewest rows that data in memory may have; new data may have none.
 
     Returns
     -------
-    MemorySource; float64 columns are served as views of the caller's memory.
+    Source; float64 columns in memory are served as views of the caller's.
 
     Raises
     ------
@@ -266,22 +277,41 @@ def open_source(data: Any, what: str = "data", *, least: int = 1) -> MemorySourc
     >>> source.names, source.kind("f"), source.levels("f")
     (('y', 'f'), 'categorical', ('a', 'b'))
     """
-    source = data if isinstance(data, MemorySource) else _open(data, what)
-    if source.rows < least:
+    if isinstance(data, Source):
+        return data
+    source = _open(data, what)
+    if source.held and source.rows < least:
         raise DataError(f"{what} has no rows. Check how it was filtered.")
     return source
 
 
-def _open(data: Any, what: str) -> MemorySource:
+def open_memory(data: Any, what: str = "data", *, least: int = 1) -> MemorySource:
+    """Return the data as `open_source` does, read into memory where they are not there."""
+    source = open_source(data, what, least=least)
+    return source if isinstance(source, MemorySource) else source.collect(source.names)
+
+
+def _open(data: Any, what: str) -> Source:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(data, pandas.DataFrame):
         return _open_pandas(data)
     if isinstance(data, Mapping):
         return _open_mapping(data)
-    return _open_foreign(data, what)
+    from glmstat.data.streams import open_stream
+
+    return open_stream(data, what) or _open_foreign(data, what)
 
 
 # Readers are classes, not closures, so that a fit that keeps its data can be pickled.
+@dataclass(frozen=True, eq=False)
+class _Join:
+    source: MemorySource
+    columns: Mapping[str, Column]
+
+    def __call__(self, name: str) -> Column:
+        return self.columns[name] if name in self.columns else self.source.column(name)
+
+
 @dataclass(frozen=True, eq=False)
 class _PandasReader:
     data: Any
@@ -371,6 +401,7 @@ def _unique(labels: list[Any]) -> tuple[str, ...]:
     return names
 
 
-def _no_column(name: str, names: tuple[str, ...]) -> ColumnError:
+def no_column(name: str, names: tuple[str, ...]) -> ColumnError:
+    """Return the error of a name that the data do not have."""
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
     return ColumnError(f"No column '{name}' in data: columns are {shown}.{near(name, names)}")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.data.source import MemorySource
+from glmstat.data.source import Source
 from glmstat.formula.contrast import is_table
 from glmstat.formula.expression import Environment
-from glmstat.formula.roles import Given, Role, join
+from glmstat.formula.roles import Given, Role
 from glmstat.formula.value import Value
 
 __all__ = ["Scope", "split_context"]
@@ -30,8 +30,8 @@ class Scope(Environment):
 
 
 def split_context(
-    source: MemorySource, asked: Iterable[Role], context: Mapping[str, Any]
-) -> tuple[MemorySource, dict[str, Any]]:
+    source: Source, asked: Iterable[Role], context: Mapping[str, Any]
+) -> tuple[Source, dict[str, Any]]:
     """Return the source with the row-wise entries as columns, and the other entries that are used.
 
     Parameters
@@ -51,7 +51,7 @@ def split_context(
             columns[name] = source.align_column(value, name)
         else:
             kept[name] = value
-    return join(source, columns), {name: _constant(value) for name, value in kept.items()}
+    return source.joined(columns), {name: _constant(value) for name, value in kept.items()}
 
 
 def _functions(role: Role) -> tuple[str, ...]:

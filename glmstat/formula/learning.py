@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from glmstat.data.reduce import run_blocks
-from glmstat.data.source import BoolArray, Frame, Kind, MemorySource
+from glmstat.data.source import BoolArray, Frame, Kind, MemorySource, Source
 from glmstat.errors import ArgumentError, DataError, FormulaError, Note
 from glmstat.families import Family
 from glmstat.formula.check import Offences, merge, raise_first
 from glmstat.formula.context import Scope, split_context
 from glmstat.formula.design import Design, build_design
 from glmstat.formula.expression import Expression, columns_needed, evaluate
-from glmstat.formula.missing import BLOCK_ROWS, Selection, choose, cuts, frame_of, select
+from glmstat.formula.missing import (
+    MissingReport,
+    Selection,
+    check_na_action,
+    choose,
+    frame_of,
+    select,
+)
 from glmstat.formula.offset import OffsetPart, offset_parts, sum_offsets
 from glmstat.formula.piece import recode
 from glmstat.formula.response import ResponseCoding, ResponseSurvey, learn_response, survey_response
 from glmstat.formula.roles import Given, Role, Roles
+from glmstat.formula.rule import Lost, Rule, look_for_gaps
 from glmstat.formula.schema import FACTOR, Encoding, Schema
-from glmstat.formula.states import learn_calls
+from glmstat.formula.states import every_row, learn_calls
 from glmstat.formula.survey import PartSurvey, survey_parts, used_levels, with_contrasts
 from glmstat.formula.terms import Formula, Response
 from glmstat.formula.value import JSON, Array, Value
 from glmstat.formula.weights import Weights, read_weights
 
-__all__ = ["COPIED_CELLS", "Examined", "Whole", "examine"]
-
-COPIED_CELLS = 2_000_000  # up to here rows x columns are evaluated in one piece, and kept
+__all__ = ["Examined", "Whole", "examine"]
 
 
 class Whole(NamedTuple):
@@ -55,7 +60,7 @@ class Examined:
     whole : small data in one piece, else None.
     """
 
-    source: MemorySource
+    source: Source
     design: Design
     selection: Selection
     notes: tuple[Note, ...]
@@ -90,13 +95,20 @@ class _Seen:
     response: ResponseSurvey
     offences: Offences
     weighted: int
+    rows: int
+    lost: Lost | None = None
 
     def __add__(self, other: _Seen) -> _Seen:
+        lost = self.lost + other.lost if self.lost is not None and other.lost is not None else None
+        if not self.rows or not other.rows:
+            return replace(self if self.rows else other, lost=lost)
         return _Seen(
             {text: survey + other.parts[text] for text, survey in self.parts.items()},
             self.response + other.response,
             merge(self.offences, other.offences),
             self.weighted + other.weighted,
+            self.rows + other.rows,
+            lost,
         )
 
     def check(self) -> None:
@@ -109,8 +121,11 @@ class _Seen:
             raise DataError("weights are 0 in every row: nothing to fit. Give some row a positive weight.")
 
 
+_NOTHING = _Seen({}, ResponseSurvey("number"), {}, 0, 0)
+
+
 def examine(
-    source: MemorySource,
+    source: Source,
     formula: Formula,
     roles: Roles,
     family: Family,
@@ -120,28 +135,30 @@ def examine(
     event: Any,
     na_action: str,
     workers: int | None,
+    memory: float,
 ) -> Examined:
     """Return the design that the data taught, and what was seen on the way; parameters as `model_frame`."""
     question = _question(formula, roles, family, event)
     asked = question.read if roles.subset is None else [*question.read, roles.subset]
     source, context = split_context(source, asked, context)
     names = _names(question.read, source, context)
-    chosen = None if roles.subset is None else _chosen(roles, source, context)
-    selection = select(source, names, chosen, na_action)
+    selection = _select(question, source, names, context, na_action)
     calls = _calls(question, source, selection, context, workers)
-    whole, seen = _look(question, source, selection, context, calls, workers)
+    whole, seen = _look(question, source, selection, context, calls, workers, memory)
+    if selection.rule is not None:
+        selection = replace(selection, report=_lost(seen).report(names, na_action))
     seen.check()
     encodings, dropped = used_levels(seen.parts)
     entered, selection = selection, _without_idle(question, source, selection, context, calls, encodings)
     if selection is not entered:
-        whole, _ = _look(question, source, selection, context, calls, workers)
+        whole, _ = _look(question, source, selection, context, calls, workers, memory)
     if contrasts is not None:
         encodings = with_contrasts(encodings, question.parts, contrasts)
     coding = learn_response(question.response, seen.response, family, event)
     kinds: dict[str, Kind] = {name: source.kind(name) for name in _right_names(question) if name in source}
     schema = Schema(kinds, encodings, calls, coding, selection.report)
     design = build_design(formula, schema, question.offsets, context)
-    if whole is not None and whole.frame.rows * len(design.columns) > COPIED_CELLS:
+    if whole is not None and whole.frame.rows * len(design.columns) * 8.0 > memory:
         whole = None
     notes = (*_notes(source, entered, dropped, coding), *_idle_notes(entered, selection))
     return Examined(source, design, selection, notes, seen.response.doubts, whole)
@@ -159,7 +176,7 @@ def _question(formula: Formula, roles: Roles, family: Family, event: Any) -> _Qu
     )
 
 
-def _names(asked: Iterable[Role], source: MemorySource, context: Mapping[str, Any]) -> list[str]:
+def _names(asked: Iterable[Role], source: Source, context: Mapping[str, Any]) -> list[str]:
     """Columns that are read, each once; a name that is nowhere is an error."""
     names: dict[str, None] = {}
     for role in asked:
@@ -170,19 +187,23 @@ def _names(asked: Iterable[Role], source: MemorySource, context: Mapping[str, An
     return list(names)
 
 
-def _chosen(roles: Roles, source: MemorySource, context: Mapping[str, Any]) -> BoolArray:
-    """Rows that subset chooses (n,); what it learns, it learns from all rows."""
-    subset = roles.subset
-    assert subset is not None
-    _names([subset], source, context)
-    expressions = [] if isinstance(subset, Given) else [subset]
-    calls = learn_calls(expressions, source, None, context, frequency=roles.freq_weights)
-    return np.concatenate(
-        [
-            choose(subset, Scope(source.frame(start, stop), context, calls))
-            for start, stop in cuts(source.rows)
-        ]
-    )
+def _select(
+    question: _Question, source: Source, names: list[str], context: Mapping[str, Any], na_action: str
+) -> Selection:
+    """Rows that enter: masks of data in memory, for which gaps are counted now; a rule for others."""
+    check_na_action(na_action)
+    subset, calls = question.roles.subset, {}
+    if subset is not None:
+        _names([subset], source, context)
+        expressions = [] if isinstance(subset, Given) else [subset]
+        frequency = question.roles.freq_weights
+        calls = learn_calls(expressions, source, every_row, context, frequency=frequency)
+    if not isinstance(source, MemorySource):
+        return Selection(None, None, MissingReport(0), Rule(tuple(names), subset, context, calls))
+    if subset is None:
+        return select(source, names, None, na_action)
+    masks = [choose(subset, Scope(frame, context, calls)) for frame in source.frames()]
+    return select(source, names, np.concatenate(masks), na_action)
 
 
 def _right_names(question: _Question) -> list[str]:
@@ -192,34 +213,53 @@ def _right_names(question: _Question) -> list[str]:
 
 def _calls(
     question: _Question,
-    source: MemorySource,
+    source: Source,
     selection: Selection,
     context: Mapping[str, Any],
     workers: int | None,
 ) -> dict[str, JSON]:
     expressions = [role for role in question.read if isinstance(role, Expression) and role.column is None]
-    return learn_calls(expressions, source, selection.chosen, context, workers, question.roles.freq_weights)
+    return learn_calls(expressions, source, selection.asked, context, workers, question.roles.freq_weights)
 
 
 def _look(
     question: _Question,
-    source: MemorySource,
+    source: Source,
     selection: Selection,
     context: Mapping[str, Any],
     calls: Mapping[str, JSON],
     workers: int | None,
+    memory: float,
 ) -> tuple[Whole | None, _Seen]:
     """Look at all rows: in one piece, whose values are kept, or block by block."""
-    if source.rows * max(1, len(question.parts)) <= COPIED_CELLS:
+    cells = source.rows * max(1, len(question.parts)) if source.held else np.inf
+    if isinstance(source, MemorySource) and 8.0 * cells <= memory:
         return _see(question, Scope(frame_of(source, selection.kept, 0, source.rows), context, calls))
 
-    def one(number: int) -> _Seen:
-        stop = min((number + 1) * BLOCK_ROWS, source.rows)
-        frame = frame_of(source, selection.kept, number * BLOCK_ROWS, stop)
+    def one(frame: Frame, number: int) -> _Seen:
+        lost, entering = None, frame
+        if selection.rule is None:
+            entering = selection.entering(frame)
+        else:
+            lost, entering = look_for_gaps(selection.rule, frame)
         with np.errstate(all="ignore"):
-            return _see(question, Scope(frame, context, calls))[1]
+            seen = _see(question, Scope(entering, context, calls))[1] if entering.rows else _NOTHING
+        return seen if lost is None else replace(seen, lost=lost)
 
-    return None, run_blocks(one, -(-source.rows // BLOCK_ROWS), workers)
+    columns = [*_names(question.read, source, context), *_subset_names(question, source)]
+    seen = source.map_reduce(one, columns, workers=workers)
+    assert seen is not None
+    return None, seen
+
+
+def _subset_names(question: _Question, source: Source) -> list[str]:
+    subset = question.roles.subset
+    return [] if subset is None else [name for name in subset.names if name in source]
+
+
+def _lost(seen: _Seen) -> Lost:
+    assert seen.lost is not None
+    return seen.lost
 
 
 def _see(question: _Question, environment: Scope) -> tuple[Whole, _Seen]:
@@ -228,12 +268,13 @@ def _see(question: _Question, environment: Scope) -> tuple[Whole, _Seen]:
     offset, offences = sum_offsets(question.offsets, environment)
     response = survey_response(question.response, environment, question.family, question.event, weights.prior)
     whole = Whole(environment.frame, values, offset[:, None], weights)
-    return whole, _Seen(parts, response, merge(offences, wrong), weights.positive(environment.frame.rows))
+    rows = environment.frame.rows
+    return whole, _Seen(parts, response, merge(offences, wrong), weights.positive(rows), rows)
 
 
 def _without_idle(
     question: _Question,
-    source: MemorySource,
+    source: Source,
     selection: Selection,
     context: Mapping[str, Any],
     calls: Mapping[str, JSON],
@@ -243,18 +284,37 @@ def _without_idle(
     factors = {text: part for text, part in question.parts.items() if encodings[text].kind == FACTOR}
     if question.roles.freq_weights is None or not factors:
         return selection
-    lost = np.zeros(source.rows, dtype=bool)
-    for start, stop in cuts(source.rows):
-        environment = Scope(frame_of(source, selection.kept, start, stop), context, calls)
+
+    def idle(frame: Frame) -> BoolArray | None:
+        environment = Scope(frame, context, calls)
         counted = read_weights(question.roles, environment)[0].counted
-        if counted is not None:
-            codes = [
-                recode(evaluate(part, environment), encodings[text].levels, text)
-                for text, part in factors.items()
-            ]
-            unknown = np.logical_or.reduce([code < 0 for code in codes])
-            lost[environment.frame.numbers[unknown & ~counted]] = True
-    return selection.without(lost) if lost.any() else selection
+        if counted is None:
+            return None
+        codes = [
+            recode(evaluate(part, environment), encodings[text].levels, text)
+            for text, part in factors.items()
+        ]
+        lost = np.logical_or.reduce([code < 0 for code in codes]) & ~counted
+        return lost if lost.any() else None
+
+    if isinstance(source, MemorySource):
+        lost = np.zeros(source.rows, dtype=bool)
+        for whole in source.frames():
+            frame = selection.entering(whole)
+            found = idle(frame)
+            if found is not None:
+                lost[frame.numbers[found]] = True
+        return selection.without(lost) if lost.any() else selection
+
+    def count(frame: Frame, number: int) -> int:
+        found = idle(selection.entering(frame))
+        return 0 if found is None else int(found.sum())
+
+    total = source.map_reduce(count, _names(question.read, source, context)) or 0
+    if not total or selection.rule is None:
+        return selection
+    report = replace(selection.report, rows=selection.report.rows - total)
+    return Selection(None, None, report, replace(selection.rule, idle=idle))
 
 
 def _idle_notes(before: Selection, after: Selection) -> list[Note]:
@@ -264,7 +324,7 @@ def _idle_notes(before: Selection, after: Selection) -> list[Note]:
 
 
 def _notes(
-    source: MemorySource, selection: Selection, dropped: Mapping[str, Sequence[str]], coding: ResponseCoding
+    source: Source, selection: Selection, dropped: Mapping[str, Sequence[str]], coding: ResponseCoding
 ) -> tuple[Note, ...]:
     notes = []
     report = selection.report

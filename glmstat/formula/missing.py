@@ -5,18 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from glmstat.data.source import BoolArray, Frame, MemorySource
+from glmstat.data.source import BLOCK_ROWS, BoolArray, Frame, MemorySource
 from glmstat.errors import ArgumentError, DataError, row_list
 from glmstat.formula.check import Offence, merge, offence, raise_first
 from glmstat.formula.expression import Environment
 from glmstat.formula.roles import Role, truth
 
-__all__ = ["BLOCK_ROWS", "MissingReport", "Selection", "choose", "cuts", "frame_of", "gap", "select"]
+if TYPE_CHECKING:
+    from glmstat.formula.rule import Rule
 
-BLOCK_ROWS = 65_536  # house rule: a property of the data, never of the machine
+__all__ = [
+    "NAMED",
+    "MissingReport",
+    "Selection",
+    "check_na_action",
+    "choose",
+    "cuts",
+    "frame_of",
+    "gap",
+    "infinite",
+    "masked",
+    "nothing_left",
+    "refused",
+    "select",
+]
+
+NAMED = 6  # rows that a message names
 
 
 @dataclass(frozen=True)
@@ -46,18 +65,28 @@ class MissingReport:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The rows that enter, as masks over the rows of the source; None keeps all.
+    """The rows that enter: of data in memory as masks (n,), None keeps all; of others as a rule.
 
     Parameters
     ----------
     chosen : rows that subset chooses.
     kept : those of them without missing values.
     report : what was lost.
+    rule : of data that are not in memory; their masks are made block by block.
     """
 
     chosen: BoolArray | None
     kept: BoolArray | None
     report: MissingReport
+    rule: Rule | None = None
+
+    def asked(self, frame: Frame) -> Frame:
+        """Return the rows of a whole block that subset chose."""
+        return masked(frame, self.chosen) if self.rule is None else self.rule.asked(frame)
+
+    def entering(self, frame: Frame) -> Frame:
+        """Return the rows of a whole block that enter."""
+        return masked(frame, self.kept) if self.rule is None else self.rule.entering(frame)
 
     def without(self, rows: BoolArray) -> Selection:
         """Return the selection less some complete rows, as if subset had not chosen them; mask (n,)."""
@@ -76,24 +105,39 @@ class _Part:
     odd: frozenset[str]  # columns whose sum is not finite
 
 
+def check_na_action(na_action: str) -> None:
+    """Refuse an unknown `na_action`.
+
+    Raises
+    ------
+    ArgumentError : it is none of "drop", "exclude", "raise".
+    """
+    if na_action not in ("drop", "exclude", "raise"):
+        raise ArgumentError(f"Unknown na_action: {na_action!r}. Known: drop, exclude, raise.")
+
+
 def cuts(rows: int, size: int = BLOCK_ROWS) -> Iterator[tuple[int, int]]:
     """Yield the runs (start, stop) of `size` rows."""
     for start in range(0, rows, size):
         yield start, min(start + size, rows)
 
 
-def frame_of(source: MemorySource, keep: BoolArray | None, start: int, stop: int) -> Frame:
-    """Return those of the rows start:stop that `keep` keeps."""
-    frame = source.frame(start, stop)
+def masked(frame: Frame, keep: BoolArray | None) -> Frame:
+    """Return those rows of a whole block that a mask (n,) over all rows keeps."""
     if keep is None:
         return frame
-    kept = keep[start:stop]
+    kept = keep[frame.run]
     return frame if kept.all() else frame.take(kept)
+
+
+def frame_of(source: MemorySource, keep: BoolArray | None, start: int, stop: int) -> Frame:
+    """Return those of the rows start:stop that `keep` keeps."""
+    return masked(source.frame(start, stop), keep)
 
 
 def gap(frame: Frame, name: str) -> BoolArray | None:
     """Return where a column is missing (n,), or None; the sum of a float column tells most of the time."""
-    values = frame[name]
+    values = None if frame.kind(name) == "time" else frame[name]
     if isinstance(values, np.ndarray) and values.dtype != np.bool_ and math.isfinite(np.add.reduce(values)):
         return None
     return frame.missing(name)
@@ -126,16 +170,15 @@ def select(
     DataError : missing values under "raise", infinite ones in a row that enters, or no row left.
     ArgumentError : an unknown `na_action`.
     """
-    if na_action not in ("drop", "exclude", "raise"):
-        raise ArgumentError(f"Unknown na_action: {na_action!r}. Known: drop, exclude, raise.")
+    check_na_action(na_action)
     chosen = None if chosen is None or chosen.all() else chosen
     parts = [_select(source.frame(start, stop), names, chosen) for start, stop in cuts(source.rows)]
     kept = _joined([part.kept for part in parts], source.rows)
     report = _report(source, names, parts, chosen, kept)
     if na_action == "raise" and report.dropped:
-        raise _refused(source, names, chosen)
+        raise refused(_missing_in(source, names, chosen))
     if report.dropped == report.rows:
-        raise _nothing_left(source, report)
+        raise nothing_left(source.rows, report)
     odd = frozenset[str]().union(*(part.odd for part in parts))
     if odd:
         _refuse_infinite(source, kept, [name for name in names if name in odd])
@@ -143,7 +186,7 @@ def select(
 
 
 def _select(frame: Frame, names: Iterable[str], whole: BoolArray | None) -> _Part:
-    chosen = None if whole is None else whole[frame.start : frame.stop]
+    chosen = None if whole is None else whole[frame.run]
     kept, counts, odd = chosen, {}, []
     for name in names:
         values = None if frame.kind(name) == "time" else frame[name]
@@ -186,31 +229,41 @@ def _report(
     return MissingReport(rows, rows - left, dict(by))
 
 
-def _refused(source: MemorySource, names: Sequence[str], chosen: BoolArray | None) -> DataError:
+def _missing_in(source: MemorySource, names: Sequence[str], chosen: BoolArray | None) -> list[str]:
     listed = []
     for name in names:
         absent = source.frame().missing(name)
         absent = absent if absent is None or chosen is None else absent & chosen
         if absent is not None and absent.any():
             rows = np.flatnonzero(absent)
-            listed.append(f"{name.rstrip('=')} in {row_list(rows[:6], len(rows))}")
+            listed.append(f"{name.rstrip('=')} in {row_list(rows[:NAMED], len(rows))}")
+    return listed
+
+
+def refused(listed: list[str]) -> DataError:
+    """Return the error of rows with missing values under na_action="raise"."""
     return DataError(f'Values are missing: {"; ".join(listed)}. Use na_action="drop", or fill them first.')
 
 
-def _nothing_left(source: MemorySource, report: MissingReport) -> DataError:
+def nothing_left(rows: int, report: MissingReport) -> DataError:
+    """Return the error of data of which no row enters."""
     if not report.rows:
-        return DataError(f"subset chooses none of the {source.rows:,} rows: nothing to fit. Correct subset=.")
+        return DataError(f"subset chooses none of the {rows:,} rows: nothing to fit. Correct subset=.")
     return DataError(f"No row is left: {report.text}. Leave out a variable, or fill its values first.")
 
 
 def _refuse_infinite(source: MemorySource, kept: BoolArray | None, names: list[str]) -> None:
     found: Mapping[str, Offence] = {}
-    remedy = "Correct the data, or drop the rows with subset=."
     for start, stop in cuts(source.rows):
         frame = frame_of(source, kept, start, stop)
         for name in names:
-            values, text = frame[name], name.rstrip("=")
+            values = frame[name]
             assert isinstance(values, np.ndarray)
-            bad = offence(np.isinf(values), values, frame, "Data must be finite", text, remedy)
-            found = merge(found, bad)
+            found = merge(found, infinite(values, name, frame))
     raise_first(found)
+
+
+def infinite(values: NDArray[Any], name: str, frame: Frame) -> Mapping[str, Offence]:
+    """Return the offence of a column's infinite values (n,) in rows that enter."""
+    remedy = "Correct the data, or drop the rows with subset=."
+    return offence(np.isinf(values), values, frame, "Data must be finite", name.rstrip("="), remedy)

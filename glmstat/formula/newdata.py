@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from glmstat.data.source import BoolArray, Frame, Kind, MemorySource, open_source
+from glmstat.data.source import BoolArray, Frame, Kind, MemorySource, open_memory
 from glmstat.errors import ArgumentError, ColumnError, DataError, near, one_of
 from glmstat.formula.check import Offences, finite, merge, raise_first
 from glmstat.formula.expression import Environment, Expression, evaluate
@@ -123,8 +123,9 @@ def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: st
     """Return new rows, checked; parameters and errors as `Design.new_rows`."""
     if policy not in ("raise", "na", "reference"):
         raise ArgumentError(f"Unknown new_levels: {policy!r}. Known: raise, na, reference.")
-    source = _without(open_source(newdata, "newdata", least=0), recipe.context)
+    source = open_memory(newdata, "newdata", least=0).without(recipe.context)
     roles, joined = read_roles(source, given)
+    assert isinstance(joined, MemorySource)
     offsets = _offsets(recipe.offsets, roles, source.rows)
     names = _names(recipe, joined, offsets)
     with np.errstate(all="ignore"):
@@ -144,14 +145,6 @@ def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: st
 def _runs(rows: int) -> list[tuple[int, int]]:
     """Runs of rows; of no rows one that is empty, so that it gives results of no rows."""
     return list(cuts(rows)) or [(0, 0)]
-
-
-def _without(source: MemorySource, context: Mapping[str, Any]) -> MemorySource:
-    """Hide columns that the fit knew as entries of its context: a name means the same again."""
-    if not any(name in source for name in context):
-        return source
-    names = tuple(name for name in source.names if name not in context)
-    return MemorySource(names, source.rows, source.column, source.native)
 
 
 def _offsets(fitted: tuple[OffsetPart, ...], roles: Roles, rows: int) -> tuple[OffsetPart, ...]:

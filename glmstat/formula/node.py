@@ -198,7 +198,7 @@ class Environment:
         if callable(value):
             raise FormulaError(f"'{name}' is a function of the context: it is used as a value. Call it.")
         array = np.asarray(value)
-        if array.ndim == 1 and len(array) == self.frame.source.rows:
+        if array.ndim == 1 and len(array) == self.frame.holder.rows:
             return as_value(array[self.frame.numbers], name)
         return array
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.data.source import BoolArray, Frame, MemorySource
+from glmstat.data.columns import Column
+from glmstat.data.source import BoolArray, Frame, Source
 from glmstat.errors import ArgumentError, DataError
 from glmstat.formula.check import Offence, offence
 from glmstat.formula.expression import Environment, Expression, evaluate, parse_expression
@@ -22,7 +23,6 @@ __all__ = [
     "Role",
     "Roles",
     "apart",
-    "join",
     "log_exposure",
     "number",
     "read_roles",
@@ -84,15 +84,21 @@ class Roles:
         roles = (self.offset, self.exposure, self.weights, self.freq_weights, self.sampling_weights)
         return (*(role for role in roles if role is not None), *self.beside)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names that the roles and the subset read."""
+        given = self.used if self.subset is None else (*self.used, self.subset)
+        return tuple(dict.fromkeys(name for role in given for name in role.names))
+
 
 def read_roles(
-    source: MemorySource,
+    source: Source,
     arguments: Mapping[str, Any],
     *,
     allow_python: bool = False,
     functions: tuple[str, ...] = (),
     beside: Mapping[str, Any] | None = None,
-) -> tuple[Roles, MemorySource]:
+) -> tuple[Roles, Source]:
     """Return the roles, and the source with the arrays among them as columns.
 
     Parameters
@@ -110,7 +116,7 @@ def read_roles(
     """
     read = partial(parse_expression, allow_python=allow_python, functions=functions)
     roles: dict[str, Role] = {}
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, Column] = {}
     for word, value in arguments.items():
         if word not in WORDS:
             raise ArgumentError(f"Unknown role: {word!r}. Roles are {', '.join(WORDS)}.")
@@ -126,11 +132,11 @@ def read_roles(
         else:
             others.append(given := Given(word))
             arrays[given.key] = source.align_column(value, word)
-    return Roles(**roles, beside=tuple(others)), join(source, arrays)
+    return Roles(**roles, beside=tuple(others)), source.joined(arrays)
 
 
 def variable_roles(
-    source: MemorySource, text: str, *, allow_python: bool = False, functions: tuple[str, ...] = ()
+    source: Source, text: str, *, allow_python: bool = False, functions: tuple[str, ...] = ()
 ) -> list[Expression]:
     """Return what a variable of the covariance reads: one expression, or several for `a:b`."""
     if text in source:
@@ -163,23 +169,6 @@ def apart(text: str, mark: str) -> list[str]:
             parts.append(text[start:place].strip())
             start = place + 1
     return [*parts, text[start:].strip()]
-
-
-@dataclass(frozen=True, eq=False)
-class _Join:
-    source: MemorySource
-    columns: Mapping[str, Any]
-
-    def __call__(self, name: str) -> Any:
-        return self.columns[name] if name in self.columns else self.source.column(name)
-
-
-def join(source: MemorySource, columns: Mapping[str, Any]) -> MemorySource:
-    """Return the source with further columns beside its own."""
-    if not columns:
-        return source
-    read = _Join(source, columns)
-    return MemorySource((*source.names, *columns), source.rows, read, source.native)
 
 
 def value_of(role: Role, environment: Environment) -> Any:

@@ -8,17 +8,24 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.data.reduce import run_blocks
-from glmstat.data.source import BoolArray, Frame, IntArray, MemorySource
+from glmstat.data.source import Frame, IntArray, Source
 from glmstat.formula.context import Scope
 from glmstat.formula.expression import Expression, StatefulCall, gather, stateful_calls
 from glmstat.formula.functions import FUNCTIONS
-from glmstat.formula.missing import BLOCK_ROWS, cuts, frame_of, gap
+from glmstat.formula.missing import gap
 from glmstat.formula.roles import Role
 from glmstat.formula.value import JSON
 from glmstat.formula.weights import Repeats
 
-__all__ = ["learn_calls"]
+__all__ = ["Rows", "every_row", "learn_calls"]
+
+Rows = Callable[[Frame], Frame]
+"""Which rows of a whole block are meant."""
+
+
+def every_row(frame: Frame) -> Frame:
+    """Return all rows of a block."""
+    return frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +40,8 @@ class _Lessons:
 
 def learn_calls(
     expressions: Iterable[Expression],
-    source: MemorySource,
-    chosen: BoolArray | None,
+    source: Source,
+    rows: Rows,
     context: Mapping[str, Any],
     workers: int | None = 1,
     frequency: Role | None = None,
@@ -48,7 +55,7 @@ def learn_calls(
     ----------
     expressions : parts, offsets and roles in which calls may stand.
     source : the data.
-    chosen : mask of the rows that subset chose, or None for all.
+    rows : those of a whole block that subset chose.
     context : numbers, arrays and functions.
     workers : threads.
     frequency : how often each row is counted; what it learns itself, it learns from rows counted once.
@@ -57,36 +64,40 @@ def learn_calls(
     states: dict[str, JSON] = {}
     if not calls:
         return states
-    repeats = None if frequency is None else _repeats(frequency, source, chosen, context)
+    repeats = None if frequency is None else _repeats(frequency, source, rows, context)
+    columns = [name for call in calls.values() for argument in call.arguments for name in argument.names]
+    columns = [name for name in dict.fromkeys(columns) if name in source]
     for depth in sorted({call.depth for call in calls.values()}):
         level = [call for call in calls.values() if call.depth == depth]
-        teach = _teacher(level, source, chosen, context, dict(states), repeats)
-        lessons = _reduce(teach, source.rows, workers)
+        teach = _teacher(level, rows, context, dict(states), repeats)
+        lessons = source.map_reduce(teach, columns, workers=workers)
+        assert lessons is not None
         for call in level:
             states[call.text] = _state(call, lessons.found[call.text])
     return states if repeats is None else {**states, **repeats.calls}
 
 
-def _repeats(
-    frequency: Role, source: MemorySource, chosen: BoolArray | None, context: Mapping[str, Any]
-) -> Repeats | None:
+def _repeats(frequency: Role, source: Source, rows: Rows, context: Mapping[str, Any]) -> Repeats | None:
     """The frequencies; None where no row is counted, which the look at the rows refuses in words."""
-    own = learn_calls([frequency], source, chosen, context) if isinstance(frequency, Expression) else {}
+    own = learn_calls([frequency], source, rows, context) if isinstance(frequency, Expression) else {}
     repeats = Repeats(frequency, context, own)
-    blocks = (repeats.counts(frame_of(source, chosen, *run)) for run in cuts(source.rows))
-    return repeats if any(counts is None or counts.any() for counts in blocks) else None
+
+    def counted(frame: Frame, number: int) -> int:
+        counts = repeats.counts(rows(frame))
+        return int(counts is None or bool(counts.any()))
+
+    return repeats if source.map_reduce(counted, list(frequency.names)) else None
 
 
 def _teacher(
     calls: list[StatefulCall],
-    source: MemorySource,
-    chosen: BoolArray | None,
+    rows: Rows,
     context: Mapping[str, Any],
     states: Mapping[str, JSON],
     repeats: Repeats | None,
-) -> Callable[[int, int], _Lessons]:
-    def teach(start: int, stop: int) -> _Lessons:
-        frame = frame_of(source, chosen, start, stop)
+) -> Callable[[Frame, int], _Lessons]:
+    def teach(frame: Frame, number: int) -> _Lessons:
+        frame = rows(frame)
         found = {}
         with np.errstate(all="ignore"):
             for call in calls:
@@ -124,10 +135,3 @@ def _state(call: StatefulCall, lesson: Any) -> JSON:
     learner = FUNCTIONS[call.function].learner
     assert learner is not None
     return learner.finish(lesson)
-
-
-def _reduce(function: Callable[[int, int], Any], rows: int, workers: int | None) -> Any:
-    def one(number: int) -> Any:
-        return function(number * BLOCK_ROWS, min((number + 1) * BLOCK_ROWS, rows))
-
-    return run_blocks(one, -(-rows // BLOCK_ROWS), workers)

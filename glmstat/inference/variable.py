@@ -10,12 +10,12 @@ import numpy as np
 
 from glmstat.call import Values, Variable, functions
 from glmstat.data.columns import Times
-from glmstat.data.source import Categorical, MemorySource
+from glmstat.data.source import Categorical, MemorySource, Source
 from glmstat.errors import DataError, row_list
 from glmstat.formula.context import Scope, split_context
 from glmstat.formula.expression import columns_needed
 from glmstat.formula.missing import frame_of as rows_of
-from glmstat.formula.roles import Given, Role, apart, join, value_of, variable_roles
+from glmstat.formula.roles import Given, Role, apart, value_of, variable_roles
 from glmstat.formula.states import learn_calls
 from glmstat.formula.value import level_label
 from glmstat.inference.score import frame_of
@@ -150,7 +150,8 @@ def _read(fit: Fit, frame: ModelFrame, variable: Variable, word: str, remedy: st
     refuse_changed(frame)
     source, context, roles = _source(fit, frame, variable, word)
     expressions = [role for role in roles if not isinstance(role, Given) and role.column is None]
-    calls = learn_calls(expressions, source, frame.selection.chosen, context) if expressions else {}
+    calls = learn_calls(expressions, source, frame.selection.asked, context) if expressions else {}
+    assert isinstance(source, MemorySource)
     scope = Scope(rows_of(source, frame.selection.kept, 0, source.rows), context, calls)
     found = []
     for role in roles:
@@ -167,11 +168,11 @@ def _read(fit: Fit, frame: ModelFrame, variable: Variable, word: str, remedy: st
 
 def _source(
     fit: Fit, frame: ModelFrame, variable: Variable, word: str
-) -> tuple[MemorySource, dict[str, Any], list[Role]]:
+) -> tuple[Source, dict[str, Any], list[Role]]:
     if isinstance(variable, Values):
         given = Given(word)
         column = frame.source.align_column(variable.array, word)
-        return join(frame.source, {given.key: column}), {}, [given]
+        return frame.source.joined({given.key: column}), {}, [given]
     call = fit.spec.call
     context = call["context"] or {}
     python, known = bool(call["allow_python"]), functions(context)
@@ -185,7 +186,7 @@ def _source(
 
 def _column(role: Role, scope: Scope) -> Any:
     name = role.key if isinstance(role, Given) else role.column
-    whole = scope.frame.source.column(name) if name is not None and name in scope.frame.source else None
+    whole = scope.frame.holder.column(name) if name is not None and name in scope.frame else None
     value = whole.sorted.take(scope.frame.numbers) if isinstance(whole, Times) else value_of(role, scope)
     if isinstance(value, Categorical):
         return value

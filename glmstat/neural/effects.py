@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glmstat.array import Array
 from glmstat.data.columns import Categorical, Column, Kind, Level, Values
-from glmstat.data.source import Frame, MemorySource
+from glmstat.data.source import Frame, MemorySource, Source
 from glmstat.errors import ArgumentError, ColumnError, near, one_of
 from glmstat.formula.schema import FACTOR
 from glmstat.inference.eform import ratio_name
@@ -103,7 +103,7 @@ class _Rows:
         spread = np.linspace(0, len(counted) - 1, min(ROWS, len(counted))).round().astype(np.intp)
         chosen = counted[spread]
         source = chosen if rows.rows_kept is None else np.asarray(rows.rows_kept)[chosen]
-        return cls(fit, rows.joined.frame().take(source), arrays.frequency[chosen])
+        return cls(fit, _memory(rows.joined).frame().take(source), arrays.frequency[chosen])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,7 +165,11 @@ class _Rows:
             return _Held(new, kind, old.levels if isinstance(old, Categorical) else ())
 
         rows = self.frame.rows
-        return MemorySource(self.frame.names, rows, read, self.frame.source.native).frame()
+        return MemorySource(self.frame.names, rows, read, self.fit.native).frame()
+
+
+def _memory(source: Source) -> MemorySource:
+    return source.collect(source.names)
 
 
 @dataclass(frozen=True, eq=False)

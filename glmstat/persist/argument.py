@@ -19,9 +19,9 @@ from glmstat.links import Link
 
 __all__ = [
     "check_saveable",
+    "later_settings",
     "read_arguments",
     "read_family",
-    "trains_apart",
     "write_arguments",
     "write_contrasts",
     "write_covariance",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _LARGEST_ARRAY = 10_000  # elements of a context array written into the header
-_TRAINING = ("device", "dtype")  # settings that schema 1 does not know
+_FIRST = ("tolerance", "max_iterations", "workers")  # the settings that schema 1 knows
 
 
 def check_saveable(fit: Fit, named: tuple[str, ...]) -> None:
@@ -73,14 +73,15 @@ def write_arguments(fit: Fit) -> dict[str, Any]:
     plain = {word: value for word, value in call.json.items() if word != "context"}
     if call["training"] is not None:
         plain["training"] = asdict(call["training"])
-    if not trains_apart(call["control"]):
-        plain["control"] = {word: value for word, value in plain["control"].items() if word not in _TRAINING}
+    later = later_settings(call["control"])
+    plain["control"] = {word: plain["control"][word] for word in (*_FIRST, *later)}
     return plain | {"vcov": write_covariance(fit) if _holds_arrays(fit.spec) else plain["vcov"]}
 
 
-def trains_apart(control: Control) -> bool:
-    """Return whether settings of training are not the defaults."""
-    return any(getattr(control, word) != getattr(Control(), word) for word in _TRAINING)
+def later_settings(control: Control) -> list[str]:
+    """Return the settings that schema 1 does not know and that are not the defaults."""
+    default = asdict(Control())
+    return [word for word, value in asdict(control).items() if word not in _FIRST and value != default[word]]
 
 
 def read_arguments(written: Mapping[str, Any], contrasts: Any) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
 from glmstat.persist.argument import (
     check_saveable,
+    later_settings,
     read_arguments,
     read_family,
-    trains_apart,
     write_arguments,
     write_contrasts,
     write_covariance,
@@ -42,7 +42,7 @@ def needed_schema(fit: Fit) -> int:
     """Return the least schema whose readers can read the file of a fit."""
     spec, estimate = fit.spec, fit.estimate
     learned = spec.statement is not None or estimate.penalty is not None or spec.design.formula.networks
-    return SCHEMA if learned or trains_apart(spec.control) else _PLAIN
+    return SCHEMA if learned or later_settings(spec.control) else _PLAIN
 
 
 def write_fit(fit: Fit, named: tuple[str, ...], prefix: str = "") -> tuple[dict[str, Any], dict[str, Any]]:

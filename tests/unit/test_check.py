@@ -14,7 +14,7 @@ import pytest
 from scipy import special
 
 import glmstat
-from glmstat import glm
+from glmstat import Control, glm
 from glmstat.errors import ArgumentError, ComparisonError, DataError, PerfectFitWarning
 from glmstat.inference.check import order
 from glmstat.inference.check.quadratic import sign_probabilities
@@ -106,8 +106,7 @@ def test_blocks_do_not_matter(words, rows, monkeypatch):
     monkeypatch.setattr(order, "_EXACT", 0)
     approximate = glm("y ~ x + z + f", S, **words).check()
     monkeypatch.setattr("glmstat.frame.block_rows", lambda columns: rows)
-    monkeypatch.setattr("glmstat.formula.learning.COPIED_CELLS", 10)
-    fit = glm("y ~ x + z + f", S, **words)
+    fit = glm("y ~ x + z + f", S, **words, control=Control(memory=0))
     assert fit.frame.large
     for limit, whole in ((0, approximate), (1000, expected)):
         monkeypatch.setattr(order, "_EXACT", limit)

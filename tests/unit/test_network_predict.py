@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glmstat import Training, glm, load, rglm
+from glmstat import Control, Training, glm, load, rglm
 from glmstat.errors import ArgumentError, ComparisonError, DataError, FormulaError, NetworkWarning
 from glmstat.neural.choices import read_choices
 
@@ -42,13 +42,13 @@ def fits(data):
 
 
 @pytest.fixture(params=WITHOUT)
-def without(request, fits, data, tmp_path, monkeypatch):
+def without(request, fits, data, tmp_path):
     """A fit with its rows, and the same without."""
     if request.param == "loaded":
         fits["debiased"].save(tmp_path / "fit")
         return fits["debiased"], load(tmp_path / "fit")
-    monkeypatch.setattr("glmstat.formula.learning.COPIED_CELLS", 100)
-    fit = rglm(FORMULA, data, "poisson", training=Training(steps=20), **WORDS)
+    words = {**WORDS, "control": Control(memory=0)}
+    fit = rglm(FORMULA, data, "poisson", training=Training(steps=20), **words)
     return fit, copy.deepcopy(fit)
 
 

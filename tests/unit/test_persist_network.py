@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 import glmstat
-from glmstat import Training, load, rglm
+from glmstat import Control, Training, load, rglm
 from glmstat.network_fit import NetworkFit, OutOfFold, Record
 
 pytest.importorskip("torch")
@@ -299,11 +299,11 @@ def test_loading_and_predicting_need_no_torch(fits, data, tmp_path):
     assert (tmp_path / "table").read_text("utf-8") == printed
 
 
-def test_copies_of_large_fits_hold_no_rows(data, path, monkeypatch):
+def test_copies_of_large_fits_hold_no_rows(data, path):
     """A fit of data that are not copied: its pickle has what was computed, its file the same."""
-    monkeypatch.setattr("glmstat.formula.learning.COPIED_CELLS", 100)
     for inference in ("debiased", "split"):
-        fit = rglm("y ~ d + nn(z, hidden=(2,))", data, inference=inference, **WORDS)
+        words = {**WORDS, "control": Control(memory=0)}
+        fit = rglm("y ~ d + nn(z, hidden=(2,))", data, inference=inference, **words)
         other = pickle.loads(pickle.dumps(fit))
         assert fit.head.frame.large
         assert other.frame is None

@@ -184,7 +184,7 @@ def test_times_are_recognised_and_refused_when_used(data):
 @pytest.mark.parametrize("data", TIMES.values(), ids=TIMES.keys())
 def test_times_have_an_order_and_may_be_missing(data):
     frame = open_source(data).frame()
-    codes = frame.source.column("v").sorted.codes
+    codes = frame.holder.column("v").sorted.codes
     absent = frame.missing("v")
     assert codes.tolist() in ([0, 1], [0, -1])
     assert (absent is None) == (codes >= 0).all()

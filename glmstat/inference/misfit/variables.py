@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.call import functions
-from glmstat.data.source import BoolArray, Categorical, Frame, Level, MemorySource
+from glmstat.data.source import BoolArray, Categorical, Frame, Level, MemorySource, Source
 from glmstat.errors import ArgumentError, ComparisonError, DataError
 from glmstat.formula.check import Offences, merge, offence, raise_first
 from glmstat.formula.context import Scope, split_context
@@ -106,13 +106,15 @@ class _Reader:
     """
 
     frame: ModelFrame
-    source: MemorySource
+    source: Source
     context: Mapping[str, Any]
     calls: Mapping[str, Any]
     roles: tuple[Expression, ...]
 
     def rows(self, block: Block) -> Frame:
         """Return the rows of the data behind a block."""
+        if not isinstance(self.source, MemorySource):
+            return block.frame
         start, stop = block.start, block.start + len(block.y)
         if block.rows is not None:
             start, stop = int(block.rows[0]), int(block.rows[-1]) + 1
@@ -283,7 +285,7 @@ def _read(fit: Fit, frame: ModelFrame, variables: Sequence[str]) -> _Reader:
     source, rest = split_context(frame.joined, roles, context)
     for role in roles:
         columns_needed(role, source.names, rest)
-    calls = learn_calls(roles, source, frame.selection.chosen, rest, frequency=frame.roles.freq_weights)
+    calls = learn_calls(roles, source, frame.selection.asked, rest, frequency=frame.roles.freq_weights)
     return _Reader(frame, source, rest, calls, tuple(roles))
 
 

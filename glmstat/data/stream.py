@@ -1,0 +1,274 @@
+"""Data that are read piece by piece, as often as a fit passes over them; no row is kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from glmstat.data.columns import Column, Kind, Level
+from glmstat.data.cut import CutRows, NotRead, Piece
+from glmstat.data.frame import Frame
+from glmstat.data.reduce import Addable, run_tasks
+from glmstat.data.source import BLOCK_ROWS, MemorySource, aligned, no_column
+from glmstat.errors import DataError
+from glmstat.table import Library, Native
+
+__all__ = ["Reader", "StreamSource"]
+
+S = TypeVar("S", bound=Addable)
+TEXT = ("categorical", "ordered")
+
+
+class Reader(Protocol):
+    """Where pieces of data come from: a file, a folder of files, a query, a function that yields batches."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        ...
+
+    @property
+    def rows(self) -> int | None:
+        """Number of rows, where it is known without reading them."""
+        ...
+
+    @property
+    def library(self) -> Library:
+        """Library that results come back in."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """What messages call the data: "claims.parquet"."""
+        ...
+
+    def kind(self, name: str) -> Kind:
+        """Return what a column holds."""
+        ...
+
+    def declared(self, name: str) -> tuple[Level, ...] | None:
+        """Return the levels that the data declare for a column, in their order, or None."""
+        ...
+
+    def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
+        """Yield the rows in order, in pieces of any length that hold these columns."""
+        ...
+
+    def stamp(self) -> Hashable:
+        """Return what changes when the data do: sizes and times of files; None where nothing can tell."""
+        ...
+
+
+class StreamSource:
+    """Rows that are read again in every pass.
+
+    Parameters
+    ----------
+    reader : where they come from.
+    beside : further columns (n,) in memory, by name.
+    hidden : names that are as if they were not there.
+    """
+
+    held = False
+
+    def __init__(
+        self, reader: Reader, beside: Mapping[str, Column] | None = None, hidden: frozenset[str] = frozenset()
+    ) -> None:
+        self.reader = reader
+        self.beside = beside or {}
+        own = tuple(name for name in reader.names if name not in hidden and name not in self.beside)
+        self.names = (*own, *self.beside)
+        self.hidden = hidden
+        self.native = Native(reader.library)
+        self.known = _Known(reader.rows, reader.stamp())
+        self._known_names = frozenset(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._known_names
+
+    @property
+    def rows(self) -> int:
+        """Number of rows; counted in a pass where the data do not tell."""
+        if self.known.rows is None:
+            self._learn(())
+        assert self.known.rows is not None
+        return self.known.rows
+
+    def kind(self, name: str) -> Kind:
+        """Return what a column holds."""
+        if name in self.beside:
+            return self.beside[name].kind
+        if name not in self:
+            raise no_column(name, self.names)
+        return self.reader.kind(name)
+
+    def levels(self, name: str) -> tuple[Level, ...]:
+        """Return the levels of a column, of all rows: in the order the data declare, text by code point."""
+        if name in self.beside:
+            return self.beside[name].levels
+        if self.kind(name) not in TEXT:
+            return (False, True) if self.kind(name) == "boolean" else ()
+        self._prepare([name])
+        return self.known.levels[name]
+
+    def joined(self, columns: Mapping[str, Column]) -> StreamSource:
+        """Return the source with further columns (n,) beside its own."""
+        return self._changed({**self.beside, **columns}, self.hidden) if columns else self
+
+    def without(self, names: Iterable[str]) -> StreamSource:
+        """Return the source without some columns."""
+        hidden = frozenset(names)
+        return self if hidden.isdisjoint(self.names) else self._changed(self.beside, self.hidden | hidden)
+
+    def _changed(self, beside: Mapping[str, Column], hidden: frozenset[str]) -> StreamSource:
+        other = StreamSource(self.reader, beside, hidden)
+        other.known = self.known
+        return other
+
+    def align_column(self, value: Any, what: str) -> Column:
+        """Return an argument given as an array, one value per row in the order of the data, as a column."""
+        return aligned(value, what, self.rows)
+
+    def collect(self, names: Iterable[str]) -> MemorySource:
+        """Return the data as those in memory; columns beside `names` are read when they are asked for."""
+        wanted = [name for name in names if name in self]
+        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), self.native)
+
+    def whole(self, names: Sequence[str]) -> CutRows:
+        """Return all rows of some columns, in memory."""
+        holder = next(iter(self.frames(names, block_rows=max(self.rows, 1)))).holder
+        assert isinstance(holder, CutRows)
+        return holder
+
+    def frames(self, columns: Sequence[str] = (), *, block_rows: int = BLOCK_ROWS) -> Generator[Frame]:
+        """Yield the blocks in the order of their rows, with these columns.
+
+        Raises
+        ------
+        DataError : the data changed since they were opened.
+        """
+        own = [name for name in columns if name not in self.beside]
+        self._prepare(own)
+        self._check_stamp()
+        first, waiting, held = 0, [], 0
+        for piece in self.reader.pieces(own):
+            start = 0
+            while start < piece.rows:
+                stop = min(start + block_rows - held, piece.rows)
+                waiting.append((piece, start, stop))
+                held, start = held + stop - start, stop
+                if held == block_rows:
+                    yield self._frame(waiting, first, held)
+                    first, waiting, held = first + held, [], 0
+        if held:
+            yield self._frame(waiting, first, held)
+        self._count(first + held)
+
+    def _frame(self, parts: list[tuple[Piece, int, int]], first: int, rows: int) -> Frame:
+        holder = CutRows(self.names, tuple(parts), rows, self.known.levels, self.beside, first)
+        return Frame(holder, 0, rows, first=first)
+
+    def map_reduce(
+        self,
+        map: Callable[[Frame, int], S | None],
+        columns: Sequence[str] = (),
+        *,
+        block_rows: int = BLOCK_ROWS,
+        workers: int | None = 1,
+    ) -> S | None:
+        """Return the sum of `map(frame, number)` over blocks of rows, as every `Source` does."""
+        wanted = list(dict.fromkeys(columns))
+        threads = workers or os.cpu_count() or 1
+        while True:
+            try:
+                with closing(self.frames(wanted, block_rows=block_rows)) as frames:
+                    return run_tasks(_numbered(map), enumerate(frames), threads)
+            except NotRead as unread:
+                wanted.append(unread.name)
+
+    def _prepare(self, names: Iterable[str]) -> None:
+        """Learn the levels of the text among some columns, in one pass."""
+        new = []
+        for name in names:
+            if name in self.known.levels or self.kind(name) not in TEXT:
+                continue
+            declared = self.reader.declared(name)
+            if declared is None:
+                new.append(name)
+            else:
+                self.known.levels[name] = declared
+        if new:
+            self._learn(tuple(new))
+
+    def _learn(self, names: tuple[str, ...]) -> None:
+        """One pass over some columns of text, for their levels and the number of rows."""
+        with self.known.lock:
+            self._check_stamp()
+            found: dict[str, dict[Level, None]] = {name: {} for name in names}
+            rows = 0
+            for piece in self.reader.pieces(names):
+                rows += piece.rows
+                for name in names:
+                    found[name].update(dict.fromkeys(piece.column(name).levels))
+            self._count(rows)
+            self.known.levels.update({name: tuple(sorted(levels)) for name, levels in found.items()})
+
+    def _count(self, rows: int) -> None:
+        """Note the number of rows; the same in every pass."""
+        if self.known.rows is not None and self.known.rows != rows:
+            raise DataError(
+                f"{self.reader.text} changed since it was opened: it has {rows:,} rows, had "
+                f"{self.known.rows:,}. Open and fit it again."
+            )
+        self.known.rows = rows
+
+    def _check_stamp(self) -> None:
+        if self.reader.stamp() != self.known.stamp:
+            raise DataError(f"{self.reader.text} changed since it was opened. Fit it again.")
+
+
+@dataclass(eq=False)
+class _Known:
+    """What passes have told: shared by all views of the same data."""
+
+    rows: int | None
+    stamp: Hashable
+
+    def __post_init__(self) -> None:
+        self.levels: dict[str, tuple[Level, ...]] = {}
+        self.lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {word: value for word, value in self.__dict__.items() if word != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.lock = Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class _Loader:
+    """Columns of a stream in memory: those that were read, others when they are asked for."""
+
+    source: StreamSource
+    read: CutRows
+
+    def __call__(self, name: str) -> Column:
+        try:
+            return self.read.column(name)
+        except NotRead:
+            return self.source.whole([name]).column(name)
+
+
+def _numbered(map: Callable[[Frame, int], S | None]) -> Callable[[tuple[int, Frame]], S | None]:
+    def one(task: tuple[int, Frame]) -> S | None:
+        with np.errstate(all="ignore"):
+            return map(task[1], task[0])
+
+    return one
