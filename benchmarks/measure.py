@@ -1,10 +1,15 @@
-"""What every benchmark needs: the machine, the clock, the file of results."""
+"""What every benchmark needs: the machine, the clock, the memory, the files of results."""
 
+import ctypes
+import hashlib
 import json
 import os
 import platform
+import resource
+import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ import glmstat
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "scipy", "pandas", "formulaic", "statsmodels")
+PEERS = (*PACKAGES, "pyarrow", "glum", "tabmat", "scikit-learn", "pyfixest")
 
 
 def machine() -> dict[str, Any]:
@@ -31,8 +37,8 @@ def processor() -> str:
     return names[0] if names else platform.processor()
 
 
-def versions() -> dict[str, str | None]:
-    return {"glmstat": glmstat.__version__} | {name: installed(name) for name in PACKAGES}
+def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str | None]:
+    return {"glmstat": glmstat.__version__} | {name: installed(name) for name in packages}
 
 
 def installed(name: str) -> str | None:
@@ -42,10 +48,110 @@ def installed(name: str) -> str | None:
         return None
 
 
+def r_version() -> str | None:
+    """Return R's version and its BLAS, or None where there is no R."""
+    asked = (
+        'cat(R.version$major, ".", R.version$minor, " with ", basename(extSoftVersion()["BLAS"]), sep = "")'
+    )
+    try:
+        run = subprocess.run(["Rscript", "-e", asked], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return run.stdout
+
+
+def source_state() -> str:
+    """Return a short hash of the package's source, which its version does not tell apart."""
+    root = Path(glmstat.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 def write(name: str, result: dict[str, Any]) -> None:
-    RESULTS.mkdir(exist_ok=True)
     record = {"machine": machine(), "versions": versions(), **result}
-    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    save(RESULTS / f"{name}.json", record)
+
+
+def save(path: Path, record: Any) -> None:
+    """Write a file at once or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    draft.replace(path)
+
+
+class Session:
+    """The runs of one call of a benchmark, added to the file of all sessions one by one.
+
+    Parameters
+    ----------
+    path : the file, a JSON list of sessions; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.record: dict[str, Any] = {
+            "taken": datetime.now(UTC).isoformat(timespec="seconds"),
+            "source": source_state(),
+            "machine": machine(),
+            "versions": versions(PEERS) | {"R": r_version()},
+            "runs": [],
+        }
+        self.before: list[Any] = json.loads(path.read_text("utf-8")) if path and path.exists() else []
+
+    def add(self, run: dict[str, Any]) -> None:
+        """Add a run; an interrupted session keeps those before."""
+        self.record["runs"].append(run)
+        if self.path:
+            save(self.path, [*self.before, self.record])
+
+
+class Peak:
+    """Peak of the resident memory above what stood there at the start, in MB.
+
+    The kernel keeps the peak, so that watching costs nothing. Where it cannot be set back (not Linux), only
+    what exceeds the peak of the whole process so far is seen.
+    """
+
+    def __enter__(self) -> "Peak":
+        release_memory()
+        self.exact = forget_peak()
+        self.start = status_mb("VmRSS") if self.exact else highest_mb()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.extra = max((status_mb("VmHWM") if self.exact else highest_mb()) - self.start, 0.0)
+
+
+def release_memory() -> None:
+    """Give free memory back to the system, so that it cannot hide what a fit needs."""
+    import gc
+
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):
+        pass  # another C library
+
+
+def forget_peak() -> bool:
+    try:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+    except OSError:
+        return False
+    return True
+
+
+def status_mb(word: str) -> float:
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(word))
+
+
+def highest_mb() -> float:
+    unit = 2**20 if platform.system() == "Darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def cpu_of(action: Callable[[], object], *, repeats: int, rounds: int = 5) -> float:

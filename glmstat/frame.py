@@ -142,13 +142,28 @@ class ModelFrame:
 
     @cached_property
     def rows_kept(self) -> IntArray | None:
-        """Source rows that enter, or None for all."""
+        """Source rows that enter, or None for all; of data that are not in memory a pass finds them."""
+        if self.selection.rule is not None and self.rows < self.source.rows:
+            return self._numbers_of(self.selection.entering)
         return _places(self.selection.kept)
 
     @cached_property
     def rows_asked(self) -> IntArray | None:
         """Source rows that subset chose, those with missing values among them; None for all."""
+        if self.selection.rule is not None and self.missing.rows < self.source.rows:
+            return self._numbers_of(self.selection.asked)
         return _places(self.selection.chosen)
+
+    def _numbers_of(self, rows: Callable[[Frame], Frame]) -> IntArray:
+        found = [rows(frame).numbers for frame in self.joined.frames(self.names)]
+        numbers = np.concatenate(found)
+        numbers.flags.writeable = False
+        return numbers
+
+    @property
+    def random_access(self) -> bool:
+        """Whether blocks can be had in any order without reading those before them."""
+        return self.kept is not None or isinstance(self.joined, MemorySource)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -59,7 +59,8 @@ def sum_of_some(parts: Iterable[S | None]) -> S | None:
 
 def run_blocks(function: Callable[[int], S | None], count: int, workers: int | None = 1) -> S | None:
     """Return the tree sum of `function(0) … function(count - 1)`, computed by `workers` threads."""
-    return run_tasks(function, range(count), min(count, workers or os.cpu_count() or 1))
+    threads = workers or os.cpu_count() or 1 if count > 1 else 1
+    return run_tasks(function, range(count), min(count, threads))
 
 
 def run_tasks(function: Callable[[T], S | None], tasks: Iterable[T], workers: int) -> S | None:

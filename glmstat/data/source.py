@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar
 
 from glmstat.data.columns import Array, BoolArray, Categorical, Column, IntArray, Kind, Level, Values
 from glmstat.data.frame import Frame
@@ -36,7 +36,6 @@ _ONE_EACH = "Give one value per row"
 BLOCK_ROWS = 65_536  # few enough to share among threads, enough that Python costs nothing
 
 
-@runtime_checkable
 class Source(Protocol):
     """Rows in a fixed order that can be read again and again, wherever they are kept."""
 
@@ -277,9 +276,7 @@ def open_source(data: Any, what: str = "data", *, least: int = 1) -> Source:
     >>> source.names, source.kind("f"), source.levels("f")
     (('y', 'f'), 'categorical', ('a', 'b'))
     """
-    if isinstance(data, Source):
-        return data
-    source = _open(data, what)
+    source = data if hasattr(data, "map_reduce") else _open(data, what)
     if source.held and source.rows < least:
         raise DataError(f"{what} has no rows. Check how it was filtered.")
     return source

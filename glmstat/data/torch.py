@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,8 +45,17 @@ class Blocks(Protocol):
         """Number of blocks."""
         ...
 
+    @property
+    def random_access(self) -> bool:
+        """Whether blocks can be had in any order."""
+        ...
+
     def block(self, number: int) -> Rows:
         """Return one block."""
+        ...
+
+    def blocks(self) -> Iterator[Rows]:
+        """Yield the blocks in the order of their rows."""
         ...
 
 
@@ -131,7 +141,7 @@ def shuffled_blocks(
     """Yield batches of row numbers and their columns without end, from a frame that is never held whole.
 
     Blocks pass in random order, as many at once as memory allows and at most 64; their rows are shuffled
-    together.
+    together. Those of data that can only be read from the start pass in the order of the data.
 
     Parameters
     ----------
@@ -143,6 +153,7 @@ def shuffled_blocks(
 
     >>> class Two:
     ...     count = 2
+    ...     random_access = True
     ...     def block(self, number):
     ...         return type("Rows", (), {"X": (self,)})
     ...     def to_array(self):
@@ -156,10 +167,7 @@ def shuffled_blocks(
     at_once = max(1, min(BUFFER_BLOCKS, BUFFER_CELLS // max(1, largest * len(columns))))
     rows, values = np.empty(0, dtype=np.int64), np.empty((0, len(columns)))
     while True:
-        order = rng.permutation(frame.count)
-        for first in range(0, len(order), at_once):
-            chosen = order[first : first + at_once]
-            read = [_block(frame, int(number), starts, used, columns) for number in chosen]
+        for read in _groups(_blocks(rng, frame), at_once, starts, used, columns):
             rows = np.concatenate([rows, *(numbers for numbers, _ in read)])
             values = np.concatenate([values, *(columns for _, columns in read)])
             mixed = rng.permutation(len(rows))
@@ -170,9 +178,22 @@ def shuffled_blocks(
             rows, values = rows[mixed[full:]], values[mixed[full:]]
 
 
-def _block(
-    frame: Blocks, number: int, starts: IntArray, used: Array, columns: IntArray
-) -> tuple[IntArray, Array]:
-    """Numbers and columns of the rows of one block that are used."""
-    places = np.flatnonzero(used[starts[number] : starts[number + 1]])
-    return places + starts[number], frame.block(number).X[0].to_array()[np.ix_(places, columns)]
+def _blocks(rng: np.random.Generator, frame: Blocks) -> Iterator[tuple[int, Rows]]:
+    """Every block once, with its place."""
+    if frame.random_access:
+        for number in rng.permutation(frame.count).tolist():
+            yield number, frame.block(number)
+    else:
+        yield from enumerate(frame.blocks())
+
+
+def _groups(
+    blocks: Iterator[tuple[int, Rows]], size: int, starts: IntArray, used: Array, columns: IntArray
+) -> Iterator[list[tuple[IntArray, Array]]]:
+    """Numbers and columns of the rows that are used, of so many blocks at a time."""
+    while group := list(islice(blocks, size)):
+        found = []
+        for number, block in group:
+            places = np.flatnonzero(used[starts[number] : starts[number + 1]])
+            found.append((places + starts[number], block.X[0].to_array()[np.ix_(places, columns)]))
+        yield found
