@@ -9,6 +9,7 @@ import numpy as np
 
 from glmstat.matrix import Array, IntArray
 from glmstat.solve.linear import factor
+from glmstat.triangular import triangular_solve
 from glmstat.workspace import Workspace
 
 __all__ = ["Rank", "full_rank", "settle_rank"]
@@ -46,33 +47,53 @@ def settle_rank(workspace: Workspace, names: Sequence[str]) -> Rank:
     plain = workspace.uncentred()
     triangle = plain.design_triangle()
     norms = np.linalg.norm(triangle, axis=0)
-    kept, reasons, notes = [], {}, []
-    basis = np.zeros((len(triangle), 0))
+    kept, reasons, notes = _Kept(len(triangle)), {}, []
     for place, column in enumerate(triangle.T):
-        left = _leftover(basis, column)
-        ratio = np.linalg.norm(left) / norms[place] if norms[place] > 0 else 0.0
-        if ratio < TOLERANCE:
-            reasons[place] = _reason(triangle, norms, kept, place, names, plain.scale)
+        unit = column / norms[place] if norms[place] > 0 else column
+        left, shares = kept.leftover(unit)
+        ratio = float(np.linalg.norm(left))
+        if ratio >= NEAR:
+            kept.append(place, left, shares)
             continue
-        if ratio < NEAR:
-            words = _combination(triangle, norms, kept, place, names, plain.scale)
+        words = _combination(kept, shares, norms, place, names, plain.scale)
+        if ratio >= TOLERANCE:
             notes.append(f"{names[place]} is {words} up to {ratio:.0e} of its size")
-        kept.append(place)
-        basis = np.column_stack([basis, left / np.linalg.norm(left)])
-    return Rank(np.array(kept, dtype=np.intp), reasons, tuple(notes))
+            kept.append(place, left, shares)
+        else:
+            reasons[place] = _reason(words) if norms[place] > 0 else _empty(names[place])
+    return Rank(np.array(kept.places, dtype=np.intp), reasons, tuple(notes))
 
 
-def _leftover(basis: Array, column: Array) -> Array:
-    left = column - basis @ (basis.T @ column)
-    return left - basis @ (basis.T @ left)
+class _Kept:
+    """The columns kept so far, each of length 1: an orthonormal basis of them, and what they are in it."""
+
+    def __init__(self, size: int) -> None:
+        self.places: list[int] = []
+        self._basis = np.zeros((size, size))  # a row for each vector, so that the first k lie together
+        self._root = np.zeros((size, size))
+
+    def leftover(self, column: Array) -> tuple[Array, Array]:
+        """Return what the kept columns leave of a column, and its parts along their basis."""
+        basis = self._basis[: len(self.places)]
+        first = basis @ column
+        left = column - first @ basis
+        again = basis @ left
+        return left - again @ basis, first + again
+
+    def append(self, place: int, left: Array, shares: Array) -> None:
+        """Keep a column."""
+        count, length = len(self.places), np.linalg.norm(left)
+        self._basis[count] = left / length
+        self._root[:count, count], self._root[count, count] = shares, length
+        self.places.append(place)
+
+    def coefficients(self, shares: Array) -> Array:
+        """Return the combination of the kept columns that has these parts along their basis."""
+        count = len(self.places)
+        return triangular_solve(self._root[:count, :count], shares) if count else shares
 
 
-def _reason(
-    triangle: Array, norms: Array, kept: list[int], place: int, names: Sequence[str], scale: Array
-) -> str:
-    if norms[place] == 0:
-        return _empty(names[place])
-    words = _combination(triangle, norms, kept, place, names, scale)
+def _reason(words: str) -> str:
     return f"constant, {words} in every row" if _is_number(words) else f"= {words}"
 
 
@@ -90,13 +111,12 @@ def _empty(name: str) -> str:
 
 
 def _combination(
-    triangle: Array, norms: Array, kept: list[int], place: int, names: Sequence[str], scale: Array
+    kept: _Kept, shares: Array, norms: Array, place: int, names: Sequence[str], scale: Array
 ) -> str:
     """The column as a combination of the kept ones before it, in words."""
-    left, *_ = np.linalg.lstsq(triangle[:, kept] / norms[kept], triangle[:, place] / norms[place], rcond=None)
     used = [
         (k, c * norms[place] / norms[k] * scale[k] / scale[place])
-        for k, c in zip(kept, left, strict=True)
+        for k, c in zip(kept.places, kept.coefficients(shares), strict=True)
         if abs(c) > 1e-8
     ]
     if not used:
