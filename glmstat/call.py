@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from glmstat.statement import Statement
 from glmstat.table import Library
 
 if TYPE_CHECKING:
+    from glmstat.data.passes import Passes
     from glmstat.formula.design import Design
     from glmstat.formula.terms import Formula
 
@@ -281,10 +282,20 @@ class Spec:
     statement: Statement | None = None
 
 
-def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = None) -> ModelFrame:
-    """Return the model frame that a call asks for; `beside` are the variables of its covariance."""
+def frame_for(
+    call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = None, passes: Passes | None = None
+) -> ModelFrame:
+    """Return the model frame that a call asks for.
+
+    Parameters
+    ----------
+    beside : the variables of its covariance.
+    passes : watches over the passes; None where nobody does.
+    """
     _check_kinds(call)
     source = open_source(call["data"])
+    if passes is not None:
+        source = passes.watch(source, call["control"], partial(_known_by, call, likelihood))
     formula, memory = read_formula(call, source.names), call["control"].memory
     return model_frame(
         source,
@@ -304,6 +315,24 @@ def frame_for(call: Call, likelihood: GLM, beside: Mapping[str, Any] | None = No
             for word, value in (beside or {}).items()
         },
     )
+
+
+def _known_by(call: Call, likelihood: GLM) -> dict[str, str]:
+    """By what a call is known: all that has a say in the numbers of its passes."""
+    from glmstat import __version__
+    from glmstat.data.digest import described, digest
+
+    silent = ("data", "family", "link", "control", "compat", "vcov", "progress")
+    words = {word: value for word, value in call.arguments.items() if word not in silent}
+    control = {
+        f"control.{field.name}": getattr(call["control"], field.name)
+        for field in fields(Control)
+        if field.name not in ("workers", "checkpoint", "progress")
+    }
+    covariance = call["vcov"].key if isinstance(call["vcov"], Covariance) else call["vcov"]
+    family = f"{likelihood.family.name}, {likelihood.family.link.text} ({digest(likelihood)[:8]})"
+    known = {**words, "family": family, "vcov": covariance, **control}
+    return {"version": __version__, **{word: described(value) for word, value in known.items()}}
 
 
 def read_formula(call: Call, columns: Sequence[str]) -> Formula:
@@ -326,6 +355,10 @@ def _check_kinds(call: Call) -> None:
         )
     if not isinstance(control, Control):
         raise ArgumentError(f"control must be a Control: got {type(control).__name__}. Write Control(...).")
+    if control.checkpoint is not None and call.model != "glm":
+        raise ArgumentError(
+            f"checkpoint keeps the passes of glm(): {call.model}() trains networks beside them. Leave it out."
+        )
 
 
 def functions(context: Mapping[str, Any] | None) -> tuple[str, ...]:

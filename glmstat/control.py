@@ -26,6 +26,10 @@ class Control:
         wide enough to gain by it. The result has the same bits for any number. Networks are trained by one
         thread unless a number is given; their last bits depend on it.
     device : where networks are trained: "cpu", or "cuda", "cuda:1" and so on.
+    checkpoint : path of a file in which the state is kept after each pass, so that a fit that was killed goes
+        on from there; None keeps none.
+    progress : whether a bar on standard error shows the passes; None shows it in a terminal, where it takes
+        long.
     dtype : numbers that networks are trained in, "float32" or "float64"; sums over rows are always float64.
 
     Raises
@@ -42,6 +46,8 @@ class Control:
     device: str = "cpu"
     dtype: str = "float32"
     memory: float = 16e6
+    checkpoint: str | None = None
+    progress: bool | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance <= 1e-2:

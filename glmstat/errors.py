@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TypeVar
@@ -22,6 +22,7 @@ __all__ = [
     "ExtrapolationWarning",
     "FewClustersWarning",
     "FileError",
+    "FitInterrupted",
     "FormulaError",
     "GlmstatError",
     "GlmstatWarning",
@@ -71,6 +72,20 @@ class ColumnError(GlmstatError, LookupError):
 
 class DependencyError(GlmstatError, ImportError):
     """An optional package is not installed."""
+
+
+class FitInterrupted(KeyboardInterrupt):
+    """Ctrl-C stopped a fit.
+
+    Parameters
+    ----------
+    message : how far it came, and how to go on.
+    coef : the best coefficients so far by name, fit for `start=`; None where there are none yet.
+    """
+
+    def __init__(self, message: str, coef: Mapping[str, float] | None = None) -> None:
+        super().__init__(message)
+        self.coef = coef
 
 
 class GlmstatWarning(UserWarning):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from glmstat.call import Call, Covariance, Spec, frame_for, start_values
 from glmstat.convention import Convention, as_convention
+from glmstat.data.passes import Passes, bare
 from glmstat.errors import CovarianceWarning, GlmstatError, Note, outside
 from glmstat.estimate import Estimate, Status
 from glmstat.frame import ModelFrame
@@ -37,19 +39,40 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
     covariance = as_covariance(call["vcov"])
     if covariance != Covariance() and call["sampling_weights"] is not None:
         need_robust(covariance)
-    frame = frame_for(call, likelihood, covariance.variables)
-    start = start_values(call["start"], frame.design.columns)
-    estimate = fit_estimate(
-        frame, likelihood, start=start, control=call["control"], dispersion=call["dispersion"]
-    )
-    warn(estimate, frame.design.columns, stacklevel=4)
-    forced = call["sampling_weights"] is not None and covariance.kind == "classical"
-    if forced:
-        covariance = replace(covariance, kind="HC0")
-    notes = (*frame.notes, *remarks(estimate, sandwich=forced))
-    spec = Spec(call.without_data(), frame.design, likelihood, call["control"], frame.source.native.library)
-    fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
-    return fit if covariance.kind == "classical" or RECIPES[covariance.kind].refits else _with_covariance(fit)
+    with Passes() as passes:
+        frame = frame_for(call, likelihood, covariance.variables, passes)
+        passes.settle(frame.design.columns, frame.large)
+        start = start_values(call["start"], frame.design.columns)
+        estimate = fit_estimate(
+            frame, likelihood, start=start, control=call["control"], dispersion=call["dispersion"]
+        )
+        warn(estimate, frame.design.columns, stacklevel=4)
+        forced = call["sampling_weights"] is not None and covariance.kind == "classical"
+        if forced:
+            covariance = replace(covariance, kind="HC0")
+        notes = (*frame.notes, *remarks(estimate, sandwich=forced))
+        kept = _without_checkpoint(call.without_data())
+        spec = Spec(kept, frame.design, likelihood, kept["control"], frame.source.native.library)
+        fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
+        if covariance.kind != "classical" and not RECIPES[covariance.kind].refits:
+            fit = _with_covariance(fit)
+    return _unwatched(fit, frame)
+
+
+def _without_checkpoint(call: Call) -> Call:
+    """The call as other fits take it over: a checkpoint belongs to one of them."""
+    control = call["control"]
+    return call if control.checkpoint is None else call.changed(control=replace(control, checkpoint=None))
+
+
+def _unwatched(fit: Fit, frame: ModelFrame) -> Fit:
+    """The fit with its rows free of the watch over its passes."""
+    source, joined = bare(frame.source), bare(frame.joined)
+    if source is frame.source and joined is frame.joined:
+        return fit
+    freed = copy(frame)
+    freed.__dict__.update(source=source, joined=joined)
+    return replace(fit, frame=freed)
 
 
 def _with_covariance(fit: Fit) -> Fit:

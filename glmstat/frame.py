@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from glmstat.copies import Copies, Fingerprint
+from glmstat.data.passes import Passes
 from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
 from glmstat.data.source import BLOCK_ROWS, BoolArray, Frame, MemorySource, Source
 from glmstat.errors import Note, ResponseWarning
@@ -67,6 +68,7 @@ class ModelFrame:
     kept : the blocks of a small frame; None where each pass makes them from the data.
     change : what is done to every block of a large frame, where it stands for other numbers.
     coordinates : the columns after such a change.
+    reads : further columns of the data that a change reads.
     """
 
     source: Source
@@ -80,6 +82,7 @@ class ModelFrame:
     kept: tuple[Block, ...] | None = field(default=None, repr=False)
     change: Callable[[Block], Block] | None = field(default=None, repr=False)
     coordinates: Coordinates | None = None
+    reads: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -111,6 +114,10 @@ class ModelFrame:
         before = self.change
         both = change if before is None else lambda block: change(before(block))
         return replace(self, change=both, coordinates=now)
+
+    def reading(self, names: Iterable[str]) -> ModelFrame:
+        """Return the frame with further columns of the data read in each pass."""
+        return replace(self, reads=tuple(dict.fromkeys((*self.reads, *names))))
 
     def with_design(self, design: Design) -> ModelFrame:
         """Return a frame of the same rows with the columns of another design of the same parts."""
@@ -182,7 +189,8 @@ class ModelFrame:
         response = self.design.formula.response
         parts = [*self.design.parts.values(), *(part.role for part in self.design.offsets)]
         read = [*parts, *(() if response is None else response.expressions)]
-        names = dict.fromkeys([name for role in read for name in role.names] + list(self.roles.names))
+        known = [name for role in read for name in role.names]
+        names = dict.fromkeys([*known, *self.roles.names, *self.reads])
         return tuple(name for name in names if name in self.joined)
 
     @property
@@ -207,11 +215,20 @@ class ModelFrame:
         if self.kept is not None:
             yield from self.kept
             return
+        yield from (block for _, block in self.whole_blocks() if block is not None)
+
+    def whole_blocks(self) -> Iterator[tuple[Frame, Block | None]]:
+        """Yield every block of the data of a large frame, and what enters of it: None where no row does."""
         frames = self.joined.frames(self.names, block_rows=block_rows(len(self.design.columns)))
         for number, frame in enumerate(frames):
-            made = self._make(frame, number)
-            if made is not None:
-                yield made
+            with np.errstate(all="ignore"):
+                made = self._make(frame, number)
+            yield frame, made
+
+    @property
+    def passes(self) -> Passes | None:
+        """Who watches the passes over the rows; None once the fit is made."""
+        return getattr(self.joined, "passes", None)
 
     def sample(self, runs: Sequence[slice]) -> tuple[Block, ...]:
         """Return copies of those rows of some runs that enter, one block for each run that has any.

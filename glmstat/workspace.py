@@ -93,6 +93,14 @@ class Workspace:
             gamma[self.intercept] += self.centre @ beta
         return gamma
 
+    def note(self, gamma: Array, decrement: float) -> None:
+        """Tell who watches the fit where the solver stands; columns not in use have coefficient 0."""
+        passes = getattr(self.frame, "passes", None)
+        if passes is not None:
+            coef = np.zeros(self.width)
+            coef[self.columns] = self.transform @ gamma
+            passes.note(coef, decrement)
+
     def uncentred(self) -> Workspace:
         """The same columns scaled only."""
         return replace(self, centre=np.zeros(self.size))

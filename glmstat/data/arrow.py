@@ -1,39 +1,111 @@
-"""Arrow data: pieces of rows as columns, and files and folders that are read as such."""
+"""Arrow data as columns: what a schema says of them, and record batches read in place."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from pathlib import Path
+import re
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
-from glmstat.data.columns import Column, Kind, Level
-from glmstat.data.cut import Piece
-from glmstat.data.reader import read_series
+import numpy as np
+from numpy.typing import NDArray
+
+from glmstat.data.columns import Array, Booleans, Column, Kind, Level, Levels, Numbers, Times
+from glmstat.data.cut import missing_column
+from glmstat.data.known import used_levels
+from glmstat.data.source import MemorySource, unique_names
 from glmstat.errors import DataError
-from glmstat.table import Library
+from glmstat.table import Native
 
-__all__ = ["ArrowPiece", "DatasetReader", "arrow_kind"]
+__all__ = ["ArrowPiece", "Fields", "NoColumns", "arrow_kind", "open_table", "read_arrow"]
+
+_INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for labels of rows that have none
 
 
-class ArrowPiece:
-    """Rows of an Arrow table or record batch; a column is made when it is first asked for."""
+class Fields:
+    """What the columns of an Arrow schema hold.
 
-    def __init__(self, table: Any) -> None:
-        self.table = table
-        self.names: tuple[str, ...] = tuple(table.schema.names)
-        self.rows: int = table.num_rows
-        self._made: dict[str, Column] = {}
+    Parameters
+    ----------
+    schema : pyarrow Schema.
+    """
 
-    def column(self, name: str) -> Column:
-        """Return a column; the levels of text are those of the piece."""
-        made = self._made.get(name)
-        if made is None:
-            import pyarrow
+    def __init__(self, schema: Any) -> None:
+        kept = [place for place, name in enumerate(schema.names) if not _INDEX.fullmatch(name)]
+        self.names = unique_names([schema.names[place] for place in kept])
+        self.types = {name: schema.field(place).type for name, place in zip(self.names, kept, strict=True)}
+        self._schema = schema
+        self._latest: dict[str, tuple[Any, tuple[Any, ...]]] = {}
+        self._kinds: dict[str, tuple[Kind, str]] = {}
 
-            values = self.table.column(name)
-            chunked = values if isinstance(values, pyarrow.ChunkedArray) else pyarrow.chunked_array([values])
-            made = self._made[name] = read_series(chunked, f"Column '{name}'")
-        return made
+    def levels(self, name: str, dictionary: Any) -> tuple[Any, ...]:
+        """Return the values of a dictionary; batches of one file mostly share it."""
+        latest = self._latest.get(name)
+        if latest is None or not latest[0].equals(dictionary):
+            listed = dictionary.to_pylist()
+            levels = tuple(
+                value if value is None or type(value) is str else _level(value) for value in listed
+            )
+            latest = self._latest[name] = dictionary, levels
+        return latest[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_latest": {}}
+
+    def same(self, schema: Any) -> bool:
+        """Return whether another schema says the same."""
+        return schema is self._schema or self._schema.equals(schema, check_metadata=True)
+
+    def kind(self, name: str) -> Kind:
+        """Return what a column holds.
+
+        Raises
+        ------
+        DataError : values that are no column, such as lists.
+        """
+        return self.form(name)[0]
+
+    def empty(self, name: str) -> bool:
+        """Return whether a column has no type, because it has no value."""
+        return self.form(name)[1] == "null"
+
+    def form(self, name: str) -> tuple[Kind, str]:
+        """Return what a column holds, and how: "plain", "decimal", "null" or "text"."""
+        found = self._kinds.get(name)
+        if found is None:
+            kind = arrow_kind(self.types[name], name)
+            kind = "categorical" if kind == "ordered" and name in self._enums else kind
+            found = self._kinds[name] = kind, _form(self.types[name])
+        return found
+
+    def declares(self, name: str) -> bool:
+        """Return whether a dictionary's order is that of the levels, and not of their first rows."""
+        return name in self._declared or bool(getattr(self.types[name], "ordered", False))
+
+    @cached_property
+    def _enums(self) -> frozenset[str]:
+        """Columns that Polars wrote with a closed set of levels: in an order that carries no meaning."""
+        facts = [(name, self._schema.field(name).metadata or {}) for name in self.names]
+        return frozenset(
+            name for name, words in facts if any(word.startswith(b"_PL_ENUM_VALUES") for word in words)
+        )
+
+    @cached_property
+    def _declared(self) -> frozenset[str]:
+        try:
+            columns = (self._schema.pandas_metadata or {}).get("columns", [])
+            categories = [one["field_name"] for one in columns if one["pandas_type"] == "categorical"]
+        except (ValueError, KeyError, TypeError, AttributeError):  # metadata that are not pandas' own
+            categories = []
+        return self._enums.union(name for name in categories if isinstance(name, str))
+
+
+def _form(kind: Any) -> str:
+    from pyarrow import types
+
+    if types.is_dictionary(kind) or is_text(kind):
+        return "text"
+    return "decimal" if types.is_decimal(kind) else "null" if types.is_null(kind) else "plain"
 
 
 def arrow_kind(kind: Any, name: str) -> Kind:
@@ -51,42 +123,167 @@ def arrow_kind(kind: Any, name: str) -> Kind:
         return "numeric"
     if types.is_dictionary(kind):
         return "ordered" if kind.ordered else "categorical"
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+    if is_text(kind):
         return "categorical"
     if types.is_temporal(kind):
         return "time"
     raise DataError(f"Column '{name}' holds {kind} values. Convert it to numbers or text first.")
 
 
-class DatasetReader:
-    """A pyarrow Dataset: one or many files, read batch by batch."""
+def is_text(kind: Any) -> bool:
+    """Return whether an Arrow type is text."""
+    from pyarrow import types
 
-    library: Library = "pandas"
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
 
-    def __init__(self, dataset: Any, text: str) -> None:
-        self.dataset = dataset
-        self.text = text
-        self.names: tuple[str, ...] = tuple(dataset.schema.names)
-        self.rows: int | None = None if text.endswith(".csv") else dataset.count_rows()
 
-    def kind(self, name: str) -> Kind:
-        """Return what a column holds."""
-        return arrow_kind(self.dataset.schema.field(name).type, name)
+class ArrowPiece:
+    """Rows of an Arrow record batch; a column is made when it is first asked for.
 
-    def declared(self, name: str) -> tuple[Level, ...] | None:
-        """Return None: files declare no levels."""
-        return None
+    Parameters
+    ----------
+    batch : pyarrow RecordBatch.
+    fields : what its columns hold.
+    kinds : what the columns hold in all of the data, where this batch has nothing but missing values.
+    """
 
-    def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
-        """Yield the record batches in the order of the files."""
-        for batch in self.dataset.to_batches(columns=list(columns), batch_readahead=2, use_threads=False):
-            if batch.num_rows:
-                yield ArrowPiece(batch)
+    def __init__(self, batch: Any, fields: Fields, kinds: Mapping[str, Kind] | None = None) -> None:
+        self.batch = batch
+        self.fields = fields
+        self.kinds = kinds or {}
+        self.names: tuple[str, ...] = tuple(batch.schema.names)
+        self.rows: int = batch.num_rows
+        self._made: dict[str, Column] = {}
 
-    def stamp(self) -> Hashable:
-        """Return size and time of each file."""
-        found = []
-        for file in getattr(self.dataset, "files", ()):
-            facts = Path(file).stat()
-            found.append((file, facts.st_size, facts.st_mtime_ns))
-        return tuple(found)
+    def column(self, name: str) -> Column:
+        """Return a column; the levels of text are those of the batch, in any order."""
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = self._make(name)
+        return made
+
+    def _make(self, name: str) -> Column:
+        if self.fields.empty(name) and name in self.kinds:
+            return missing_column(self.kinds[name], self.rows, f"Column '{name}'")
+        return read_arrow(self.batch.column(self.names.index(name)), name, self.fields)
+
+    def declares(self, name: str) -> bool:
+        """Return whether the order of the levels is declared."""
+        return self.fields.declares(name)
+
+
+class NoColumns:
+    """A number of rows of which no column is read."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def column(self, name: str) -> Column:
+        """Raise: there is none."""
+        raise KeyError(name)
+
+    def declares(self, name: str) -> bool:
+        """Return False: there is none."""
+        return False
+
+
+def open_table(table: Any) -> MemorySource:
+    """Return a pyarrow Table as a source, read in place where a column is one run of memory."""
+    fields = Fields(table.schema)
+    return MemorySource(fields.names, table.num_rows, _TableReader(table, fields), Native("pyarrow"))
+
+
+class _TableReader:
+    def __init__(self, table: Any, fields: Fields) -> None:
+        self.table = table
+        self.fields = fields
+
+    def __call__(self, name: str) -> Column:
+        column = read_arrow(self.table.column(self.table.schema.names.index(name)), name, self.fields)
+        declared = self.fields.declares(name)
+        return sorted_levels(column) if isinstance(column, Levels) and not declared else column
+
+
+def read_arrow(values: Any, name: str, fields: Fields) -> Column:
+    """Return an Arrow array or chunked array (n,) as a column.
+
+    Parameters
+    ----------
+    values : of a type that `arrow_kind` knows.
+    name : of the column.
+    fields : what the schema says of it.
+
+    Returns
+    -------
+    Column; the levels of text are in the order of the dictionary, used or not.
+    """
+    kind, form = fields.form(name)
+    if form == "text" and not hasattr(values.type, "index_type"):
+        values = values.dictionary_encode()
+    if hasattr(values, "chunks"):
+        values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
+    if form == "text":
+        return _encoded(values, fields.levels(name, values.dictionary), kind == "ordered")
+    if form == "null":
+        return missing_column("numeric", len(values), name)
+    if form == "decimal":
+        return Numbers(_locked(_decimals(values)))
+    if kind == "boolean":
+        absent = values.is_null().to_numpy(zero_copy_only=False) if values.null_count else None
+        return Booleans(_locked(values.fill_null(False).to_numpy(zero_copy_only=False)), absent)
+    if kind == "time":
+        return Times(f"Column '{name}'", values.to_numpy(zero_copy_only=False))
+    return Numbers(_locked(values.to_numpy(zero_copy_only=False)))
+
+
+def _locked(values: NDArray[Any]) -> NDArray[Any]:
+    view = values.view()
+    view.flags.writeable = False
+    return view
+
+
+def _encoded(values: Any, levels: tuple[Any, ...], ordered: bool) -> Levels:
+    codes = values.indices
+    if str(codes.type).startswith("u"):
+        codes = codes.cast("int64" if codes.type.bit_width >= 32 else "int32")
+    holes = codes.null_count > 0
+    found = (codes.fill_null(-1) if holes else codes).to_numpy(zero_copy_only=False)
+    if None in levels or len(set(levels)) < len(levels):
+        kept = tuple(dict.fromkeys(level for level in levels if level is not None))
+        place = {level: code for code, level in enumerate(kept)}
+        found = np.array([*(place.get(level, -1) for level in levels), -1])[found]
+        return Levels(found, tuple(map(_level, kept)), ordered)
+    return Levels(_locked(found), levels, ordered, holes=holes)
+
+
+def _level(value: Any) -> Level:
+    if isinstance(value, (bool, str)):
+        return value
+    return float(value) if isinstance(value, (int, float)) else str(value)
+
+
+def sorted_levels(column: Levels) -> Levels:
+    """Return a factor with the levels that it takes, in order of their text or numbers."""
+    used = used_levels(column)
+    order: dict[Level, int] = {level: place for place, level in enumerate(sorted(used))}
+    places = np.array([*(order.get(level, -1) for level in column.levels), -1], dtype=np.int64)
+    codes = places[column.codes].astype(np.min_scalar_type(-len(order) - 1))
+    return Levels(codes, tuple(order), column.ordered, column.holes)
+
+
+def _decimals(values: Any) -> Array:
+    """The nearest float64 of each; NaN where there is none."""
+    import pyarrow
+
+    kind, found = values.type, np.full(len(values), np.nan)
+    if 0 <= kind.scale <= 22 and kind.bit_width <= 128:  # 10^22 is the last power that a float64 holds
+        values = values.cast(pyarrow.decimal128(38, kind.scale))
+        words = np.frombuffer(values.buffers()[1], "<i8").reshape(-1, 2)[values.offset :][: len(values)]
+        present = values.is_valid().to_numpy(zero_copy_only=False)
+        low, high = words[present].T
+        if not len(low) or ((high == low >> 63).all() and np.abs(low).max() < 2**53):
+            found[present] = low / 10.0**kind.scale  # both are exact, so the quotient is the nearest number
+            return found
+    return np.array([np.nan if value is None else float(value) for value in values.to_pylist()])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from glmstat.data.columns import BoolArray, Booleans, Column, Kind, Level, Level
 from glmstat.data.source import no_column
 from glmstat.errors import DataError
 
-__all__ = ["CutRows", "NotRead", "Piece"]
+__all__ = ["CutRows", "NoRows", "NotRead", "Piece", "missing_column"]
 
 
 class NotRead(Exception):
@@ -39,8 +39,33 @@ class Piece(Protocol):
         ...
 
     def column(self, name: str) -> Column:
-        """Return a column; the levels are those of the piece."""
+        """Return a column; the levels are those of the piece, in any order."""
         ...
+
+    def declares(self, name: str) -> bool:
+        """Return whether the order of a column's levels is the order that they have in the data."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class NoRows:
+    """A piece without rows, of columns that are known by kind."""
+
+    kinds: Mapping[str, Kind]
+    rows: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.kinds)
+
+    def column(self, name: str) -> Column:
+        """Return a column without values."""
+        return missing_column(self.kinds[name], 0, f"Column '{name}'")
+
+    def declares(self, name: str) -> bool:
+        """Return False: nothing is declared."""
+        return False
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +125,6 @@ class CutRows:
             if known is None:
                 raise NotRead(name)
             return _joined_levels(name, parts, known)
-        if len(parts) == 1:
-            return Part(*parts[0])
         return _JOINS[kinds.pop()](parts)
 
 
@@ -145,7 +168,7 @@ class Part:
 
 def _joined_levels(name: str, parts: list[tuple[Column, int, int]], known: tuple[Level, ...]) -> Column:
     codes = [_codes(name, column, start, stop, known) for column, start, stop in parts]
-    joined = codes[0] if len(codes) == 1 else np.concatenate(codes)
+    joined = _concatenated(codes)
     ordered = any(column.kind == "ordered" for column, _, _ in parts)
     return Levels(joined, known, ordered, holes=bool(len(joined)) and bool(joined.min() < 0))
 
@@ -155,38 +178,93 @@ def _codes(name: str, column: Column, start: int, stop: int, known: tuple[Level,
     codes = column.codes[start:stop]
     if column.levels == known:
         return codes
-    places, new = _places(column.levels, known)
+    places, new = _PLACES.of(column.levels, known)
     if new and np.isin(codes, new).any():
+        level = column.levels[next(code for code in new if (codes == code).any())]
         raise DataError(
-            f"Column '{name}' changed since its levels were read: '{column.levels[new[0]]}' is new. "
-            "Fit the data again."
+            f"Column '{name}' changed since its levels were read: '{level}' is new. Fit the data again."
         )
     return places[codes]
 
 
-@lru_cache(maxsize=128)
-def _places(old: tuple[Level, ...], known: tuple[Level, ...]) -> tuple[NDArray[Any], tuple[int, ...]]:
-    place = {level: code for code, level in enumerate(known)}
-    found = np.array([*(place.get(level, -1) for level in old), -1], dtype=np.int32)  # code -1 finds the last
-    return found, tuple(np.flatnonzero(found[:-1] < 0).tolist())
+class _Places:
+    """Places of some levels among others; pieces mostly share them, and then they are one object."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[int, int], tuple[Any, Any, NDArray[Any], tuple[int, ...]]] = {}
+
+    def of(self, old: tuple[Level, ...], known: tuple[Level, ...]) -> tuple[NDArray[Any], tuple[int, ...]]:
+        """Return the place of each code, -1 where a level is not known, and the codes of such levels."""
+        found = self.found.get((id(old), id(known)))
+        if found is None:
+            place = {level: code for code, level in enumerate(known)}
+            dtype = np.min_scalar_type(-len(known) - 1)
+            places = np.array(
+                [*(place.get(level, -1) for level in old), -1], dtype=dtype
+            )  # -1 finds the last
+            found = old, known, places, tuple(np.flatnonzero(places[:-1] < 0).tolist())
+            if len(self.found) >= 128:
+                self.found = {}
+            self.found[id(old), id(known)] = found  # it holds both, so that no other gets their id
+        return found[2], found[3]
+
+
+_PLACES = _Places()
+
+
+def missing_column(kind: Kind, rows: int, label: str) -> Column:
+    """Return a column (rows,) without any value.
+
+    Parameters
+    ----------
+    kind : what it would hold.
+    label : for messages.
+
+    >>> missing_column("boolean", 2, "x").missing(0, 2)
+    array([ True,  True])
+    """
+    if kind == "boolean":
+        return Booleans(np.zeros(rows, dtype=bool), np.ones(rows, dtype=bool))
+    if kind == "time":
+        return Times(label, np.full(rows, "NaT", dtype="M8[ns]"))
+    if kind in ("categorical", "ordered"):
+        return Levels(np.full(rows, -1, dtype=np.int8), (), kind == "ordered")
+    return Numbers(np.full(rows, np.nan))
 
 
 def _numbers(parts: list[tuple[Any, int, int]]) -> Column:
-    return Numbers(np.concatenate([column.data[start:stop] for column, start, stop in parts]))
+    return Numbers(_concatenated([column.data[start:stop] for column, start, stop in parts]))
+
+
+def _concatenated(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """The parts (n,) one after the other, in memory that Arrow keeps mapped from block to block.
+
+    The system maps a fresh array page by page, which costs ten times the copy.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    arrow = sys.modules.get("pyarrow")
+    if arrow is None:
+        return np.concatenate(parts)
+    dtype = np.result_type(*parts)
+    buffer = arrow.allocate_buffer(dtype.itemsize * sum(map(len, parts)))
+    return np.concatenate(parts, out=np.frombuffer(buffer, dtype))
 
 
 def _booleans(parts: list[tuple[Any, int, int]]) -> Column:
+    data = _concatenated([column.data[start:stop] for column, start, stop in parts])
+    if all(column.absent is None for column, _, _ in parts):
+        return Booleans(data)
     absent = [
         np.zeros(stop - start, dtype=bool) if column.absent is None else column.absent[start:stop]
         for column, start, stop in parts
     ]
-    data = np.concatenate([column.data[start:stop] for column, start, stop in parts])
-    return Booleans(data, np.concatenate(absent))
+    return Booleans(data, _concatenated(absent))
 
 
 def _times(parts: list[tuple[Any, int, int]]) -> Column:
-    raw = np.concatenate([np.asarray(column.raw[start:stop]) for column, start, stop in parts])
-    return Times(parts[0][0].label, raw)
+    raw = [column.raw[start:stop] for column, start, stop in parts]
+    return Times(parts[0][0].label, raw[0] if len(raw) == 1 else np.concatenate(list(map(np.asarray, raw))))
 
 
 _JOINS = {Numbers: _numbers, Booleans: _booleans, Times: _times}

@@ -71,8 +71,15 @@ def _from_list(values: Sequence[Any]) -> NDArray[Any]:
     return whole
 
 
-def read_array(values: NDArray[Any], label: str) -> Column:
-    """Return a numpy array (n,) as a column; real numbers and booleans stay in place."""
+def read_array(values: NDArray[Any], label: str, first: int = 0) -> Column:
+    """Return a numpy array (n,) as a column; real numbers and booleans stay in place.
+
+    Parameters
+    ----------
+    values : any numbers, booleans, times or objects.
+    label : what messages call it.
+    first : source row number of the first value, for messages.
+    """
     if values.ndim != 1:
         raise DataError(f"{label} has shape {values.shape}. Give one value per row.")
     kind = values.dtype.kind
@@ -85,7 +92,7 @@ def read_array(values: NDArray[Any], label: str) -> Column:
     if kind in "mM":
         return Times(label, values)
     if kind in "UTO":
-        return _read_objects(values.astype(object) if kind != "O" else values, label)
+        return _read_objects(values.astype(object) if kind != "O" else values, label, first)
     raise _unsupported(label, str(values.dtype))
 
 
@@ -103,10 +110,17 @@ def _locked(values: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def read_pandas(values: Any, label: str) -> Column:
-    """Return the array of a pandas column (numpy, nullable, Arrow-backed, text, category) as a column."""
+def read_pandas(values: Any, label: str, first: int = 0) -> Column:
+    """Return the array of a pandas column (numpy, nullable, Arrow-backed, text, category) as a column.
+
+    Parameters
+    ----------
+    values : the array.
+    label : what messages call it.
+    first : source row number of the first value, for messages.
+    """
     if isinstance(values, np.ndarray):
-        return read_array(values, label)
+        return read_array(values, label, first)
     dtype = values.dtype
     if hasattr(dtype, "categories"):
         levels = tuple(_level(value) for value in values.categories.tolist())
@@ -120,7 +134,7 @@ def read_pandas(values: Any, label: str) -> Column:
         return Booleans(values.to_numpy(dtype=bool, na_value=False), absent if absent.any() else None)
     if dtype.type is str:
         return _factorized(*values.factorize())
-    return _read_objects(np.asarray(values, dtype=object), label)
+    return _read_objects(np.asarray(values, dtype=object), label, first)
 
 
 def _extension_numbers(values: Any) -> NDArray[Any]:
@@ -172,12 +186,12 @@ def _declared(series: Any) -> tuple[Sequence[str] | None, bool]:
     return declared, False
 
 
-def _read_objects(values: NDArray[Any], label: str) -> Column:
+def _read_objects(values: NDArray[Any], label: str, first: int = 0) -> Column:
     listed = values.tolist()
     present = _present(listed)
     meanings = set(present.values())
     if len(meanings) > 1:
-        raise _mixed(listed, present, label)
+        raise _mixed(listed, present, label, first)
     meaning = meanings.pop() if meanings else "numbers"
     if meaning == "text":
         return _encode_text(listed)
@@ -253,15 +267,15 @@ def _level(value: Any) -> Level:
     return str(value)
 
 
-def _mixed(listed: Iterable[Any], present: dict[type, str], label: str) -> DataError:
-    first = ""
-    for row, value in enumerate(listed):
+def _mixed(listed: Iterable[Any], present: dict[type, str], label: str, first: int) -> DataError:
+    before = ""
+    for row, value in enumerate(listed, first):
         meaning = present.get(type(value), "")
-        if meaning and not first:
-            first = meaning
-        elif meaning and meaning != first:
+        if meaning and not before:
+            before = meaning
+        elif meaning and meaning != before:
             return DataError(
-                f"{label} mixes {first} and {meaning}: first in row {row}. Convert it to one type."
+                f"{label} mixes {before} and {meaning}: first in row {row}. Convert it to one type."
             )
     raise AssertionError(label)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, Protocol, Self, TypeVar
+from contextlib import closing, contextmanager
+from typing import Any, Generic, Protocol, Self, TypeVar
 
-__all__ = ["Addable", "run_blocks", "run_tasks", "single_blas_thread", "sum_of_some", "tree_sum"]
+__all__ = ["Addable", "Tree", "run_blocks", "run_tasks", "single_blas_thread", "sum_of_some", "tree_sum"]
 
 
 class Addable(Protocol):
@@ -40,45 +40,101 @@ def tree_sum(parts: Iterable[S]) -> S:
 
 def sum_of_some(parts: Iterable[S | None]) -> S | None:
     """Return the `tree_sum` of the parts that are not None; None where all are."""
-    pending: list[tuple[int, S]] = []
+    tree: Tree[S] = Tree()
     for part in parts:
-        if part is None:
-            continue
-        level = 0
-        while pending and pending[-1][0] == level:
-            part = pending.pop()[1] + part
-            level += 1
-        pending.append((level, part))
-    if not pending:
-        return None
-    total = pending.pop()[1]
-    while pending:
-        total = pending.pop()[1] + total
-    return total
+        tree.add(part)
+    return tree.total
 
 
-def run_blocks(function: Callable[[int], S | None], count: int, workers: int | None = 1) -> S | None:
-    """Return the tree sum of `function(0) … function(count - 1)`, computed by `workers` threads."""
-    threads = workers or os.cpu_count() or 1 if count > 1 else 1
-    return run_tasks(function, range(count), min(count, threads))
+class Tree(Generic[S]):
+    """A `sum_of_some` that grows part by part, and that can stand still and go on.
+
+    Parameters
+    ----------
+    count : parts that were taken in.
+    pending : what they came to: sums of 2^level of them, with the level; at most log2(count).
+
+    >>> half = Tree()
+    >>> for part in (1, 2, 3):
+    ...     half.add(part)
+    >>> rest = Tree(*half.state)
+    >>> rest.add(4)
+    >>> rest.state, rest.total
+    ((4, ((2, 10),)), 10)
+    """
+
+    def __init__(self, count: int = 0, pending: Iterable[tuple[int, S]] = ()) -> None:
+        self.state = count, tuple(pending)
+
+    def add(self, part: S | None) -> None:
+        """Take in the next part; an interrupt leaves the state before it or the state after it."""
+        count, pending = self.state
+        if part is not None:
+            left, level = list(pending), 0
+            while left and left[-1][0] == level:
+                part = left.pop()[1] + part
+                level += 1
+            pending = (*left, (level, part))
+        self.state = count + 1, pending
+
+    @property
+    def count(self) -> int:
+        """Parts that were taken in."""
+        return self.state[0]
+
+    @property
+    def total(self) -> S | None:
+        """The sum so far; None where every part was."""
+        pending = [part for _, part in self.state[1]]
+        if not pending:
+            return None
+        total = pending.pop()
+        while pending:
+            total = pending.pop() + total
+        return total
 
 
-def run_tasks(function: Callable[[T], S | None], tasks: Iterable[T], workers: int) -> S | None:
+def run_blocks(
+    function: Callable[[int], S | None], count: int, workers: int | None = 1, tree: Tree[S] | None = None
+) -> S | None:
+    """Return the tree sum of `function(0) … function(count - 1)`, computed by `workers` threads.
+
+    Parameters
+    ----------
+    tree : holds the sum of the first blocks, as many as it counts, and takes in the others.
+    """
+    tree = Tree() if tree is None else tree
+    tasks = range(tree.count, count)
+    return run_tasks(function, tasks, min(count, workers or os.cpu_count() or 1), tree)
+
+
+def run_tasks(
+    function: Callable[[T], S | None], tasks: Iterable[T], workers: int, tree: Tree[S] | None = None
+) -> S | None:
     """Return the tree sum of `function(task)` in the order of the tasks, which are taken as they are needed.
 
     Parameters
     ----------
     workers : threads; 1 uses the caller's.
+    tree : takes in the results; it may hold those of tasks before these.
     """
+    tree = Tree() if tree is None else tree
     if workers <= 1:
-        return sum_of_some(map(function, tasks))
-    with ThreadPoolExecutor(workers) as pool:
-        return sum_of_some(_in_order(pool, function, tasks, 2 * workers))
+        for task in tasks:
+            tree.add(function(task))
+        return tree.total
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        closing(_in_order(pool, function, tasks, 2 * workers)) as parts,
+    ):
+        for part in parts:
+            tree.add(part)
+    return tree.total
 
 
 def _in_order(
     pool: ThreadPoolExecutor, function: Callable[[T], S | None], tasks: Iterable[T], ahead: int
-) -> Iterator[S | None]:
+) -> Generator[S | None]:
     waiting: deque[Future[S | None]] = deque()
     try:
         for task in tasks:

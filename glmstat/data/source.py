@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from glmstat.data.columns import Array, BoolArray, Categorical, Column, IntArray, Kind, Level, Values
 from glmstat.data.frame import Frame
 from glmstat.data.reader import count_values, read_pandas, read_series, read_values
-from glmstat.data.reduce import Addable, run_blocks
+from glmstat.data.reduce import Addable, Tree, run_blocks
 from glmstat.errors import ColumnError, DataError, near
 from glmstat.table import Library, Native
 
@@ -29,6 +29,7 @@ __all__ = [
     "no_column",
     "open_memory",
     "open_source",
+    "unique_names",
 ]
 
 S = TypeVar("S", bound=Addable)
@@ -173,13 +174,19 @@ class MemorySource:
         *,
         block_rows: int = BLOCK_ROWS,
         workers: int | None = 1,
+        tree: Tree[S] | None = None,
     ) -> S | None:
-        """Return the sum of `map(frame, number)` over blocks of rows, as every `Source` does."""
+        """Return the sum of `map(frame, number)` over blocks of rows, as every `Source` does.
+
+        Parameters
+        ----------
+        tree : holds the sum of the first blocks, as many as it counts, and takes in the others.
+        """
 
         def one(number: int) -> S | None:
             return map(self.frame(number * block_rows, (number + 1) * block_rows), number)
 
-        return run_blocks(one, -(-self.rows // block_rows), workers)
+        return run_blocks(one, -(-self.rows // block_rows), workers, tree)
 
     def collect(self, names: Iterable[str]) -> MemorySource:
         """Return the source: it is in memory."""
@@ -262,7 +269,7 @@ def open_source(data: Any, what: str = "data", *, least: int = 1) -> Source:
     data : pandas or Polars DataFrame, pyarrow Table, or a mapping from names to arrays, series or lists of
         one length, read in place; or data that are read block by block: see `glmstat.data.streams`.
     what : what messages call it.
-    least : fewest rows that data in memory may have; new data may have none.
+    least : fewest rows that there may be; new data may have none.
 
     Returns
     -------
@@ -276,7 +283,7 @@ def open_source(data: Any, what: str = "data", *, least: int = 1) -> Source:
     >>> source.names, source.kind("f"), source.levels("f")
     (('y', 'f'), 'categorical', ('a', 'b'))
     """
-    source = data if hasattr(data, "map_reduce") else _open(data, what)
+    source = data if hasattr(data, "map_reduce") else _open(data, what, least)
     if source.held and source.rows < least:
         raise DataError(f"{what} has no rows. Check how it was filtered.")
     return source
@@ -288,7 +295,7 @@ def open_memory(data: Any, what: str = "data", *, least: int = 1) -> MemorySourc
     return source if isinstance(source, MemorySource) else source.collect(source.names)
 
 
-def _open(data: Any, what: str) -> Source:
+def _open(data: Any, what: str, least: int) -> Source:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(data, pandas.DataFrame):
         return _open_pandas(data)
@@ -296,7 +303,7 @@ def _open(data: Any, what: str) -> Source:
         return _open_mapping(data)
     from glmstat.data.streams import open_stream
 
-    return open_stream(data, what) or _open_foreign(data, what)
+    return open_stream(data, what, least) or _open_foreign(data, what)
 
 
 # Readers are classes, not closures, so that a fit that keeps its data can be pickled.
@@ -340,14 +347,14 @@ class _SeriesReader:
 
 
 def _open_pandas(data: Any) -> MemorySource:
-    names = _unique(data.columns.tolist())
+    names = unique_names(data.columns.tolist())
     places = {name: place for place, name in enumerate(names)}
     data = data.copy(deep=False)  # what the caller does to the frame later is none of the source's business
     return MemorySource(names, len(data), _PandasReader(data, places), Native("pandas", data.index))
 
 
 def _open_mapping(data: Mapping[Any, Any]) -> MemorySource:
-    names = _unique(list(data))
+    names = unique_names(list(data))
     columns = dict(zip(names, data.values(), strict=True))
     lengths = {name: count_values(values, _label(name)) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -373,7 +380,7 @@ def _open_foreign(data: Any, what: str) -> MemorySource:
     native = table.to_native()
     if type(native).__module__.partition(".")[0] == "pandas":
         return _open_pandas(native)
-    names = _unique(table.columns)
+    names = unique_names(table.columns)
     columns = {name: native[name] for name in names}
     declared = {name: kind.categories for name, kind in schema.items() if isinstance(kind, nw.Enum)}
     root = type(data).__module__.partition(".")[0]
@@ -390,7 +397,13 @@ def _is_pandas_series(column: Any) -> bool:
     return pandas is not None and isinstance(column, pandas.Series)
 
 
-def _unique(labels: list[Any]) -> tuple[str, ...]:
+def unique_names(labels: list[Any]) -> tuple[str, ...]:
+    """Return labels of columns as text.
+
+    Raises
+    ------
+    DataError : two columns have one name.
+    """
     names = tuple([str(label) for label in labels])
     if len(set(names)) < len(names):
         repeated = ", ".join(sorted({name for name in names if names.count(name) > 1}))

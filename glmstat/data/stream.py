@@ -6,15 +6,17 @@ import os
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from glmstat.data.columns import Column, Kind, Level
-from glmstat.data.cut import CutRows, NotRead, Piece
+from glmstat.data.cut import CutRows, NoRows, NotRead, Piece
 from glmstat.data.frame import Frame
-from glmstat.data.reduce import Addable, run_tasks
+from glmstat.data.known import FoundLevels, Marks
+from glmstat.data.reduce import Addable, Tree, run_tasks
 from glmstat.data.source import BLOCK_ROWS, MemorySource, aligned, no_column
 from glmstat.errors import DataError
 from glmstat.table import Library, Native
@@ -56,12 +58,21 @@ class Reader(Protocol):
         """Return the levels that the data declare for a column, in their order, or None."""
         ...
 
-    def pieces(self, columns: Sequence[str]) -> Iterator[Piece]:
-        """Yield the rows in order, in pieces of any length that hold these columns."""
+    def pieces(self, columns: Sequence[str], workers: int = 1) -> Iterator[Piece]:
+        """Yield the rows in order, in pieces of any length that hold these columns.
+
+        Parameters
+        ----------
+        columns : no others need be read.
+        workers : threads of the pass; 1 decodes in the caller's.
+        """
         ...
 
     def stamp(self) -> Hashable:
-        """Return what changes when the data do: sizes and times of files; None where nothing can tell."""
+        """Return what changes when the data do: sizes and times of files.
+
+        None where nothing can tell; then the values of each pass are compared with those of passes before.
+        """
         ...
 
 
@@ -73,12 +84,21 @@ class StreamSource:
     reader : where they come from.
     beside : further columns (n,) in memory, by name.
     hidden : names that are as if they were not there.
+    least : fewest rows that there may be.
+
+    Raises
+    ------
+    DataError : there are fewer rows.
     """
 
     held = False
 
     def __init__(
-        self, reader: Reader, beside: Mapping[str, Column] | None = None, hidden: frozenset[str] = frozenset()
+        self,
+        reader: Reader,
+        beside: Mapping[str, Column] | None = None,
+        hidden: frozenset[str] = frozenset(),
+        least: int = 1,
     ) -> None:
         self.reader = reader
         self.beside = beside or {}
@@ -86,7 +106,10 @@ class StreamSource:
         self.names = (*own, *self.beside)
         self.hidden = hidden
         self.native = Native(reader.library)
-        self.known = _Known(reader.rows, reader.stamp())
+        self.least = least
+        self.known = _Known(None, reader.stamp())
+        if reader.rows is not None:
+            self._count(reader.rows)
         self._known_names = frozenset(self.names)
 
     def __contains__(self, name: object) -> bool:
@@ -127,7 +150,7 @@ class StreamSource:
         return self if hidden.isdisjoint(self.names) else self._changed(self.beside, self.hidden | hidden)
 
     def _changed(self, beside: Mapping[str, Column], hidden: frozenset[str]) -> StreamSource:
-        other = StreamSource(self.reader, beside, hidden)
+        other = StreamSource(self.reader, beside, hidden, self.least)
         other.known = self.known
         return other
 
@@ -142,22 +165,45 @@ class StreamSource:
 
     def whole(self, names: Sequence[str]) -> CutRows:
         """Return all rows of some columns, in memory."""
-        holder = next(iter(self.frames(names, block_rows=max(self.rows, 1)))).holder
+        frames = list(self.frames(names, block_rows=max(self.rows, 1)))
+        holder = frames[0].holder if frames else self._empty(names)
         assert isinstance(holder, CutRows)
         return holder
 
-    def frames(self, columns: Sequence[str] = (), *, block_rows: int = BLOCK_ROWS) -> Generator[Frame]:
+    def _empty(self, names: Sequence[str]) -> CutRows:
+        piece = NoRows({name: self.reader.kind(name) for name in names if name not in self.beside})
+        return CutRows(self.names, ((piece, 0, 0),), 0, self.known.levels, self.beside, 0)
+
+    def frames(
+        self, columns: Sequence[str] = (), *, block_rows: int = BLOCK_ROWS, workers: int = 1, skip: int = 0
+    ) -> Generator[Frame]:
         """Yield the blocks in the order of their rows, with these columns.
+
+        Parameters
+        ----------
+        skip : rows of the first blocks, whose columns nobody asks for; they need not be read.
 
         Raises
         ------
-        DataError : the data changed since they were opened.
+        DataError : the data changed since they were opened, or since the pass before.
         """
         own = [name for name in columns if name not in self.beside]
         self._prepare(own)
         self._check_stamp()
+        if self.known.stamp is not None:
+            yield from self._cut(own, block_rows, workers, skip)
+            self._check_stamp()
+            return
+        marks = Marks()
+        for frame in self._cut(own, block_rows, workers):
+            marks.add(frame, own)
+            yield frame
+        marks.compare(self.known.marks, self.reader.text)
+
+    def _cut(self, own: Sequence[str], block_rows: int, workers: int, skip: int = 0) -> Generator[Frame]:
         first, waiting, held = 0, [], 0
-        for piece in self.reader.pieces(own):
+        after = getattr(self.reader, "pieces_after", None) if skip else None
+        for piece in self.reader.pieces(own, workers) if after is None else after(own, skip, workers):
             start = 0
             while start < piece.rows:
                 stop = min(start + block_rows - held, piece.rows)
@@ -181,14 +227,24 @@ class StreamSource:
         *,
         block_rows: int = BLOCK_ROWS,
         workers: int | None = 1,
+        tree: Tree[S] | None = None,
     ) -> S | None:
-        """Return the sum of `map(frame, number)` over blocks of rows, as every `Source` does."""
+        """Return the sum of `map(frame, number)` over blocks of rows, as every `Source` does.
+
+        Parameters
+        ----------
+        tree : holds the sum of the first blocks, as many as it counts, and takes in the others.
+        """
         wanted = list(dict.fromkeys(columns))
-        threads = workers or os.cpu_count() or 1
+        threads, tree = workers or os.cpu_count() or 1, Tree() if tree is None else tree
         while True:
             try:
-                with closing(self.frames(wanted, block_rows=block_rows)) as frames:
-                    return run_tasks(_numbered(map), enumerate(frames), threads)
+                done = tree.count * block_rows
+                with closing(
+                    self.frames(wanted, block_rows=block_rows, workers=threads, skip=done)
+                ) as frames:
+                    left = islice(enumerate(frames), tree.count, None)
+                    return run_tasks(_numbered(map), left, threads, tree)
             except NotRead as unread:
                 wanted.append(unread.name)
 
@@ -210,14 +266,14 @@ class StreamSource:
         """One pass over some columns of text, for their levels and the number of rows."""
         with self.known.lock:
             self._check_stamp()
-            found: dict[str, dict[Level, None]] = {name: {} for name in names}
+            found = {name: FoundLevels(name) for name in names}
             rows = 0
             for piece in self.reader.pieces(names):
-                rows += piece.rows
                 for name in names:
-                    found[name].update(dict.fromkeys(piece.column(name).levels))
+                    found[name].add(piece, rows)
+                rows += piece.rows
             self._count(rows)
-            self.known.levels.update({name: tuple(sorted(levels)) for name, levels in found.items()})
+            self.known.levels.update({name: levels.ordered for name, levels in found.items()})
 
     def _count(self, rows: int) -> None:
         """Note the number of rows; the same in every pass."""
@@ -226,6 +282,8 @@ class StreamSource:
                 f"{self.reader.text} changed since it was opened: it has {rows:,} rows, had "
                 f"{self.known.rows:,}. Open and fit it again."
             )
+        if rows < self.least:
+            raise DataError(f"{self.reader.text} has no rows. Check how it was filtered.")
         self.known.rows = rows
 
     def _check_stamp(self) -> None:
@@ -242,6 +300,7 @@ class _Known:
 
     def __post_init__(self) -> None:
         self.levels: dict[str, tuple[Level, ...]] = {}
+        self.marks: dict[str, int] = {}
         self.lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from glmstat.data.source import BoolArray, Frame, Kind, MemorySource, open_memory
+from glmstat.data.source import BoolArray, Frame, IntArray, Kind, MemorySource, Source, open_source
 from glmstat.errors import ArgumentError, ColumnError, DataError, near, one_of
 from glmstat.formula.check import Offences, finite, merge, raise_first
 from glmstat.formula.expression import Environment, Expression, evaluate
@@ -66,6 +66,10 @@ Rows = tuple[tuple[DesignMatrix, ...], Array]
 """Matrices (m, p_k) and offset (m, K) of complete rows."""
 
 
+Filling = Callable[[tuple[DesignMatrix, ...], Array], Array]
+"""Given the matrices (m, p_k) and the offset (m, K) of some rows, gives (m,) or (m, q)."""
+
+
 @dataclass(frozen=True, eq=False)
 class NewRows:
     """Rows of other data, as a design sees them.
@@ -75,71 +79,125 @@ class NewRows:
     recipe : the design.
     source : the data, with arrays joined.
     offsets : what is added to the predictor.
-    mask : the rows in which nothing is missing (n,).
+    names : columns that are read.
+    policy : what becomes of levels that the fit has not seen.
     native : library and labels of the data.
+    mask : of data in memory, the rows in which nothing is missing (n,).
     ready : the complete rows, where they fit in one block.
     """
 
     recipe: Recipe
-    source: MemorySource
+    source: Source
     offsets: tuple[OffsetPart, ...]
-    mask: BoolArray
+    names: tuple[str, ...]
+    policy: str
     native: Native
+    mask: BoolArray | None = None
     ready: Rows | None = None
 
-    @property
-    def rows(self) -> int:
-        """Number of rows, n."""
-        return self.source.rows
+    def fill(self, function: Filling) -> Array:
+        """Return `function(X, offset)` of every complete row, NaN in the others: (n,) or (n, q).
 
-    def fill(self, function: Callable[[tuple[DesignMatrix, ...], Array], Array]) -> Array:
-        """Return `function(X, offset)` of every complete row, NaN in the others.
-
-        Parameters
-        ----------
-        function : given the matrices (m, p_k) and the offset (m, K) of some rows, gives (m,) or (m, q).
-
-        Returns
-        -------
-        (n,) or (n, q), in the order of the data.
+        Raises
+        ------
+        DataError : of data that are not in memory, what `open_rows` refuses of others.
         """
+        if self.mask is None:
+            return np.concatenate([values for _, values in self.parts(function)])
         out: Array | None = None
-        for start, stop in _runs(self.rows):
-            chosen = self.mask[start:stop]
-            made = function(*(self.ready or self._block(start, stop)))
-            if out is None:
-                out = np.full((self.rows, *made.shape[1:]), np.nan)
-            out[start:stop][chosen] = made
+        for numbers, values in self.parts(function):
+            out = np.empty((self.source.rows, *values.shape[1:])) if out is None else out
+            out[numbers] = values
         assert out is not None
         return out
 
+    def parts(self, function: Filling) -> Iterator[tuple[IntArray, Array]]:
+        """Yield row numbers and `function(X, offset)` of block after block, as `fill`.
+
+        Data that are not in memory are checked as they pass: what is wrong is raised after the last block.
+        """
+        if self.mask is None:
+            yield from self._passing(function)
+            return
+        for start, stop in _runs(self.source.rows):
+            made = function(*(self.ready or self._block(start, stop)))
+            yield np.arange(start, stop), _spread(made, self.mask[start:stop])
+
     def _block(self, start: int, stop: int) -> Rows:
+        assert isinstance(self.source, MemorySource) and self.mask is not None
         environment = self.recipe.environment(frame_of(self.source, self.mask, start, stop))
         offset = sum_offsets(self.offsets, environment)[0]
         return _assembled(self.recipe, self.recipe.values(environment), offset)
+
+    def _passing(self, function: Filling) -> Iterator[tuple[IntArray, Array]]:
+        total: _Look | None = None
+        for frame in _frames(self.source, self.names):
+            with np.errstate(all="ignore"):
+                look = _look(self.recipe, frame, self.names, self.offsets, self.policy)
+            seen = replace(look, masks=(), seen=None)
+            total = seen if total is None else total + seen
+            if not _is_wrong(total, self.policy):
+                assert look.seen is not None
+                yield frame.numbers, _spread(function(*_assembled(self.recipe, *look.seen)), look.masks[0])
+        assert total is not None
+        _check(total, self.recipe, self.policy)
 
 
 def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: str) -> NewRows:
     """Return new rows, checked; parameters and errors as `Design.new_rows`."""
     if policy not in ("raise", "na", "reference"):
         raise ArgumentError(f"Unknown new_levels: {policy!r}. Known: raise, na, reference.")
-    source = open_memory(newdata, "newdata", least=0).without(recipe.context)
+    source = open_source(newdata, "newdata", least=0).without(recipe.context)
     roles, joined = read_roles(source, given)
-    assert isinstance(joined, MemorySource)
-    offsets = _offsets(recipe.offsets, roles, source.rows)
-    names = _names(recipe, joined, offsets)
+    offsets = _offsets(recipe.offsets, roles, source)
+    names = tuple(_names(recipe, joined, offsets))
+    rows = NewRows(recipe, joined, offsets, names, policy, source.native)
+    if not isinstance(joined, MemorySource):
+        return rows
     with np.errstate(all="ignore"):
         looks = [
             _look(recipe, joined.frame(start, stop), names, offsets, policy)
             for start, stop in _runs(joined.rows)
         ]
     total = sum(looks[1:], start=looks[0])
-    raise_first(total.offences)
-    if policy == "raise":
-        _refuse_new_levels(total.new, recipe.schema.parts)
-    mask = np.concatenate(total.masks)
+    _check(total, recipe, policy)
     ready = None if total.seen is None else _assembled(recipe, *total.seen)
-    return NewRows(recipe, joined, offsets, mask, source.native, ready)
+    return replace(rows, mask=np.concatenate(total.masks), ready=ready)
+
+
+def _is_wrong(look: _Look, policy: str) -> bool:
+    return bool(look.offences) or (policy == "raise" and bool(look.new))
+
+
+def _check(look: _Look, recipe: Recipe, policy: str) -> None:
+    raise_first(look.offences)
+    if policy == "raise":
+        _refuse_new_levels(look.new, recipe.schema.parts)
+
+
+def _spread(made: Array, complete: BoolArray) -> Array:
+    """Values of the complete rows, NaN in the others."""
+    if complete.all():
+        return made
+    out = np.full((len(complete), *made.shape[1:]), np.nan)
+    out[complete] = made
+    return out
+
+
+def _frames(source: Source, names: tuple[str, ...]) -> Iterator[Frame]:
+    """The blocks of the data; of no rows one that is empty, so that it gives results of no rows."""
+    empty = True
+    for frame in source.frames(names):
+        empty = False
+        yield frame
+    if empty:
+        text = np.array([], dtype=str)
+        kinds = {name: source.kind(name) for name in names}
+        columns = {
+            name: text if kind in ("categorical", "ordered") else text.astype(float)
+            for name, kind in kinds.items()
+        }
+        yield from (open_source(columns, least=0).collect(names).frame(),)
 
 
 def _runs(rows: int) -> list[tuple[int, int]]:
@@ -147,7 +205,7 @@ def _runs(rows: int) -> list[tuple[int, int]]:
     return list(cuts(rows)) or [(0, 0)]
 
 
-def _offsets(fitted: tuple[OffsetPart, ...], roles: Roles, rows: int) -> tuple[OffsetPart, ...]:
+def _offsets(fitted: tuple[OffsetPart, ...], roles: Roles, source: Source) -> tuple[OffsetPart, ...]:
     """Offsets of the fit, those given again in the place of its arguments."""
     written = [part for part in fitted if part.word == "formula"]
     own = [part for part in fitted if part.word != "formula"]
@@ -166,12 +224,12 @@ def _offsets(fitted: tuple[OffsetPart, ...], roles: Roles, rows: int) -> tuple[O
         if isinstance(part.role, Given):
             raise DataError(
                 f"predict needs {part.word}= again: that of the fit was an array. "
-                f"Give {rows:,} values, one per row."
+                f"Give {source.rows:,} values, one per row."
             )
     return (*written, *kept, *new)
 
 
-def _names(recipe: Recipe, source: MemorySource, offsets: tuple[OffsetPart, ...]) -> list[str]:
+def _names(recipe: Recipe, source: Source, offsets: tuple[OffsetPart, ...]) -> list[str]:
     """Columns that the rows need; each must be there, and of a kind like that in the fit."""
     names: dict[str, None] = {}
     kinds = recipe.schema.kinds
@@ -184,7 +242,7 @@ def _names(recipe: Recipe, source: MemorySource, offsets: tuple[OffsetPart, ...]
     return [name for name in names if name in source]
 
 
-def _require(names: tuple[str, ...], kinds: Mapping[str, Kind], source: MemorySource, purpose: str) -> None:
+def _require(names: tuple[str, ...], kinds: Mapping[str, Kind], source: Source, purpose: str) -> None:
     for name in names:
         if name in kinds and name not in source:
             hint = near(name, source.names)
@@ -216,7 +274,7 @@ class _Look:
 
 
 def _look(
-    recipe: Recipe, frame: Frame, names: list[str], offsets: tuple[OffsetPart, ...], policy: str
+    recipe: Recipe, frame: Frame, names: Sequence[str], offsets: tuple[OffsetPart, ...], policy: str
 ) -> _Look:
     complete = np.ones(frame.rows, dtype=bool)
     for name in names:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from glmstat.errors import GlmstatError
 from glmstat.estimate import Estimate
 from glmstat.inference.score import at_infinity
-from glmstat.matrix import Array
+from glmstat.matrix import Array, Block
 from glmstat.triangular import triangle
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ def determined(fit: Fit, frame: ModelFrame, estimate: Estimate) -> Array:
     return coef
 
 
-def _rows(fit: Fit, frame: ModelFrame, estimate: Estimate) -> tuple[Array, Array]:
-    """The triangle (p, p) of the rows that no direction moves, and the others (m, p), signed to rise."""
+def _rows(fit: Fit, frame: ModelFrame, estimate: Estimate) -> _Split:
+    """The triangle (p, p) of rows that no direction moves; the different others (m, p), signed to rise."""
     width, design = len(estimate.theta), fit.spec.design
-    factor, moved = np.zeros((0, width)), [np.zeros((0, width))]
-    for block in frame.blocks():
+
+    def kernel(block: Block) -> _Split:
+        factor, moved = np.zeros((0, width)), [np.zeros((0, width))]
         signs = at_infinity(estimate, block.X, design)
         assert signs is not None
         for k, (X, predictor) in enumerate(zip(block.X, design.predictors, strict=True)):
@@ -77,8 +78,21 @@ def _rows(fit: Fit, frame: ModelFrame, estimate: Estimate) -> tuple[Array, Array
                 placed[:, predictor.slots] = run[:, used].T
                 sign = sign[used]
                 factor = triangle(np.vstack([factor, placed[sign == 0]]))
-                moved.append(placed[sign != 0] * sign[sign != 0, None])
-    return factor, np.vstack(moved)
+                moved.append(np.unique(placed[sign != 0] * sign[sign != 0, None], axis=0))
+        return _Split(factor, np.unique(np.vstack(moved), axis=0))
+
+    return frame.reduce(kernel)
+
+
+class _Split(NamedTuple):
+    """Triangle of some rows, and the different ones among others."""
+
+    still: Array
+    moved: Array
+
+    def __add__(self, other: _Split) -> _Split:  # pyright: ignore[reportIncompatibleMethodOverride]
+        moved = np.unique(np.vstack([self.moved, other.moved]), axis=0)
+        return _Split(triangle(np.vstack([self.still, other.still])), moved)
 
 
 def _falls(part: Array, sides: Array) -> bool:

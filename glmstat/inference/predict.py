@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glmstat.errors import ArgumentError, DataError, ExtrapolationWarning, near, one_of, outside, row_list
+from glmstat.errors import ArgumentError, DataError, ExtrapolationWarning, near, one_of, outside
 from glmstat.formula.terms import Linear, Network, Term
 from glmstat.inference.covariance import covariance_root, label
-from glmstat.inference.estimable import estimable
+from glmstat.inference.estimable import estimable, null_space
 from glmstat.inference.reference import Reference, check_level, reference
-from glmstat.inference.rows import ByRow, new_rows, of_fit
+from glmstat.inference.rows import ByRow, Named, Rows, Target, new_rows, of_fit, rows_of_fit
 from glmstat.inference.score import frame_of, linear_predictor
 from glmstat.inference.statement import need_moments
 from glmstat.inference.vcov.satterthwaite import applies
-from glmstat.matrix import Array, Block, DesignMatrix
+from glmstat.matrix import Array, Block, DesignMatrix, IntArray
 from glmstat.table import noted
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 TYPES = ("response", "link", "terms")
+VERB = "predict without newdata"
 
 
 def predict(
@@ -49,8 +50,10 @@ def predict(
     offset: Any = None,
     exposure: Any = None,
     new_levels: str = "raise",
+    to: Any = None,
+    overwrite: bool = False,
 ) -> Any:
-    """Return predictions; the words are those of `Fit.predict`.
+    """Return predictions, or write them to a file; the words are those of `Fit.predict`.
 
     Source: R's predict.glm for standard errors and terms; end points transformed as in statsmodels.
     """
@@ -59,28 +62,71 @@ def predict(
     given = {"offset": offset, "exposure": exposure}
     if newdata is None and (offset is not None or exposure is not None):
         raise ArgumentError("offset= and exposure= of predict belong to new rows. Give newdata=.")
+    target = Target.of(to, overwrite, newdata)
     if type == "terms":
-        return _terms(fit, newdata, new_levels, given)
+        return _terms(fit, newdata, new_levels, given, target)
     with_se = se_fit or interval is not None
     if with_se:
         need_moments(fit)
     rows = _moments(fit, newdata, new_levels, given, with_se=with_se, with_df=interval is not None)
-    eta, se = rows.values[:, 0], rows.values[:, 1]
-    _refuse_non_estimable(rows.values[:, 2])
-    if type == "response":
-        _blank_outside(fit, eta)
-    estimate = mean_of(fit, eta) if type == "response" else eta
-    if not se_fit and interval is None:
-        return ByRow(estimate, rows.native).series(type)
-    columns = {"estimate": estimate}
-    if se_fit:
-        columns["std_error"] = slope_of(fit, eta) * se if type == "response" else se
-    if interval is not None:
-        half = _quantile(fit, rows.values[:, 3], level) * se
-        ends = (eta - half, eta + half)
-        columns["conf_low"], columns["conf_high"] = mean_ends(fit, *ends) if type == "response" else ends
+    table = _Table(fit, type, se_fit, interval, level)
     facts = {"type": type, "vcov": label(fit)} | ({"level": level} if interval is not None else {})
-    return noted(rows.table(columns), **facts)
+    if target is not None:
+        return rows.write(target, table.columns, {"formula": fit.formula, **facts}, table.finish)
+    whole = rows.whole()
+    columns = table.columns(whole.numbers, whole.values)
+    table.finish()
+    if not with_se:
+        return ByRow(columns[type], whole.native).series(type)
+    return noted(whole.table(columns), **facts)
+
+
+class _Table:
+    """Columns of predictions, made of some rows after the other, and the rows that can have none."""
+
+    def __init__(self, fit: Fit, type: str, se_fit: bool, interval: str | None, level: float) -> None:
+        self.fit, self.type, self.se_fit, self.interval, self.level = fit, type, se_fit, interval, level
+        self.bad, self.beyond = Named(), Named()
+
+    def columns(self, numbers: IntArray, values: Array) -> dict[str, Array]:
+        """Return the columns of some rows, by name.
+
+        Parameters
+        ----------
+        numbers : source row numbers (m,).
+        values : what `_moments` gives (m, 4).
+        """
+        fit, mean = self.fit, self.type == "response"
+        eta, se = values[:, 0], values[:, 1]
+        self.bad = self.bad + Named.of(numbers[values[:, 2] == 0])
+        if mean:
+            low, high = fit.spec.likelihood.bounds
+            beyond = (eta < low) | (eta > high)
+            self.beyond = self.beyond + Named.of(numbers[beyond])
+            eta = np.where(beyond, np.nan, eta)
+        estimate = mean_of(fit, eta) if mean else eta
+        if not self.se_fit and self.interval is None:
+            return {self.type: estimate}
+        columns = {"estimate": estimate}
+        if self.se_fit:
+            columns["std_error"] = slope_of(fit, eta) * se if mean else se
+        if self.interval is not None:
+            half = _quantile(fit, values[:, 3], self.level) * se
+            ends = (eta - half, eta + half)
+            columns["conf_low"], columns["conf_high"] = mean_ends(fit, *ends) if mean else ends
+        return columns
+
+    def finish(self) -> None:
+        """Refuse rows that are not estimable; warn of means outside the family's domain."""
+        refuse_non_estimable(self.bad)
+        if self.beyond.count:
+            family = self.fit.spec.likelihood.family.name
+            warnings.warn(
+                f"Mean outside the domain of {family}: {self.beyond.text}. "
+                'There the prediction is NaN; type="link" shows the linear predictor.',
+                ExtrapolationWarning,
+                stacklevel=outside(),
+            )
 
 
 def fitted(fit: Fit) -> Any:
@@ -113,7 +159,7 @@ def _quantile(fit: Fit, df: Array, level: float) -> Array:
 
 def _moments(
     fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], *, with_se: bool, with_df: bool
-) -> ByRow:
+) -> Rows:
     """Linear predictor, its standard error, whether it is estimable, degrees of freedom of t: (n, 4)."""
     design = fit.spec.design
     root = covariance_root(fit) if with_se else np.zeros((len(fit.columns), 0))
@@ -133,8 +179,17 @@ def _moments(
         return out
 
     if newdata is None:
-        return of_fit(fit, "predict without newdata", lambda block: values(block.X, block.offset), width=4)
+        _prepare(fit, with_df=with_df)
+        return rows_of_fit(fit, VERB, lambda block: values(block.X, block.offset), width=4)
     return new_rows(fit, newdata, values, new_levels=new_levels, **given)
+
+
+def _prepare(fit: Fit, *, with_df: bool) -> None:
+    """Compute what values of rows rest on, so that no pass over the rows starts another."""
+    if fit.estimate.aliased:
+        null_space(fit)
+    if with_df and applies(fit.covariance):
+        reference(fit, np.zeros((1, len(fit.columns))))
 
 
 def _combinations(fit: Fit, matrices: tuple[DesignMatrix, ...]) -> Array:
@@ -153,27 +208,17 @@ def _touched(X: DesignMatrix, columns: NDArray[np.intp]) -> NDArray[np.bool_]:
     return out
 
 
-def _refuse_non_estimable(estimable: Array) -> None:
-    bad = np.flatnonzero(estimable == 0)
-    if len(bad):
+def refuse_non_estimable(bad: Named) -> None:
+    """Refuse rows whose prediction depends on the solution.
+
+    Raises
+    ------
+    DataError : which.
+    """
+    if bad.count:
         raise DataError(
-            f"Prediction is not estimable: {row_list(bad, len(bad))}. There the aliased columns are not the "
+            f"Prediction is not estimable: {bad.text}. There the aliased columns are not the "
             "combination of the others that they were in the fit. Drop these rows, or the aliased terms."
-        )
-
-
-def _blank_outside(fit: Fit, eta: Array) -> None:
-    """Make NaN, with a warning, of predictors whose mean would lie outside the family's domain."""
-    low, high = fit.spec.likelihood.bounds
-    beyond = np.flatnonzero((eta < low) | (eta > high))
-    if len(beyond):
-        eta[beyond] = np.nan
-        family = fit.spec.likelihood.family.name
-        warnings.warn(
-            f"Mean outside the domain of {family}: {row_list(beyond, len(beyond))}. "
-            'There the prediction is NaN; type="link" shows the linear predictor.',
-            ExtrapolationWarning,
-            stacklevel=outside(),
         )
 
 
@@ -248,23 +293,31 @@ def constant(fit: Fit) -> float:
     return float(centre(fit) @ np.nan_to_num(fit.estimate.theta))
 
 
-def _terms(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any]) -> Any:
+def _terms(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], target: Target | None) -> Any:
     names, matrix = term_matrix(fit)
-    middle = centre(fit) @ matrix
+    middle, bad = centre(fit) @ matrix, [Named()]
 
     def values(X: tuple[DesignMatrix, ...], offset: Array) -> Array:
         good = estimable(fit, X)
         flags = np.ones(len(offset)) if good is None else good
         return np.column_stack([X[0].dot(matrix) - middle, flags])
 
+    def columns(numbers: IntArray, found: Array) -> dict[str, Array]:
+        bad[0] = bad[0] + Named.of(numbers[found[:, -1] == 0])
+        return dict(zip(names, found.T, strict=False))
+
     if newdata is None:
-        rows = of_fit(
-            fit, "predict without newdata", lambda block: values(block.X, block.offset), width=len(names) + 1
-        )
+        _prepare(fit, with_df=False)
+        rows = rows_of_fit(fit, VERB, lambda block: values(block.X, block.offset), width=len(names) + 1)
     else:
         rows = new_rows(fit, newdata, values, new_levels=new_levels, **given)
-    _refuse_non_estimable(rows.values[:, -1])
-    return with_constant(rows.table(dict(zip(names, rows.values.T, strict=False))), constant(fit))
+    if target is not None:
+        facts = {"formula": fit.formula, "type": "terms", "constant": constant(fit)}
+        return rows.write(target, columns, facts, lambda: refuse_non_estimable(bad[0]))
+    whole = rows.whole()
+    found = columns(whole.numbers, whole.values)
+    refuse_non_estimable(bad[0])
+    return with_constant(whole.table(found), constant(fit))
 
 
 def with_constant(table: Any, value: float) -> Any:

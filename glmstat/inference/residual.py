@@ -10,9 +10,9 @@ import numpy as np
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.hat import hat_root, leverage, one_predictor
 from glmstat.inference.predict import centre, constant, term_matrix, with_constant
-from glmstat.inference.rows import of_fit
+from glmstat.inference.rows import Rows, Target, rows_of_fit
 from glmstat.inference.score import linear_predictor
-from glmstat.matrix import Array, Block
+from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 _FAR = 300.0  # a predictor near the limit of every link; its double is short of overflow
 
-__all__ = ["RESIDUALS", "deletion_scale", "residual_rows", "residuals", "standardised", "studentised"]
+__all__ = [
+    "RESIDUALS",
+    "deletion_scale",
+    "plain_residuals",
+    "residual_rows",
+    "residuals",
+    "standardised",
+    "studentised",
+]
 
 
 def _deviance(likelihood: GLM, y: Array, eta: Array, weights: Array) -> Array:
@@ -55,8 +63,10 @@ def residuals(
     *,
     standardized: bool = False,
     studentized: bool = False,
+    to: Any = None,
+    overwrite: bool = False,
 ) -> Any:
-    """Return residuals of one type; the words are those of `Fit.residuals`.
+    """Return residuals of one type, or write them to a file; the words are those of `Fit.residuals`.
 
     Standardised: r / (φ (1 - h))^½ of the deviance or Pearson residual r, φ the dispersion of the fit.
     Studentised: sign(d) (d² + h p² / (1 - h))^½ of the deviance and Pearson residuals d and p, divided by
@@ -79,15 +89,22 @@ def residuals(
     known = (*RESIDUALS, "partial")
     if type not in known:
         raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(known)}.{near(str(type), known)}")
+    target = Target.of(to, overwrite)
+    facts = {"formula": fit.formula, "type": type}
     if standardized or studentized:
-        return _scaled(fit, type, data, standardized=standardized, studentized=studentized)
-    if type == "partial":
-        return _partial(fit, data)
-    kind = RESIDUALS[type]
-    return of_fit(fit, "residuals", lambda block: residual_rows(fit, kind, block), data).series(type)
+        rows = _scaled(fit, type, data, standardized=standardized, studentized=studentized)
+        facts["scale"] = "standardized" if standardized else "studentized"
+    elif type == "partial":
+        return _partial(fit, data, target, facts)
+    else:
+        kind = RESIDUALS[type]
+        rows = rows_of_fit(fit, "residuals", lambda block: residual_rows(fit, kind, block), data)
+    if target is None:
+        return rows.whole().series(type)
+    return rows.write(target, lambda numbers, values: {type: values}, facts)
 
 
-def _scaled(fit: Fit, type: str, data: Any, *, standardized: bool, studentized: bool) -> Any:
+def _scaled(fit: Fit, type: str, data: Any, *, standardized: bool, studentized: bool) -> Rows:
     if standardized and studentized:
         raise ArgumentError("standardized=True and studentized=True exclude each other. Leave one out.")
     allowed = ("deviance", "pearson") if standardized else ("deviance",)
@@ -105,7 +122,7 @@ def _scaled(fit: Fit, type: str, data: Any, *, standardized: bool, studentized: 
         deviance, pearson = (residual_rows(fit, kind, block) for kind in (_deviance, _pearson))
         return studentised(fit, deviance, pearson, hat, deletion_scale(fit, deviance, hat, block.total))
 
-    return of_fit(fit, "residuals", values, data).series(type)
+    return rows_of_fit(fit, "residuals", values, data)
 
 
 def standardised(fit: Fit, residual: Array, hat: Array) -> Array:
@@ -170,6 +187,14 @@ def residual_rows(fit: Fit, kind: Callable[[GLM, Array, Array, Array], Array], b
     return rows
 
 
+def plain_residuals(fit: Fit, block: Block) -> Array:
+    """Return response less mean (n,) of a block; 0 in rows of weight 0 and in those predicted perfectly."""
+    eta = linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)
+    far = ~np.isfinite(eta[:, 0]) | (block.total == 0)
+    eta[far] = 0.0
+    return np.where(far, 0.0, fit.spec.likelihood.residual(block.y, eta))
+
+
 def _working_limit(likelihood: GLM, y: Array, ends: Array) -> Array:
     """Limit of (y - mu) / mu' as the predictor runs to the end where mu is y."""
     near, far = (_working_at(likelihood, y, ends * size) for size in (_FAR, 2.0 * _FAR))
@@ -183,12 +208,18 @@ def _working_at(likelihood: GLM, y: Array, eta: Array) -> Array:
     return np.where(y == 0.0, -1.0 / tails.mean.slope, 1.0 / tails.complement.slope)
 
 
-def _partial(fit: Fit, data: Any) -> Any:
+def _partial(fit: Fit, data: Any, target: Target | None, facts: Mapping[str, Any]) -> Any:
     names, matrix = term_matrix(fit)
     middle = centre(fit, data) @ matrix
 
     def values(block: Block) -> Array:
         return residual_rows(fit, _working, block)[:, None] + (block.X[0].dot(matrix) - middle)
 
-    rows = of_fit(fit, "residuals", values, data, width=len(names))
-    return with_constant(rows.table(dict(zip(names, rows.values.T, strict=True))), constant(fit))
+    def columns(numbers: IntArray, found: Array) -> dict[str, Array]:
+        return dict(zip(names, found.T, strict=True))
+
+    rows = rows_of_fit(fit, "residuals", values, data, width=len(names))
+    if target is not None:
+        return rows.write(target, columns, {**facts, "constant": constant(fit)})
+    whole = rows.whole()
+    return with_constant(whole.table(columns(whole.numbers, whole.values)), constant(fit))

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
-from glmstat.call import Values, Variable, functions
-from glmstat.data.columns import Times
-from glmstat.data.source import Categorical, MemorySource, Source
-from glmstat.errors import DataError, row_list
-from glmstat.formula.context import Scope, split_context
-from glmstat.formula.expression import columns_needed
+from glmstat.call import Values, Variable
+from glmstat.data.source import Frame, MemorySource
+from glmstat.errors import DataError
 from glmstat.formula.missing import frame_of as rows_of
-from glmstat.formula.roles import Given, Role, apart, value_of, variable_roles
-from glmstat.formula.states import learn_calls
-from glmstat.formula.value import level_label
+from glmstat.formula.roles import apart
+from glmstat.inference.distinct import Combinations, is_numeric
+from glmstat.inference.reading import Reading, read
 from glmstat.inference.score import frame_of
 from glmstat.matrix import Array, Block, IntArray
 
@@ -31,39 +28,104 @@ __all__ = ["REMEDY", "Grouping", "RowValues", "grouping", "refuse_changed", "spl
 _AS_VCOV = "Give vcov= in the call of the model, which leaves these rows out of the fit too, or use subset=."
 REMEDY = "Fit without these rows: subset= in the call of the model. Or give them a value."
 
+V = TypeVar("V", Array, IntArray, covariant=True)
+
+
+class _Reader(Protocol[V]):
+    """What gives each row of a block its value."""
+
+    def of(self, block: Block) -> V:
+        """Return the values (n,) of a block's rows."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class _Held(_Reader[V]):
+    """Values of all rows of the data."""
+
+    values: V
+
+    def of(self, block: Block) -> V:
+        """Return those of a block's rows."""
+        return self.values[_place(block)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Codes(_Reader[IntArray]):
+    """Codes made in each block from the values of its rows."""
+
+    reading: Reading
+    found: Combinations
+
+    def of(self, block: Block) -> IntArray:
+        """Return the codes (n,) of a block's rows; rows of weight 0 need no group of their own.
+
+        Raises
+        ------
+        DataError : a row that counts has a value that no row had.
+        """
+        codes = self.found.codes(self.reading.values(block.frame))
+        unknown = codes < 0
+        if (unknown & (block.total > 0)).any():
+            raise DataError(f"data changed since {self.reading.word} was read. Fit them again.")
+        return np.where(unknown, 0, codes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Numbers(_Reader[Array]):
+    """Numbers evaluated in each block."""
+
+    reading: Reading
+
+    def of(self, block: Block) -> Array:
+        """Return the numbers (n,) of a block's rows."""
+        value = self.reading.values(block.frame)[0]
+        assert isinstance(value, np.ndarray)
+        return value
+
+
+@dataclass(frozen=True, eq=False)
+class _Places(_Reader[Array]):
+    """Codes as numbers."""
+
+    codes: _Codes
+
+    def of(self, block: Block) -> Array:
+        """Return the codes (n,) of a block's rows."""
+        return self.codes.of(block).astype(np.float64)
+
 
 @dataclass(frozen=True, eq=False)
 class RowValues:
-    """A value for each row of the data; NaN in rows that are not in the fit.
+    """A value for each row of the fit.
 
     Parameters
     ----------
     text : what it is, for messages.
-    numbers : (rows of the source,) sortable numbers; of text and categories the place among the levels.
+    reader : gives sortable numbers; of text and categories the place among the levels.
     """
 
     text: str
-    numbers: Array
+    reader: _Reader[Array]
 
     def of(self, block: Block) -> Array:
         """Return the values (n,) of a block's rows."""
-        return self.numbers[_place(block)]
+        return self.reader.of(block)
 
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """A group for each row of the data.
+    """A group for each row of the fit.
 
     Parameters
     ----------
     text : what groups the rows, for messages and labels.
-    codes : (rows of the source,) from 0 to `count` - 1; -1 in rows that are not in the fit. Rows of weight 0
-        make no group of their own.
+    reader : gives codes from 0 to `count` - 1. Rows of weight 0 make no group of their own.
     labels : (count,) what each group is called.
     """
 
     text: str
-    codes: IntArray
+    reader: _Reader[IntArray]
     labels: tuple[str, ...]
 
     @property
@@ -71,9 +133,29 @@ class Grouping:
         """Number of groups with a row of positive weight."""
         return len(self.labels)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns of the data that a pass reads for it."""
+        return self.reader.reading.names if isinstance(self.reader, _Codes) else ()
+
+    @property
+    def codes(self) -> IntArray:
+        """Codes (rows of the source,) of data in memory; -1 in rows that are not in the fit.
+
+        Raises
+        ------
+        DataError : the data are read block by block, so no such array is held.
+        """
+        if not isinstance(self.reader, _Held):
+            raise DataError(
+                f"Groups by '{self.text}' of all rows at once: the data are read block by block. "
+                "Read them into memory first."
+            )
+        return self.reader.values
+
     def of(self, block: Block) -> IntArray:
         """Return the codes (n,) of a block's rows."""
-        return self.codes[_place(block)]
+        return self.reader.of(block)
 
 
 def grouping(
@@ -83,8 +165,12 @@ def grouping(
     data: Any = None,
     *,
     remedy: str = _AS_VCOV,
+    several: bool = True,
 ) -> Grouping:
     """Return the groups that one variable, or each combination of values of several, makes of the rows.
+
+    Codes of data in memory are held; those of other data are made in each block, from a table of the values
+    that occur, which one pass unites.
 
     Parameters
     ----------
@@ -92,6 +178,7 @@ def grouping(
     word : the argument, for messages.
     data : the data of the fit, where the fit holds none.
     remedy : what to do about missing values, for messages.
+    several : whether combinations of several variables are meant; their codes do not sort as values do.
 
     Raises
     ------
@@ -100,18 +187,15 @@ def grouping(
     """
     given = (variables,) if isinstance(variables, (str, Values)) else tuple(variables)
     frame = frame_of(fit, _need(word), data)
-    read = [one for variable in given for one in _read(fit, frame, variable, word, remedy)]
-    kept = np.arange(frame.source.rows) if frame.rows_kept is None else frame.rows_kept
-    weighted = np.concatenate([block.total > 0 for block in frame.blocks()])
-    codes, parts = np.zeros(len(kept), dtype=np.intp), []
-    for text, value in read:
-        labels, own = _levels(value)
-        codes = codes * len(labels) + own
-        parts.append((text, labels))
-    used, codes = _compact(codes, weighted)
-    out = np.full(frame.source.rows, -1, dtype=np.intp)
-    out[kept] = codes
-    return Grouping(":".join(text for text, _ in parts), out, _labels(used, [labels for _, labels in parts]))
+    reading, found, rows = _look(fit, frame, given, word, remedy)
+    if not several:
+        _refuse_several(reading, given[0])
+    text = ":".join(reading.texts)
+    if rows is None:
+        return Grouping(text, _Codes(reading, found), found.labels)
+    codes = np.full(frame.source.rows, -1, dtype=np.intp)
+    codes[rows.numbers] = np.maximum(found.codes(reading.values(rows)), 0)
+    return Grouping(text, _Held(codes), found.labels)
 
 
 def values(fit: Fit, variable: Variable, word: str, data: Any = None) -> RowValues:
@@ -122,14 +206,39 @@ def values(fit: Fit, variable: Variable, word: str, data: Any = None) -> RowValu
     ColumnError, DataError : as `grouping`.
     """
     frame = frame_of(fit, _need(word), data)
-    read = _read(fit, frame, variable, word, _AS_VCOV)
-    if len(read) > 1:
-        raise DataError(f"{word} must be one variable: it is '{variable}'. Give one column or expression.")
-    text, value = read[0]
-    out = np.full(frame.source.rows, np.nan)
-    kept = slice(None) if frame.rows_kept is None else frame.rows_kept
-    out[kept] = value.codes if isinstance(value, Categorical) else np.asarray(value, dtype=np.float64)
-    return RowValues(text, out)
+    reading, found, rows = _look(fit, frame, (variable,), word, _AS_VCOV)
+    _refuse_several(reading, variable)
+    text = reading.texts[0]
+    if rows is None:
+        codes = _Codes(reading, found)
+        return RowValues(text, _Numbers(reading) if is_numeric(found.tables[0]) else _Places(codes))
+    numbers, value = np.full(frame.source.rows, np.nan), reading.values(rows)[0]
+    numbers[rows.numbers] = value if isinstance(value, np.ndarray) else found.tables[0].codes(value)
+    return RowValues(text, _Held(numbers))
+
+
+def _look(
+    fit: Fit, frame: ModelFrame, variables: Sequence[Variable], word: str, remedy: str
+) -> tuple[Reading, Combinations, Frame | None]:
+    """How variables are read, the combinations of their values, and the rows of data in memory."""
+    refuse_changed(frame)
+    reading, source = read(fit, frame, variables, word)
+    rows = None
+    if isinstance(source, MemorySource):
+        rows = rows_of(source, frame.selection.kept, 0, source.rows)
+        lesson = reading.lesson(rows, np.concatenate([block.total > 0 for block in frame.blocks()]))
+    else:
+        lesson = frame.reduce(lambda block: reading.lesson(block.frame, block.total > 0))
+    lesson.check(word, remedy)
+    assert lesson.found is not None  # a fit has rows that count
+    return reading, lesson.found, rows
+
+
+def _refuse_several(reading: Reading, variable: Variable) -> None:
+    if len(reading.roles) > 1:
+        raise DataError(
+            f"{reading.word} must be one variable: it is '{variable}'. Give one column or expression."
+        )
 
 
 def split_ways(text: str) -> tuple[str, ...]:
@@ -145,57 +254,6 @@ def _place(block: Block) -> Any:
     return slice(block.start, block.start + len(block.y)) if block.rows is None else block.rows
 
 
-def _read(fit: Fit, frame: ModelFrame, variable: Variable, word: str, remedy: str) -> list[tuple[str, Any]]:
-    """The parts of a variable: text and values over the rows of the fit, none of them missing."""
-    refuse_changed(frame)
-    source, context, roles = _source(fit, frame, variable, word)
-    expressions = [role for role in roles if not isinstance(role, Given) and role.column is None]
-    calls = learn_calls(expressions, source, frame.selection.asked, context) if expressions else {}
-    assert isinstance(source, MemorySource)
-    scope = Scope(rows_of(source, frame.selection.kept, 0, source.rows), context, calls)
-    found = []
-    for role in roles:
-        text = word if isinstance(role, Given) else role.text
-        for name in role.names:
-            absent = scope.frame.missing(name) if name in scope.frame else None
-            _refuse_missing(absent, scope, name.rstrip("="), word, remedy)
-        value = _column(role, scope)
-        lost = value.codes < 0 if isinstance(value, Categorical) else np.isnan(value)
-        _refuse_missing(lost if lost.any() else None, scope, text, word, remedy)
-        found.append((text, value))
-    return found
-
-
-def _source(
-    fit: Fit, frame: ModelFrame, variable: Variable, word: str
-) -> tuple[Source, dict[str, Any], list[Role]]:
-    if isinstance(variable, Values):
-        given = Given(word)
-        column = frame.source.align_column(variable.array, word)
-        return frame.source.joined({given.key: column}), {}, [given]
-    call = fit.spec.call
-    context = call["context"] or {}
-    python, known = bool(call["allow_python"]), functions(context)
-    roles: list[Role] = list(variable_roles(frame.source, variable, allow_python=python, functions=known))
-    source, rest = split_context(frame.source, roles, context)
-    for role in roles:
-        if not isinstance(role, Given) and role.column is None:
-            columns_needed(role, source.names, rest)
-    return source, rest, roles
-
-
-def _column(role: Role, scope: Scope) -> Any:
-    name = role.key if isinstance(role, Given) else role.column
-    whole = scope.frame.holder.column(name) if name is not None and name in scope.frame else None
-    value = whole.sorted.take(scope.frame.numbers) if isinstance(whole, Times) else value_of(role, scope)
-    if isinstance(value, Categorical):
-        return value
-    if not isinstance(value, np.ndarray) or value.ndim != 1:
-        text = role.text
-        raise DataError(f"{text} is not one value per row. Give a column, or an expression in columns.")
-    return value.astype(np.float64)
-
-
 def refuse_changed(frame: ModelFrame) -> None:
     """Refuse a source whose response is not that of the copies that a small frame holds.
 
@@ -207,33 +265,3 @@ def refuse_changed(frame: ModelFrame) -> None:
         raise DataError(
             "data changed since the fit: the response is another. Use refit(data) to fit them, or data=."
         )
-
-
-def _refuse_missing(absent: Any, scope: Scope, text: str, word: str, remedy: str) -> None:
-    if absent is None:
-        return
-    rows = scope.frame.numbers[np.flatnonzero(absent)]
-    raise DataError(f"{word} '{text}' is missing in {row_list(rows, len(rows))} of the fit. {remedy}")
-
-
-def _levels(value: Any) -> tuple[tuple[str, ...], IntArray]:
-    """Labels of the values that occur or are declared, and the code of each row."""
-    if isinstance(value, Categorical):
-        return tuple(level_label(level) for level in value.levels), value.codes.astype(np.intp)
-    known, codes = np.unique(value, return_inverse=True)
-    return tuple(level_label(float(level)) for level in known), codes.astype(np.intp)
-
-
-def _compact(codes: IntArray, weighted: Any) -> tuple[IntArray, IntArray]:
-    """The codes with a row of positive weight, and each row's place among them; 0 for other rows."""
-    used = np.unique(codes[weighted])
-    place = np.minimum(np.searchsorted(used, codes), len(used) - 1)
-    return used, np.where(used[place] == codes, place, 0)
-
-
-def _labels(used: IntArray, levels: list[tuple[str, ...]]) -> tuple[str, ...]:
-    rest, parts = used.copy(), []
-    for labels in reversed(levels):
-        rest, own = np.divmod(rest, len(labels))
-        parts.append([labels[place] for place in own])
-    return tuple(":".join(names) for names in zip(*reversed(parts), strict=True))

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glmstat.array import quiet
 from glmstat.information import DenseInformation
 from glmstat.matrix import Array, Block
 from glmstat.triangular import triangular_inverse
@@ -45,14 +44,14 @@ def growing_row(
         return None
     scale = np.sqrt(dispersion) if np.isfinite(dispersion) else 1.0
 
-    @quiet
     def kernel(block: Block) -> _Widest:
         found = _Widest()
-        for run in workspace.runs(block, gamma):
-            error = scale * np.sqrt(np.square(inverse.T @ run.columns).sum(axis=0))
-            ratio = np.where(run.weights > 0, error / np.maximum(np.abs(run.eta[:, 0]), size), 0.0)
-            place = int(ratio.argmax())
-            found = found + _Widest(float(ratio[place]), block.source_row(run.rows.start + place))
+        with np.errstate(all="ignore"):
+            for run in workspace.runs(block, gamma):
+                error = scale * np.sqrt(np.square(inverse.T @ run.columns).sum(axis=0))
+                ratio = np.where(run.weights > 0, error / np.maximum(np.abs(run.eta[:, 0]), size), 0.0)
+                place = int(ratio.argmax())
+                found = found + _Widest(float(ratio[place]), block.source_row(run.rows.start + place))
         return found
 
     widest = workspace.frame.reduce(kernel)

@@ -120,8 +120,10 @@ def ascend(
     if not workspace.size:
         climb.decrement = 0.0
         return _end(climb, "converged")
+    workspace.note(gamma, climb.decrement)
     for _ in range(control.max_iterations):
         ending = _step(climb, need)
+        workspace.note(climb.gamma, climb.decrement)
         if ending is not None:
             return _end(climb, ending)
     return _end(climb, "iterations")

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from glmstat.data.columns import Categorical
-from glmstat.data.source import Frame, MemorySource, open_source
+from glmstat.data.source import Frame, MemorySource, open_memory, open_source
 from glmstat.errors import ColumnError, DataError
 
 
@@ -49,7 +49,7 @@ TEXT = {
 
 @pytest.mark.parametrize("data", TEXT.values(), ids=TEXT.keys())
 def test_text_means_the_same_in_every_library(data):
-    source = open_source(data)
+    source = open_memory(data)
     frame = source.frame()
     assert source.kind("v") == "categorical"
     assert source.levels("v") == ("a", "b")
@@ -69,7 +69,7 @@ DECLARED = {
 
 @pytest.mark.parametrize("data", DECLARED.values(), ids=DECLARED.keys())
 def test_declared_order_of_levels_is_kept(data):
-    source = open_source(data)
+    source = open_memory(data)
     assert source.kind("v") == "categorical"
     assert source.levels("v") == ("b", "a", "c")
     assert source.frame()["v"].codes.tolist() == [0, 1, -1]
@@ -115,7 +115,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("data", NUMBERS.values(), ids=NUMBERS.keys())
 def test_missing_numbers_are_nan(data):
-    frame = open_source(data).frame()
+    frame = open_memory(data).frame()
     assert frame["v"].dtype == np.float64
     np.testing.assert_array_equal(frame["v"], [1, np.nan, 3])
     assert frame.missing("v").tolist() == [False, True, False]
@@ -271,7 +271,7 @@ WRONG = {
     "single text": ({"a": "abc"}, "Column 'a' is a single value: 'abc'"),
     "list": ([1, 2], "data must be a data frame or a mapping of arrays: got list"),
     "array": (np.ones((2, 2)), "got ndarray"),
-    "text": ("claims.csv", "got str"),
+    "text": ("claims", "got str"),
     "nothing": (None, "got NoneType"),
 }
 
@@ -303,7 +303,7 @@ def test_a_source_is_opened_once():
 
 @pytest.mark.parametrize("data", [*TEXT.values(), *DECLARED.values()], ids=[*TEXT.keys(), *DECLARED.keys()])
 def test_a_source_survives_pickling(data):
-    source = open_source(data)
+    source = open_memory(data)
     again = pickle.loads(pickle.dumps(source)).frame(0, 2)
     assert again["v"].levels == source.levels("v")
     assert again["v"].codes.tolist() == source.frame(0, 2)["v"].codes.tolist()

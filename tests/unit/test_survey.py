@@ -132,7 +132,7 @@ def test_refusals() -> None:
     west = P[(P["stratum"] != "west") | (P["number"] == 1)]
     refused("1 stratum has one: west", west, cluster="unit", strata="stratum")
     refused("18 strata have one: e1, e2", cluster="unit", strata="unit")
-    refused("'number' 1 is in 'stratum' north and south", cluster="number", strata="stratum")
+    refused("'number' 1 is in 'stratum' east and west", cluster="number", strata="stratum")
     refused("'weight' varies in 'stratum' north", cluster="unit", strata="stratum", fpc="weight")
     refused("varies in all rows", cluster="unit", fpc="size")
     refused("'size - 12' is 0 in 'stratum' east", cluster="unit", strata="stratum", fpc="size - 12")

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from glmstat.call import Covariance, Variable
 from glmstat.errors import ArgumentError, DataError, near, one_of
+from glmstat.inference.bootstrap.blockwise import (
+    BlockCases,
+    BlockParametric,
+    BlockWild,
+    block_sizes,
+    fitted_means,
+)
 from glmstat.inference.bootstrap.replicate import Clustered, Pivot, Sandwich, by_cluster
 from glmstat.inference.bootstrap.scheme import (
     MULTIPLIERS,
@@ -22,11 +29,13 @@ from glmstat.inference.bootstrap.scheme import (
     Scheme,
     Scores,
     Wild,
-    place,
+    counted,
 )
 from glmstat.inference.covariance import RECIPES
 from glmstat.inference.hat import hat_root, leverage, one_predictor
-from glmstat.inference.score import linear_predictor, projected
+from glmstat.inference.residual import plain_residuals
+from glmstat.inference.rows import Stack
+from glmstat.inference.score import projected
 from glmstat.inference.statement import need_likelihood
 from glmstat.inference.variable import REMEDY, Grouping, grouping, split_ways
 from glmstat.matrix import Array, Block
@@ -50,7 +59,7 @@ class Plan:
     ----------
     scheme : how.
     text : the same in words.
-    counts : (rows of the data,) how often each row is counted; 0 where it is not in the fit.
+    rows : number of rows, each as often as it is counted.
     pivot : what studentised intervals divide by, None where there is nothing.
     pivot_text : the same in words.
     groups : the clusters, or None.
@@ -59,7 +68,7 @@ class Plan:
 
     scheme: Scheme | Scores
     text: str
-    counts: Counts
+    rows: int
     pivot: Pivot | None
     pivot_text: str
     groups: Grouping | None = None
@@ -68,7 +77,7 @@ class Plan:
     @property
     def units(self) -> int:
         """Number of rows, or clusters, that are drawn."""
-        return int(self.counts.sum()) if self.groups is None else self.groups.count
+        return self.rows if self.groups is None else self.groups.count
 
 
 def plan(fit: Fit, resample: str, cluster: Any = None) -> Plan:
@@ -87,22 +96,37 @@ def plan(fit: Fit, resample: str, cluster: Any = None) -> Plan:
     assert fit.frame is not None
     if resample not in ("case", "cluster"):
         one_predictor(fit, f"{resample} resampling", 'Use resample="case".')
-    counts = _gather(fit.frame, _counted, np.int64)
-    if counts.sum() < 2:
-        raise DataError(f"A bootstrap needs 2 rows at least: the fit has {counts.sum()}.")
+    rows = fit.frame.reduce(_Rows.of)
+    if rows.total < 2:
+        raise DataError(f"A bootstrap needs 2 rows at least: the fit has {rows.total}.")
     groups = _groups(fit, resample, cluster)
-    if groups is None and resample != "case" and counts.max() > 1:
+    if groups is None and resample != "case" and rows.most > 1:
         raise ArgumentError(
             f"{resample} resampling draws one response per row: freq_weights count rows several times. "
             'Repeat the rows, or use resample="case".'
         )
     word, _, law = resample.partition(" ")
     if word == "wild":
-        return _wild(fit, counts, groups, law)
-    scheme, text = _PLAIN[word](fit, counts, groups)
-    pivot, pivot_text = _pivot(fit, counts, groups)
+        return _wild(fit, rows.total, groups, law)
+    scheme, text = _PLAIN[word](fit, groups)
+    pivot, pivot_text = _pivot(fit, groups)
     way = "" if groups is None else _ways(fit, cluster)[0]
-    return Plan(scheme, text, counts, pivot, pivot_text, groups, way)
+    return Plan(scheme, text, rows.total, pivot, pivot_text, groups, way)
+
+
+class _Rows(NamedTuple):
+    """How many rows there are, each as often as it is counted, and how often the most frequent is."""
+
+    total: int
+    most: int
+
+    @classmethod
+    def of(cls, block: Block) -> _Rows:
+        counts = counted(block)
+        return cls(int(counts.sum()), int(counts.max(initial=0.0)))
+
+    def __add__(self, other: _Rows) -> _Rows:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Rows(self.total + other.total, max(self.most, other.most))
 
 
 def _refuse_fit(fit: Fit) -> None:
@@ -153,69 +177,76 @@ def _ways(fit: Fit, cluster: Any) -> tuple[Variable, ...]:
     return fit.covariance.cluster if cluster is None else Covariance(cluster=cluster).cluster
 
 
-def _counted(block: Block) -> Array:
-    counts = np.ones(len(block.y)) if block.frequency is None else block.frequency
-    return np.where(block.total > 0, counts, 0.0)
-
-
 def _gather(frame: ModelFrame, values: Callable[[Block], Array], kind: Any = np.float64) -> Any:
     """Values (rows of the data,) of all blocks, 0 outside the fit."""
     out = np.zeros(frame.source.rows, dtype=kind)
-
-    def kernel(block: Block) -> int:
-        out[place(block)] = values(block)
-        return 0
-
-    frame.reduce(kernel)
+    found = frame.reduce(lambda block: Stack((values(block),))).values
+    out[slice(None) if frame.rows_kept is None else frame.rows_kept] = found
     return out
+
+
+def _counts(frame: ModelFrame) -> Counts:
+    return _gather(frame, counted, np.int64)
 
 
 def _means(fit: Fit) -> Array:
     """Fitted means (rows of the data,), 0 outside the fit."""
+    return _gather(_frame(fit), lambda block: fitted_means(fit, block))
+
+
+def _frame(fit: Fit) -> ModelFrame:
     assert fit.frame is not None
-    likelihood, design = fit.spec.likelihood, fit.spec.design
-    return _gather(
-        fit.frame,
-        lambda block: likelihood.mean(linear_predictor(fit.estimate, block.X, block.offset, design)),
-    )
+    return fit.frame
 
 
-def _pivot(fit: Fit, counts: Counts, groups: Grouping | None) -> tuple[Pivot | None, str]:
+def _streams(fit: Fit) -> bool:
+    """Whether no array of all rows may be made."""
+    return not _frame(fit).source.held
+
+
+def _pivot(fit: Fit, groups: Grouping | None) -> tuple[Pivot | None, str]:
     """Whose standard errors each resample has, with its name."""
     if groups is not None:
-        return Clustered(counts, groups.codes, groups.count), "CR0"
+        return Clustered(groups), "CR0"
     kind = fit.covariance.kind
     if kind in ("classical", "opg") or RECIPES[kind].summed == "rows":
         return Sandwich(fit.covariance), kind
     return None, kind
 
 
-def _case(fit: Fit, counts: Counts, groups: Grouping | None) -> tuple[Scheme, str]:
-    return Cases(counts), "rows with replacement"
+def _case(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
+    scheme = BlockCases(block_sizes(_frame(fit))) if _streams(fit) else Cases(_counts(_frame(fit)))
+    return scheme, "rows with replacement"
 
 
-def _cluster(fit: Fit, counts: Counts, groups: Grouping | None) -> tuple[Scheme, str]:
+def _cluster(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
     assert groups is not None
-    return Clusters(counts, groups.codes, groups.count), _by("whole clusters with replacement", groups)
+    return Clusters(groups), _by("whole clusters with replacement", groups)
 
 
 def _by(text: str, groups: Grouping | None) -> str:
     return text if groups is None else f"{text}, {groups.count} clusters by {groups.text}"
 
 
-def _parametric(fit: Fit, counts: Counts, groups: Grouping | None) -> tuple[Scheme, str]:
-    family = fit.spec.likelihood.family
-    assert fit.frame is not None
-    weights = _gather(fit.frame, lambda block: block.weights)
-    inside = np.flatnonzero(counts)
-    _refuse_weights(fit, weights[inside])
-    scheme = Parametric(family, fit.dispersion, _means(fit), weights, inside)
-    few = inside[:1]
-    family.simulate(np.random.default_rng(0), scheme.mean[few], weights[few], fit.dispersion)
-    return scheme, f"responses from the {family.name} distribution at the fitted means"
+def _parametric(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
+    family, frame = fit.spec.likelihood.family, _frame(fit)
+    _refuse_weights(fit, frame)
+
+    def one(block: Block) -> Stack:
+        rows = np.flatnonzero(counted(block))[:1]
+        return Stack((np.column_stack([fitted_means(fit, block), block.weights])[rows],))
+
+    mean, weights = frame.reduce(one).values[:1].T
+    family.simulate(np.random.default_rng(0), mean, weights, fit.dispersion)  # refuses what it cannot draw
+    text = f"responses from the {family.name} distribution at the fitted means"
+    if _streams(fit):
+        return BlockParametric(fit), text
+    inside = np.flatnonzero(_counts(frame))
+    weights = _gather(frame, lambda block: block.weights)
+    return Parametric(family, fit.dispersion, _means(fit), weights, inside), text
 
 
-def _refuse_weights(fit: Fit, weights: Array) -> None:
+def _refuse_weights(fit: Fit, frame: ModelFrame) -> None:
     """Refuse what the distribution of a family of fixed dispersion knows nothing of."""
     family = fit.spec.likelihood.family
     instead = 'Use resample="case" or "wild".'
@@ -226,19 +257,29 @@ def _refuse_weights(fit: Fit, weights: Array) -> None:
             f"The {family.name} distribution has dispersion {family.dispersion:g}: "
             f"that of the fit is {fit.dispersion:.4g}. {instead}"
         )
-    whole = np.rint(weights) if family.name == "binomial" else np.ones_like(weights)
-    if not np.array_equal(whole, weights):
-        what = "whole numbers of trials" if family.name == "binomial" else "no prior weights"
+    trials = family.name == "binomial"
+
+    def odd(block: Block) -> int:
+        weights = block.weights[counted(block) > 0]
+        return int(np.sum(weights != (np.rint(weights) if trials else 1.0)))
+
+    if frame.reduce(odd):
+        what = "whole numbers of trials" if trials else "no prior weights"
         raise ArgumentError(f"Draws from the {family.name} distribution need {what}. {instead}")
 
 
-def _residual(fit: Fit, counts: Counts, groups: Grouping | None) -> tuple[Scheme, str]:
-    assert fit.frame is not None
+def _residual(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
+    frame = _frame(fit)
+    if _streams(fit):
+        raise ArgumentError(
+            "Residual resampling draws from the residuals of all rows: the data are read block by block. "
+            'Use resample="case", "wild" or "parametric".'
+        )
     likelihood, root = fit.spec.likelihood, hat_root(fit, "residual resampling", 'Use resample="case".')
-    weights, mean = _gather(fit.frame, lambda block: block.weights), _means(fit)
-    hat = _gather(fit.frame, lambda block: leverage(fit, block, root).hat)
-    residual = _plain_residuals(fit)
-    inside = counts > 0
+    weights, mean = _gather(frame, lambda block: block.weights), _means(fit)
+    hat = _gather(frame, lambda block: leverage(fit, block, root).hat)
+    residual = _gather(frame, lambda block: plain_residuals(fit, block))
+    inside = _counts(frame) > 0
     size = np.zeros(len(mean))
     with np.errstate(all="ignore"):
         size[inside] = np.sqrt(likelihood.family.variance(mean[inside]) / weights[inside])
@@ -265,21 +306,7 @@ def _refuse_domain(fit: Fit, scheme: Residuals, inside: Any) -> None:
             )
 
 
-def _plain_residuals(fit: Fit) -> Array:
-    """Response less mean (rows of the data,); 0 outside the fit and in rows predicted perfectly."""
-    assert fit.frame is not None
-    likelihood, design = fit.spec.likelihood, fit.spec.design
-
-    def values(block: Block) -> Array:
-        eta = linear_predictor(fit.estimate, block.X, block.offset, design)
-        far = ~np.isfinite(eta[:, 0]) | (block.total == 0)
-        eta[far] = 0.0
-        return np.where(far, 0.0, likelihood.residual(block.y, eta))
-
-    return _gather(fit.frame, values)
-
-
-_PLAIN: dict[str, Callable[[Fit, Counts, Grouping | None], tuple[Scheme, str]]] = {
+_PLAIN: dict[str, Callable[[Fit, Grouping | None], tuple[Scheme, str]]] = {
     "case": _case,
     "cluster": _cluster,
     "parametric": _parametric,
@@ -287,33 +314,35 @@ _PLAIN: dict[str, Callable[[Fit, Counts, Grouping | None], tuple[Scheme, str]]] 
 }
 
 
-def _wild(fit: Fit, counts: Counts, groups: Grouping | None, law: str) -> Plan:
+def _wild(fit: Fit, rows: int, groups: Grouping | None, law: str) -> Plan:
     few = groups is not None and groups.count < _FEW
     multipliers = MULTIPLIERS[law or ("webb" if few else "rademacher")]
     if not _linear(fit):
         text = f"wild score (one step, no refit), scores times {multipliers.name} multipliers"
         name = "HC0" if groups is None else "CR0"
-        scores = _scores(fit, counts, multipliers, groups)
-        return Plan(scores, _by(text, groups), counts, None, f"{name} of the drawn scores", groups)
-    pivot, name = _pivot(fit, counts, groups)
+        scores = _scores(fit, rows, multipliers, groups)
+        return Plan(scores, _by(text, groups), rows, None, f"{name} of the drawn scores", groups)
+    pivot, name = _pivot(fit, groups)
     if groups is None and not fit.covariance.kind.startswith("HC"):
         pivot, name = Sandwich(Covariance("HC0")), "HC0"
-    codes, number = (None, len(counts)) if groups is None else (groups.codes, groups.count)
-    scheme = Wild(_means(fit), _plain_residuals(fit), multipliers, codes, number)
     text = _by(f"wild, residuals times {multipliers.name} multipliers", groups)
-    return Plan(scheme, text, counts, pivot, name, groups)
+    if _streams(fit):
+        return Plan(BlockWild(fit, multipliers, groups), text, rows, pivot, name, groups)
+    residual = _gather(_frame(fit), lambda block: plain_residuals(fit, block))
+    codes, number = (None, len(residual)) if groups is None else (groups.codes, groups.count)
+    scheme = Wild(_means(fit), residual, multipliers, codes, number)
+    return Plan(scheme, text, rows, pivot, name, groups)
 
 
-def _scores(fit: Fit, counts: Counts, multipliers: Multipliers, groups: Grouping | None) -> Scores:
-    assert fit.frame is not None
-    root, units = _finite_root(fit), int(counts.sum()) if groups is None else groups.count
+def _scores(fit: Fit, rows: int, multipliers: Multipliers, groups: Grouping | None) -> Scores:
+    frame, root = _frame(fit), _finite_root(fit)
     if groups is not None:
-        return Scores(root, _cluster_scores(fit, counts, groups, root), multipliers, units, units)
-    if fit.frame.large:
-        return Scores(root, None, multipliers, len(counts), units)
-    rows = np.concatenate([projected(fit, block, root) for block in fit.frame.blocks()])
-    used = np.concatenate([block.total > 0 for block in fit.frame.blocks()])
-    return Scores(root, rows[used], multipliers, units, units)
+        found = _cluster_scores(fit, groups, root)
+        return Scores(root, found, multipliers, groups.count, groups.count)
+    if frame.large:
+        return Scores(root, None, multipliers, 0 if _streams(fit) else frame.source.rows, rows)
+    whitened = frame.reduce(lambda block: Stack((projected(fit, block, root)[block.total > 0],))).values
+    return Scores(root, whitened, multipliers, rows, rows)
 
 
 def _finite_root(fit: Fit) -> Array:
@@ -321,15 +350,14 @@ def _finite_root(fit: Fit) -> Array:
     return np.where(np.isfinite(inverse), inverse, 0.0)
 
 
-def _cluster_scores(fit: Fit, counts: Counts, groups: Grouping, root: Array) -> Array:
+def _cluster_scores(fit: Fit, groups: Grouping, root: Array) -> Array:
     """Whitened scores summed by cluster (clusters, q)."""
-    assert fit.frame is not None
 
     def kernel(block: Block) -> Array:
-        rows = projected(fit, block, root) * counts[place(block), None]
+        rows = projected(fit, block, root) * counted(block)[:, None]
         return by_cluster(rows, groups.of(block), groups.count)
 
-    return fit.frame.reduce(kernel)
+    return _frame(fit).reduce(kernel)
 
 
 def _linear(fit: Fit) -> bool:

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from glmstat.errors import GlmstatError
 from glmstat.estimate import Estimate
-from glmstat.inference.bootstrap.scheme import Counts, Scheme, Scores, place
+from glmstat.inference.bootstrap.scheme import Scheme, Scores, once
 from glmstat.inference.determined import determined, loses_column
 from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import projected
+from glmstat.inference.variable import Grouping
 from glmstat.inference.vcov.recipe import square_root
 from glmstat.matrix import Array, Block, IntArray
 
@@ -82,26 +83,24 @@ class Clustered:
 
     Parameters
     ----------
-    counts, codes, number : as in `Clusters`.
+    groups : the clusters.
     """
 
-    counts: Counts
-    codes: IntArray
-    number: int
+    groups: Grouping
 
     def __call__(self, fit: Fit, frame: ModelFrame) -> Array:
         """Return R (p, k) with R R' the covariance of a fit on some rows."""
-        inverse = fit.estimate.information.inverse_root
+        inverse, groups = fit.estimate.information.inverse_root, self.groups
         inverse = np.where(np.isfinite(inverse), inverse, 0.0)
 
         def kernel(block: Block) -> Array:
             rows = projected(fit, block, inverse)
-            once = rows * self.counts[place(block), None]
-            drawn = once if block.frequency is None else rows * block.frequency[:, None]
-            return by_cluster(np.hstack([once, drawn]), self.codes[place(block)], self.number)
+            single = rows * once(block)[:, None]
+            drawn = single if block.frequency is None else rows * block.frequency[:, None]
+            return by_cluster(np.hstack([single, drawn]), groups.of(block), groups.count)
 
-        once, drawn = np.hsplit(frame.reduce(kernel), 2)
-        return inverse @ square_root(drawn.T @ once)[0]
+        single, drawn = np.hsplit(frame.reduce(kernel), 2)
+        return inverse @ square_root(drawn.T @ single)[0]
 
 
 def by_cluster(rows: Array, codes: IntArray, number: int) -> Array:

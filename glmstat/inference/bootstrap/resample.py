@@ -145,7 +145,7 @@ def _own_error(fit: Fit, job: Job, chosen: Plan) -> Array:
 
     assert fit.frame is not None
     if isinstance(chosen.scheme, Scores):
-        root = chosen.scheme.multiplied(fit, fit.frame, np.ones(chosen.scheme.number))[1]
+        root = chosen.scheme.own(fit, fit.frame)
     elif chosen.pivot is None:
         return np.full(len(job.targets), np.nan)
     else:

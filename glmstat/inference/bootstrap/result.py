@@ -13,7 +13,7 @@ from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.bootstrap.interval import TYPES, Interval, Sample, interval
 from glmstat.inference.bootstrap.plan import Plan
 from glmstat.inference.bootstrap.replicate import KINDS, Kinds, by_cluster, combine
-from glmstat.inference.bootstrap.scheme import place
+from glmstat.inference.bootstrap.scheme import counted
 from glmstat.inference.hypothesis.linear import linear
 from glmstat.inference.interval import check_level
 from glmstat.inference.score import projected
@@ -256,7 +256,7 @@ class Bootstrap(Shown):
 
     def _acceleration(self, chosen: Targets) -> Array:
         """Σ L³ / (6 (Σ L²)^1.5) over influence values L = C J⁻¹u of rows or clusters, one per target."""
-        fit, counts, groups = self.fit, self.plan.counts, self.plan.groups
+        fit, groups = self.fit, self.plan.groups
         assert fit.frame is not None
         inverse = fit.estimate.information.inverse_root
         inverse = np.where(np.isfinite(inverse), inverse, 0.0)
@@ -264,7 +264,7 @@ class Bootstrap(Shown):
 
         def kernel(block: Block) -> Array:
             values = projected(fit, block, inverse) @ back
-            times = counts[place(block), None]
+            times = counted(block)[:, None]
             if groups is not None:
                 return by_cluster(values * times, groups.of(block), groups.count)
             return np.vstack([(times * values**2).sum(axis=0), (times * values**3).sum(axis=0)])

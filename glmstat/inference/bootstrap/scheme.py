@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.inference.score import projected
+from glmstat.inference.variable import Grouping
 from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ __all__ = [
     "Scheme",
     "Scores",
     "Wild",
+    "counted",
+    "once",
     "place",
 ]
 
 Counts = NDArray[np.int64]
+ONCE = "counted once"
 
 
 class Scheme(Protocol):
@@ -39,6 +43,17 @@ class Scheme(Protocol):
     def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
         """Return the rows of one resample."""
         ...
+
+
+def counted(block: Block) -> Array:
+    """Return how often each row of a block is counted (n,); 0 where its weight is 0."""
+    counts = np.ones(len(block.y)) if block.frequency is None else block.frequency
+    return np.where(block.total > 0, counts, 0.0)
+
+
+def once(block: Block) -> Array:
+    """Return how often each row was counted (n,) before whole clusters were drawn."""
+    return counted(block) if block.roles is None else block.roles[ONCE]
 
 
 def place(block: Block) -> slice | IntArray:
@@ -84,25 +99,25 @@ class Clusters:
 
     Parameters
     ----------
-    counts : as in `Cases`.
-    codes : (rows of the data,) the cluster of each row, -1 outside the fit.
-    number : of clusters.
+    groups : the clusters.
     """
 
-    counts: Counts
-    codes: IntArray
-    number: int
+    groups: Grouping
 
     def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
         """Return the rows with the frequency of their cluster."""
-        times = self.draw(rng)
-        frequency = np.where(self.codes >= 0, times[self.codes], 0.0) * self.counts
-        return _counted(frame, frequency.astype(np.float64))
+        times, groups = self.draw(rng), self.groups
+
+        def change(block: Block) -> Block:
+            counts = counted(block)
+            return replace(block, frequency=times[groups.of(block)] * counts, roles={ONCE: counts})
+
+        return frame.reading(groups.names).changed(change)
 
     def draw(self, rng: np.random.Generator) -> Array:
         """Return how often each cluster is drawn."""
-        drawn = rng.integers(0, self.number, self.number)
-        return np.bincount(drawn, minlength=self.number).astype(np.float64)
+        drawn = rng.integers(0, self.groups.count, self.groups.count)
+        return np.bincount(drawn, minlength=self.groups.count).astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +236,7 @@ class Scores:
     root : L (p, q), L L' the inverse information for dispersion 1.
     rows : whitened scores L'u (units, q), one row per row or cluster; None where each pass computes them.
     multipliers : their distribution.
-    number : of multipliers: units, or rows of the data where `rows` is None.
+    number : of multipliers: units, or rows of the data where `rows` is None; 0 where blocks draw their own.
     units : number of rows or clusters.
 
     Source: Kline & Santos (2012).
@@ -235,23 +250,37 @@ class Scores:
 
     def step(self, fit: Fit, frame: ModelFrame, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return a drawn step L Σ v z (p,) and the root (p, q) of its own sandwich covariance."""
+        if not self.number:
+            seed = int(rng.integers(2**63 - 1))
+            return self._moved(self._sums(fit, frame, lambda block: self._drawn(seed, block)))
         return self.multiplied(fit, frame, self.multipliers.draw(rng, self.number))
 
     def multiplied(self, fit: Fit, frame: ModelFrame, multipliers: Array) -> tuple[Array, Array]:
         """Return the step that some multipliers make, and the root of its covariance, scores centred."""
-        total = self._sums(fit, frame, multipliers)
+        if self.rows is not None:
+            return self._moved(_moments(self.rows * multipliers[:, None]))
+        return self._moved(self._sums(fit, frame, lambda block: multipliers[place(block)]))
+
+    def own(self, fit: Fit, frame: ModelFrame) -> Array:
+        """Return the root of the covariance of the scores themselves."""
+        if self.number:
+            return self.multiplied(fit, frame, np.ones(self.number))[1]
+        return self._moved(self._sums(fit, frame, lambda block: np.ones(len(block.y))))[1]
+
+    def _drawn(self, seed: int, block: Block) -> Array:
+        stream = np.random.SeedSequence(seed, spawn_key=(block.number,))
+        return self.multipliers.draw(np.random.default_rng(stream), len(block.y))
+
+    def _moved(self, total: Array) -> tuple[Array, Array]:
         move, meat = total[0], total[1:]
         meat = meat - np.outer(move, move) / self.units
         values, vectors = np.linalg.eigh(meat)
         return self.root @ move, self.root @ (vectors * np.sqrt(np.maximum(values, 0.0)))
 
-    def _sums(self, fit: Fit, frame: ModelFrame, multipliers: Array) -> Array:
-        if self.rows is not None:
-            return _moments(self.rows * multipliers[:, None])
-
+    def _sums(self, fit: Fit, frame: ModelFrame, multipliers: Callable[[Block], Array]) -> Array:
         def kernel(block: Block) -> Array:
-            counted = 1.0 if block.frequency is None else block.frequency[:, None]
-            return _moments(projected(fit, block, self.root) * multipliers[place(block), None] * counted)
+            often = 1.0 if block.frequency is None else block.frequency[:, None]
+            return _moments(projected(fit, block, self.root) * multipliers(block)[:, None] * often)
 
         return frame.reduce(kernel)
 

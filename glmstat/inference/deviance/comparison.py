@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glmstat.data.frame import Frame
 from glmstat.errors import ComparisonError
+from glmstat.inference.rows import Named
 from glmstat.inference.statement import need_likelihood
-from glmstat.matrix import Array, IntArray
+from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -22,7 +25,7 @@ __all__ = [
     "check_rows",
     "dispersion_text",
     "offset_text",
-    "row_numbers",
+    "rows_beyond",
     "same_argument",
     "weights_text",
 ]
@@ -117,14 +120,13 @@ def _check_selection(first: ModelFrame, other: ModelFrame) -> None:
     """Refuse frames of which one has rows that the other has not."""
     comparable = first.source.rows == other.source.rows
     if comparable:
-        one, two = (row_numbers(frame) for frame in (first, other))
-        only = (np.setdiff1d(one, two), np.setdiff1d(two, one))
-        if not len(only[0]) and not len(only[1]):
+        only = rows_beyond(first, other), rows_beyond(other, first)
+        if not only[0].count and not only[1].count:
             return
         parts = [
             f"{_named(rows)} only in the {place}"
             for rows, place in zip(only, ("first", "second"), strict=True)
-            if len(rows)
+            if rows.count
         ]
         where = f" ({'; '.join(parts)})"
     elif first.rows == other.rows:
@@ -137,17 +139,33 @@ def _check_selection(first: ModelFrame, other: ModelFrame) -> None:
     )
 
 
-def row_numbers(frame: ModelFrame) -> IntArray:
-    """Return the source rows that enter a frame."""
+def rows_beyond(first: ModelFrame, other: ModelFrame) -> Named:
+    """Return the source rows that enter one frame and not another of the same data.
+
+    Of data that are not in memory a pass finds them, and no array of all rows is made.
+    """
+    if first.source.held or first.small:
+        return Named.of(np.setdiff1d(_row_numbers(first), _row_numbers(other)))
+    selection = other.selection
+
+    def kernel(block: Block) -> Named:
+        rows: Frame = block.frame
+        theirs = selection.entering(replace(rows, chosen=None, _read={})).numbers
+        return Named.of(np.setdiff1d(rows.numbers, theirs))
+
+    return first.reduce(kernel)
+
+
+def _row_numbers(frame: ModelFrame) -> IntArray:
     return np.arange(frame.source.rows) if frame.rows_kept is None else frame.rows_kept
 
 
-def _named(rows: IntArray) -> str:
+def _named(rows: Named) -> str:
     """'row 4', 'rows 1, 2, 3', 'rows 1, 2, 3, 4, 5, … (17 rows)'."""
-    if len(rows) == 1:
-        return f"row {rows[0]}"
-    shown = ", ".join(map(str, rows[:_SHOWN].tolist()))
-    return f"rows {shown}" + (f", … ({len(rows):,} rows)" if len(rows) > _SHOWN else "")
+    if rows.count == 1:
+        return f"row {rows.rows[0]}"
+    shown = ", ".join(map(str, rows.rows[:_SHOWN]))
+    return f"rows {shown}" + (f", … ({rows.count:,} rows)" if rows.count > _SHOWN else "")
 
 
 def _check_numbers(first: Fit, other: Fit, one: ModelFrame, two: ModelFrame) -> None:
@@ -156,11 +174,14 @@ def _check_numbers(first: Fit, other: Fit, one: ModelFrame, two: ModelFrame) -> 
     if one is two or (one.source is two.source and _same_words(first, other)):
         return
     responses = [_response_text(fit) for fit in (first, other)]
+    if not (one.source.held and two.source.held):
+        _check_sums(first, other, responses)
+        return
     for number, (left, right) in enumerate(zip(_numbers(one), _numbers(two), strict=True)):
         bad = np.flatnonzero(np.abs(left - right) > _ROUNDING * np.abs(left))
         if not len(bad):
             continue
-        row = row_numbers(one)[bad[0]]
+        row = _row_numbers(one)[bad[0]]
         where = f"{left[bad[0]]:.6g} and {right[bad[0]]:.6g} in row {row}"
         if number == 0:
             raise ComparisonError(
@@ -170,6 +191,21 @@ def _check_numbers(first: Fit, other: Fit, one: ModelFrame, two: ModelFrame) -> 
         kind = "frequency weights" if number == 2 else _total_words(first, other)
         raise ComparisonError(
             f"Models have different {kind}: {where}. Refit one with the weights of the other."
+        )
+
+
+def _check_sums(first: Fit, other: Fit, responses: Sequence[str]) -> None:
+    """Refuse other responses or weights in the same rows by what sums over them tell."""
+    if first.estimate.fingerprint != other.estimate.fingerprint:
+        raise ComparisonError(
+            f"Models have different responses: {responses[0]} and {responses[1]}. "
+            "Likelihoods of different responses cannot be compared."
+        )
+    one, two = first.estimate.weight, other.estimate.weight
+    if abs(one - two) > _ROUNDING * abs(one):
+        raise ComparisonError(
+            f"Models have different {_total_words(first, other)}: their sums are {one:.6g} and {two:.6g}. "
+            "Refit one with the weights of the other."
         )
 
 

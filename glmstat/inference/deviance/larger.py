@@ -11,12 +11,12 @@ import numpy as np
 
 from glmstat.call import frame_for
 from glmstat.compute import Triangle
-from glmstat.errors import ArgumentError, ComparisonError, GlmstatWarning, one_of, row_list
+from glmstat.errors import ArgumentError, ComparisonError, GlmstatWarning, one_of
 from glmstat.estimate import Estimate
 from glmstat.formula.terms import Linear
 from glmstat.inference.again import refit, whole_call
 from glmstat.inference.covariance import as_covariance
-from glmstat.inference.deviance.comparison import row_numbers
+from glmstat.inference.deviance.comparison import rows_beyond
 from glmstat.inference.deviance.criterion import as_r
 from glmstat.inference.deviance.difference import Outcome, by_deviance, by_score, by_wald
 from glmstat.inference.deviance.nesting import nested
@@ -186,10 +186,10 @@ def quiet_fit(fit: Fit, formula: str) -> Fit:
 
 def _check_same_rows(fit: Fit, frame: ModelFrame, term: str) -> None:
     assert fit.frame is not None
-    lost = np.setdiff1d(row_numbers(fit.frame), row_numbers(frame))
-    if len(lost):
+    lost = rows_beyond(fit.frame, frame)
+    if lost.count:
         new = [name for name in frame.missing.by if name not in fit.frame.missing.by]
         raise ComparisonError(
-            f"Missing values of {one_of(new) or term} in {row_list(lost, len(lost))} that the fit uses: the "
+            f"Missing values of {one_of(new) or term} in {lost.text} that the fit uses: the "
             "models would have different rows. Refit with subset=, or drop these rows first."
         )

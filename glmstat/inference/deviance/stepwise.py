@@ -8,12 +8,10 @@ from itertools import pairwise
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import numpy as np
-
-from glmstat.errors import ArgumentError, ComparisonError, Note, near, one_of, row_list
+from glmstat.errors import ArgumentError, ComparisonError, Note, near, one_of
 from glmstat.formula.terms import Linear, render
 from glmstat.inference.covariance import is_robust
-from glmstat.inference.deviance.comparison import DISPERSIONS, row_numbers
+from glmstat.inference.deviance.comparison import DISPERSIONS, rows_beyond
 from glmstat.inference.deviance.criterion import aic_words, criterion_value, dropped
 from glmstat.inference.deviance.difference import (
     Inside,
@@ -177,11 +175,11 @@ def _check_rows_stay(fit: Fit, lower: Sequence[Linear], upper: Sequence[Linear])
         for terms in (tuple(lower), tuple(parts.values()))
     ]
     most, least = (frame_with(fit, text) for text in texts)
-    lost = np.setdiff1d(row_numbers(most), row_numbers(least))
-    if len(lost):
+    lost = rows_beyond(most, least)
+    if lost.count:
         names = [name for name in least.missing.by if name not in most.missing.by]
         raise ComparisonError(
-            f"Rows would change along the way: {one_of(names)} missing in {row_list(lost, len(lost))}. "
+            f"Rows would change along the way: {one_of(names)} missing in {lost.text}. "
             "Refit with subset=, or drop these rows first."
         )
 

@@ -12,6 +12,7 @@ from glmstat.inference.hypothesis.wald import wald_statistic
 from glmstat.inference.restrict import Moments, Restricted, default_root, moments
 from glmstat.inference.score import frame_of, moved_by
 from glmstat.inference.variable import grouping
+from glmstat.inference.vcov.group_sums import GroupSums
 from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _cluster_meat(fit: Fit, root: Array, restricted: Restricted) -> Array:
             f'{groups.count} in the rows of the fit. Use another variable, or vcov="HC3".'
         )
 
-    def kernel(block: Block) -> Array:
+    def kernel(block: Block) -> GroupSums:
         eta = np.array(block.offset, order="F")
         for k, (X, predictor) in enumerate(zip(block.X, design.predictors, strict=True)):
             eta[:, k] += X.dot(theta[predictor.slots])
@@ -181,12 +182,10 @@ def _cluster_meat(fit: Fit, root: Array, restricted: Restricted) -> Array:
         signs = moved_by(restricted.directions, block.X, design)
         if signs is not None:
             gradient = np.where((signs != 0).any(axis=1)[:, None], 0.0, gradient)
-        total, codes = np.zeros((groups.count, root.shape[1])), groups.of(block)
-        counted = codes >= 0
+        rows = np.zeros((len(block.y), root.shape[1]))
         for k, (X, predictor) in enumerate(zip(block.X, design.predictors, strict=True)):
-            rows = X.dot(root[predictor.slots]) * gradient[:, k : k + 1]
-            np.add.at(total, codes[counted], rows[counted])
-        return total
+            rows += X.dot(root[predictor.slots]) * gradient[:, k : k + 1]
+        return GroupSums.of([groups.of(block)], rows)
 
-    sums = frame_of(fit, "A score test").reduce(kernel)
+    sums = frame_of(fit, "A score test").reduce(kernel).values[0]
     return sums.T @ sums

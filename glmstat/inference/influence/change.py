@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.inference.hat import Leverage, hat_root, known_coefficients, leverage, touched
-from glmstat.inference.score import frame_of
+from glmstat.inference.rows import of_fit
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:
@@ -36,17 +36,13 @@ def moved(rows: Leverage, step: Array, root: Array, known: BoolArray) -> Array:
 
 
 def row_steps(fit: Fit) -> Array:
-    """Return the first step (source rows, p) from the estimate to the fit without each row, sign reversed."""
+    """Return the first step (n, p) from the estimate to the fit without each row shown, sign reversed."""
     root, known = hat_root(fit), known_coefficients(fit)
-    held = frame_of(fit, "influence")
-    out = np.full((held.source.rows, len(known)), np.nan)
 
-    def kernel(block: Block) -> int:
+    def values(block: Block) -> Array:
         rows = leverage(fit, block, root)
         with np.errstate(all="ignore"):
             step = rows.projected * (rows.gradient / (1.0 - rows.hat))[:, None]
-        out[block.source_rows(np.arange(len(rows.hat)))] = moved(rows, step, root, known)
-        return 0
+        return moved(rows, step, root, known)
 
-    held.reduce(kernel)
-    return out
+    return of_fit(fit, "influence", values, width=len(known)).values

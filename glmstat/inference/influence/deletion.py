@@ -164,7 +164,12 @@ def without_cluster(groups: Grouping, code: int) -> Callable[[Block], Block]:
 
 
 def refits(
-    fit: Fit, changes: Sequence[Callable[[Block], Block]], unit: str, *, progress: bool | None
+    fit: Fit,
+    changes: Sequence[Callable[[Block], Block]],
+    unit: str,
+    *,
+    progress: bool | None,
+    names: Sequence[str] = (),
 ) -> Refits:
     """Return the fits of changed rows, each from the estimate on; an interruption keeps what is done.
 
@@ -173,8 +178,9 @@ def refits(
     changes : what is done to every block, one for each fit.
     unit : what the bar counts.
     progress : show it; None shows it on a terminal if it takes more than two seconds.
+    names : columns of the data that the changes read.
     """
-    held, coef = frame_of(fit, "The deletion of rows"), fit.estimate.coef
+    held, coef = frame_of(fit, "The deletion of rows").reading(names), fit.estimate.coef
     found: list[tuple[Array, str, str]] = []
     interrupted = False
     try:

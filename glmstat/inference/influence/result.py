@@ -34,7 +34,7 @@ from glmstat.text.listing import Listing
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["METHODS", "Influence"]
+__all__ = ["METHODS", "Influence", "row_columns"]
 
 METHODS = ("one-step", "exact")
 _SHOWN = 10  # rows of the printed table
@@ -101,13 +101,7 @@ class Influence(Shown):
 
         Rows have the caller's index; clusters are the index in pandas, else a first column `cluster`.
         """
-        names = self.fit.columns
-        columns = {
-            **self.measures,
-            **{f"dfbeta_{name}": column for name, column in zip(names, self.dfbeta.T, strict=True)},
-            **{f"dfbetas_{name}": column for name, column in zip(names, self.dfbetas.T, strict=True)},
-            "flagged": self.flagged,
-        }
+        columns = row_columns(self.fit.columns, self.measures, self.dfbeta, self.dfbetas, self.flagged)
         return unit_frame(columns, self.native, None if self.clusters is None else self.labels)
 
     def largest(self, rows: int = _SHOWN) -> Listing:
@@ -158,14 +152,15 @@ class Influence(Shown):
         coef, infinite = self.fit.estimate.coef, np.isinf(self.fit.estimate.coef)
         if method == "one-step":
             not_at_boundary(self.fit, "One-step deletion", 'Take deletion("exact").')
-            change = row_steps(self.fit)[self.places] if self.clusters is None else self.dfbeta
+            change = row_steps(self.fit) if self.clusters is None else self.dfbeta
             change = np.where(infinite, np.nan, change[chosen])
             status = ("one step",) * len(chosen)
             cooks = self.measures["cooks"][chosen]
             done = Refits(coef - change, change, cooks, status, ())
         else:
             changes = [self._without(place) for place in chosen]
-            done = refits(self.fit, changes, self.unit, progress=progress)
+            names = () if self.clusters is None else self.clusters.names
+            done = refits(self.fit, changes, self.unit, progress=progress, names=names)
         chosen = chosen[: len(done.status)]
         labels = [self.labels[place] for place in chosen]
         native = self.native.take(chosen) if self.clusters is None else self.native
@@ -191,3 +186,15 @@ class Influence(Shown):
 
     def _shown(self) -> Listing:
         return self.largest()
+
+
+def row_columns(
+    names: Sequence[str], measures: Mapping[str, Array], dfbeta: Array, dfbetas: Array, flagged: BoolArray
+) -> dict[str, Any]:
+    """Return the columns of the table of an influence: measures, changes of each coefficient, flags."""
+    return {
+        **measures,
+        **{f"dfbeta_{name}": column for name, column in zip(names, dfbeta.T, strict=True)},
+        **{f"dfbetas_{name}": column for name, column in zip(names, dfbetas.T, strict=True)},
+        "flagged": flagged,
+    }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import fdtr, fdtri
 
 from glmstat.call import Covariance, Values, Variable
+from glmstat.data.parquet_writer import Written
 from glmstat.errors import ArgumentError, DataError
 from glmstat.inference.hat import (
     at_boundary,
@@ -19,12 +21,12 @@ from glmstat.inference.hat import (
 )
 from glmstat.inference.influence.change import moved
 from glmstat.inference.influence.clusters import Deletions, cluster_rows, deletions
-from glmstat.inference.influence.result import BoolArray, Influence
+from glmstat.inference.influence.result import BoolArray, Influence, row_columns
 from glmstat.inference.residual import RESIDUALS, deletion_scale, residual_rows, standardised, studentised
-from glmstat.inference.rows import of_fit, rows_shown
+from glmstat.inference.rows import Rows, Target, rows_of_fit
 from glmstat.inference.score import frame_of
 from glmstat.inference.variable import REMEDY, Grouping, grouping
-from glmstat.matrix import Array, Block
+from glmstat.matrix import Array, Block, IntArray
 from glmstat.table import Native
 
 if TYPE_CHECKING:
@@ -40,20 +42,28 @@ _SIGNS = {
     "change": "decreasing link: dfbeta and dfbetas have the sign of the change, R's the opposite",
     "opposite": "decreasing link: dfbeta and dfbetas have the opposite sign of the change, as in R",
 }
+_BY_ROW = "cooks of Pearson, the others of deviance residuals, to first order, as R's influence.measures"
 _EDGE = (
     "no hat values, nor what rests on them, where a mean lies at the boundary of its domain: "
     'deletion("exact") fits again'
 )
 
 
-def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | None = None) -> Influence:
-    """Return what each row, or each cluster, does to the fit, in one pass over the rows.
+def influence(
+    fit: Fit,
+    data: Any = None,
+    by: Variable | Sequence[Variable] | None = None,
+    to: Any = None,
+    overwrite: bool = False,
+) -> Influence | Written:
+    """Return what each row, or each cluster, does to the fit, in one pass over the rows; or write it.
 
     Parameters
     ----------
     data : the data of the fit, where the fit holds none.
     by : names, expressions or arrays that group the rows; the deletion of whole clusters then, to first
         order: (J - J_g)⁻¹ U_g, of information J and score U.
+    to, overwrite : a Parquet file that the rows of `to_frame()` go to, in two passes.
 
     Raises
     ------
@@ -70,43 +80,105 @@ def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | No
     """
     if data is not None:
         fit = fit.with_data(data)
-    return _of_rows(fit) if by is None else _of_clusters(fit, by)
+    target = Target.of(to, overwrite)
+    if by is None:
+        return _of_rows(fit) if target is None else _write_rows(fit, target)
+    if target is not None:
+        raise ArgumentError("to= writes the influence of rows: by= groups them. Take to_frame() of clusters.")
+    return _of_clusters(fit, by)
 
 
 # ---------------------------------------------------------------- rows
 
 
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """What rows do to a fit, made of the values of some of them.
+
+    Parameters
+    ----------
+    deviations : standard errors of the coefficients for dispersion 1 (p,), NaN where unknown.
+    """
+
+    fit: Fit
+    root: Array
+    known: BoolArray
+    edge: bool
+    deviations: Array
+
+    @classmethod
+    def of(cls, fit: Fit) -> _Measured:
+        root, known = _root(fit), known_coefficients(fit)
+        deviations = np.where(known, np.linalg.norm(root, axis=1), np.nan)
+        return cls(fit, root, known, at_boundary(fit), deviations)
+
+    def rows(self) -> Rows:
+        """Return measures, sign, frequency and changes of the rows, not yet computed."""
+        width = len(ROW_MEASURES) + 2 + len(self.known)
+
+        def values(block: Block) -> Array:
+            if self.edge:
+                return _no_values(block, width)
+            return _row_values(self.fit, block, self.root, self.known)
+
+        return rows_of_fit(self.fit, "influence", values, width=width)
+
+    def total(self) -> int:
+        """Return the number of rows with a hat value, by a pass."""
+        if self.edge:
+            return 0
+
+        def kernel(block: Block) -> float:
+            used = leverage(self.fit, block, self.root).hat > 0
+            return float(_frequencies(block)[used].sum())
+
+        return round(frame_of(self.fit, "influence").reduce(kernel))
+
+    def split(self, values: Array) -> tuple[dict[str, Array], Array, Array]:
+        """Return measures, changes and changes in standard errors from the values of rows (m, …)."""
+        measures, dfbeta = dict(zip(ROW_MEASURES, values.T, strict=False)), values[:, len(ROW_MEASURES) + 2 :]
+        with np.errstate(all="ignore"):
+            dfbetas = dfbeta / (measures["sigma"][:, None] * self.deviations)
+        dfbetas[~np.isfinite(dfbetas)] = np.nan
+        return measures, dfbeta, dfbetas
+
+    def flags(
+        self, measures: Mapping[str, Array], dfbetas: Array, total: int
+    ) -> tuple[dict[str, BoolArray], tuple[str, ...]]:
+        """Return the marks of rows by measure, and the rules in words, for `total` rows with a hat value."""
+        if self.edge:
+            return {"hat": np.zeros(len(dfbetas), dtype=bool)}, (_EDGE,)
+        flags, rules = _row_flags(measures, dfbetas, total, self.fit.estimate.rank)
+        return flags, (*rules, _BY_ROW)
+
+
 def _of_rows(fit: Fit) -> Influence:
-    root, known = _root(fit), known_coefficients(fit)
-    width = len(ROW_MEASURES) + 2
-    edge = at_boundary(fit)
-    deviations = np.where(known, np.linalg.norm(root, axis=1), np.nan)
-
-    def values(block: Block) -> Array:
-        return _no_values(block, width + len(known)) if edge else _row_values(fit, block, root, known)
-
-    rows = of_fit(fit, "influence", values, width=width + len(known))
-    measures = dict(zip(ROW_MEASURES, rows.values.T, strict=False))
-    falling, counts, dfbeta = rows.values[:, width - 2], rows.values[:, width - 1], rows.values[:, width:]
-    with np.errstate(all="ignore"):
-        dfbetas = dfbeta / (measures["sigma"][:, None] * deviations)
-    dfbetas[~np.isfinite(dfbetas)] = np.nan
+    measured = _Measured.of(fit)
+    rows = measured.rows().whole()
+    measures, dfbeta, dfbetas = measured.split(rows.values)
+    falling, counts = rows.values[:, len(ROW_MEASURES)], rows.values[:, len(ROW_MEASURES) + 1]
     total = round(float(counts[measures["hat"] > 0].sum()))
-    flags, rules = _row_flags(measures, dfbetas, total, fit.estimate.rank)
-    notes = (
-        *rules,
-        "cooks of Pearson, the others of deviance residuals, to first order, as R's influence.measures",
-    )
-    if edge:
-        flags, notes = {"hat": np.zeros(len(dfbeta), dtype=bool)}, (_EDGE,)
+    flags, notes = measured.flags(measures, dfbetas, total)
     if (falling == 1).any():
         notes = (*notes, _SIGNS[fit.convention.dfbeta])
-    held = frame_of(fit, "influence")
-    places = rows_shown(held)
-    places = np.arange(held.source.rows) if places is None else places
-    labels = rows.native.index if rows.native.index is not None else places
+    labels = rows.native.index if rows.native.index is not None else rows.numbers
     inside = ~np.isnan(counts)
-    return Influence(fit, "row", labels, places, measures, dfbeta, dfbetas, flags, notes, rows.native, inside)
+    return Influence(
+        *(fit, "row", labels, rows.numbers, measures, dfbeta, dfbetas, flags, notes, rows.native, inside)
+    )
+
+
+def _write_rows(fit: Fit, target: Target) -> Written:
+    measured = _Measured.of(fit)
+    total = measured.total()
+
+    def columns(numbers: IntArray, values: Array) -> dict[str, Any]:
+        measures, dfbeta, dfbetas = measured.split(values)
+        flags, _ = measured.flags(measures, dfbetas, total)
+        return row_columns(fit.columns, measures, dfbeta, dfbetas, np.any(list(flags.values()), axis=0))
+
+    facts = {"formula": fit.formula, "unit": "row", "sign": fit.convention.dfbeta}
+    return measured.rows().write(target, columns, facts)
 
 
 def _root(fit: Fit) -> Array:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.call import functions
+from glmstat.data.beside import with_columns
+from glmstat.data.columns import Column
 from glmstat.data.source import BoolArray, Categorical, Frame, Level, MemorySource, Source
 from glmstat.errors import ArgumentError, ComparisonError, DataError
 from glmstat.formula.check import Offences, merge, offence, raise_first
@@ -103,6 +105,7 @@ class _Reader:
     Parameters
     ----------
     calls : what stateful calls in them have learned.
+    columns : arrays (n,) of the context that the frame does not hold, by name.
     """
 
     frame: ModelFrame
@@ -110,11 +113,12 @@ class _Reader:
     context: Mapping[str, Any]
     calls: Mapping[str, Any]
     roles: tuple[Expression, ...]
+    columns: Mapping[str, Column]
 
     def rows(self, block: Block) -> Frame:
         """Return the rows of the data behind a block."""
         if not isinstance(self.source, MemorySource):
-            return block.frame
+            return with_columns(block.frame, self.columns)
         start, stop = block.start, block.start + len(block.y)
         if block.rows is not None:
             start, stop = int(block.rows[0]), int(block.rows[-1]) + 1
@@ -286,7 +290,9 @@ def _read(fit: Fit, frame: ModelFrame, variables: Sequence[str]) -> _Reader:
     for role in roles:
         columns_needed(role, source.names, rest)
     calls = learn_calls(roles, source, frame.selection.asked, rest, frequency=frame.roles.freq_weights)
-    return _Reader(frame, source, rest, calls, tuple(roles))
+    new = [name for name in source.names if name not in frame.joined]
+    columns = {name: frame.joined.align_column(context[name], name) for name in new}
+    return _Reader(frame, source, rest, calls, tuple(roles), columns)
 
 
 def _roles(fit: Fit, frame: ModelFrame, variables: Sequence[str]) -> list[Expression]:

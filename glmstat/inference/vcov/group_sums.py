@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GroupSums",
-    "add_products",
     "equal_sizes",
     "expected_information",
     "group_leverages",
@@ -27,6 +26,7 @@ __all__ = [
     "in_runs",
     "one_thread",
     "outer",
+    "products_by_group",
 ]
 
 _CELLS = 2_000_000  # numbers of row-wise products held at once
@@ -88,20 +88,22 @@ def group_scores(fit: Fit, root: Array, ways: Sequence[Grouping], data: Any = No
 def group_leverages(fit: Fit, root: Array, way: Grouping, data: Any = None) -> Array:
     """Return S (G, q, q), S_j = L'J_j L with J_j the expected information of a group and L = root (p, q).
 
-    Each group's share of the information: they add up to 1. One pass, memory G q q.
+    Each group's share of the information: they add up to 1. One pass, memory some times G q q.
     """
     predictors, width = fit.spec.design.predictors, root.shape[1]
     frame = frame_of(fit, "A covariance by groups", data)
-    total = np.zeros((way.count, width, width))
+
+    def kernel(block: Block) -> GroupSums:
+        columns = [X.dot(root[part.slots]) for X, part in zip(block.X, predictors, strict=True)]
+        information = expected_information(fit, block)
+        if block.frequency is not None:
+            information = information * block.frequency[:, None, None]
+        lefts = [_weighted(columns, information[:, :, j]) for j in range(len(columns))]
+        return products_by_group(way.of(block), lefts, columns)
+
     with one_thread(frame.rows * width):
-        for block in frame.blocks():
-            columns = [X.dot(root[part.slots]) for X, part in zip(block.X, predictors, strict=True)]
-            information = expected_information(fit, block)
-            if block.frequency is not None:
-                information = information * block.frequency[:, None, None]
-            lefts = [_weighted(columns, information[:, :, j]) for j in range(len(columns))]
-            add_products(total, way.of(block), lefts, columns)
-    return total
+        total = frame.reduce(kernel).whole([way.count])[0]
+    return total.reshape(way.count, width, width)
 
 
 def _weighted(columns: Sequence[Array], weights: Array) -> Array:
@@ -112,14 +114,17 @@ def _weighted(columns: Sequence[Array], weights: Array) -> Array:
     return total
 
 
-def add_products(total: Array, codes: IntArray, lefts: Sequence[Array], rights: Sequence[Array]) -> None:
-    """Add to total (G, q, q), for rows of each code, the symmetric part of Σ left'right of pairs (n, q)."""
-    width = total.shape[1]
-    for names, places in equal_sizes(codes, max(1, _CELLS // (width * max(1, len(rights))))):
+def products_by_group(codes: IntArray, lefts: Sequence[Array], rights: Sequence[Array]) -> GroupSums:
+    """Return, for the rows of each code, the symmetric part of Σ left'right of pairs (n, q): (g, q q)."""
+    names, own = np.unique(codes, return_inverse=True)
+    width = rights[0].shape[1]
+    total = np.zeros((len(names), width, width))
+    for groups, places in equal_sizes(own, max(1, _CELLS // (width * max(1, len(rights))))):
         found = sum(
             np.swapaxes(left[places], 1, 2) @ right[places] for left, right in zip(lefts, rights, strict=True)
         )
-        total[names] += 0.5 * (found + np.swapaxes(found, 1, 2))
+        total[groups] = 0.5 * (found + np.swapaxes(found, 1, 2))
+    return GroupSums((names,), (total.reshape(len(names), width * width),))
 
 
 def equal_sizes(codes: IntArray, cells: int) -> Iterator[tuple[IntArray, IntArray]]:

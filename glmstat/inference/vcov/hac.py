@@ -14,9 +14,10 @@ from glmstat.errors import ArgumentError, DataError, near, one_of, row_list
 from glmstat.inference.score import frame_of, projected
 from glmstat.inference.variable import grouping, values
 from glmstat.inference.vcov.cluster import way_names
+from glmstat.inference.vcov.group_sums import GroupSums
 from glmstat.inference.vcov.kernel import Kernel, andrews, as_kernel, lag_of_periods, newey_west
 from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov, from_meat
-from glmstat.matrix import Array, IntArray
+from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
@@ -47,7 +48,8 @@ def hac(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None) -> V
 
     Raises
     ------
-    ArgumentError : lag, bandwidth or kernel that do not exist or do not go together; frequency weights.
+    ArgumentError : lag, bandwidth or kernel that do not exist or do not go together; frequency weights;
+        data that are read block by block.
     DataError : two rows of a series at the same time.
 
     Source: Andrews (1991); Newey & West (1987, 1994); numbers as R's sandwich, kernHAC(prewhite = FALSE,
@@ -78,7 +80,7 @@ def driscoll_kraay(fit: Fit, inverse: Array, covariance: Covariance, data: Any =
     """Return the covariance for rows that depend on all rows of the same and of near periods.
 
     The scores of each period are summed; the sums are one series, as in `hac`. t has T - 1 degrees of
-    freedom, T the number of periods that occur.
+    freedom, T the number of periods that occur. One pass, memory T q, whatever the order of the rows.
 
     Parameters
     ----------
@@ -93,14 +95,12 @@ def driscoll_kraay(fit: Fit, inverse: Array, covariance: Covariance, data: Any =
     Source: Driscoll & Kraay (1998); numbers as R's sandwich, vcovPL(adjust = FALSE), and plm, vcovSCC.
     """
     choice = check(covariance)
-    series = _series(fit, _directions(fit, inverse, choice), covariance, data)
-    starts = np.flatnonzero(np.diff(series.period, prepend=-1))
-    _enough(len(starts), "periods", covariance.kind)
-    sums = np.add.reduceat(series.scores, starts, axis=0)
+    sums = _by_period(fit, _directions(fit, inverse, choice), covariance, data)
+    _enough(len(sums), "periods", covariance.kind)
     scores = sums[:, : inverse.shape[1]]
     last, bandwidth = _reach(fit, choice, len(sums), sums[:, inverse.shape[1] :])
     meat = _along(scores, choice.kernel.weights(bandwidth, last + 1))
-    factor = _factor(covariance, len(series.scores), fit.estimate.rank, len(sums))
+    factor = _factor(covariance, fit.nobs, fit.estimate.rank, len(sums))
     facts = Facts(factor, len(sums) - 1.0, (len(sums),), last, bandwidth, extra=len(sums))
     return from_meat(inverse, meat, facts)
 
@@ -220,19 +220,41 @@ def _directions(fit: Fit, inverse: Array, choice: Choice) -> Array:
     return np.hstack([inverse, chosen if choice.rule == "andrews" else chosen.sum(axis=1, keepdims=True)])
 
 
+def _by_period(fit: Fit, root: Array, covariance: Covariance, data: Any) -> Array:
+    """The scores times `root`, summed by period, in the order of time; rows of weight 0 are left out."""
+    periods = grouping(fit, covariance.order, "order", data, several=False)
+
+    def kernel(block: Block) -> GroupSums:
+        used = block.total > 0
+        _refuse_frequencies(block, covariance)
+        return GroupSums.of([periods.of(block)[used]], projected(fit, block, root)[used])
+
+    return frame_of(fit, covariance.kind, data).reduce(kernel).whole([periods.count])[0]
+
+
+def _refuse_frequencies(block: Block, covariance: Covariance) -> None:
+    used = block.total > 0
+    if block.frequency is not None and (block.frequency[used] != 1).any():
+        raise ArgumentError(
+            f"{covariance.kind} cannot use freq_weights: rows that stand for several have no order among "
+            "themselves. Give a row for each in the order they came, or use weights=."
+        )
+
+
 def _series(fit: Fit, root: Array, covariance: Covariance, data: Any) -> _Series:
     """The scores times `root`, in the order of time; rows of weight 0 are left out."""
     frame = frame_of(fit, covariance.kind, data)
+    if not frame.source.held:
+        raise ArgumentError(
+            f"{covariance.kind} needs the scores of all rows in the order of time: the data are read block "
+            'by block. Use "DK ~ period", which sums them by period, or read the data into memory.'
+        )
     units = grouping(fit, covariance.cluster, "cluster", data) if covariance.cluster else None
     times = None if covariance.order == "" else values(fit, covariance.order, "order", data)
     parts: dict[str, list[Any]] = {"scores": [], "row": [], "unit": [], "time": []}
     for block in frame.blocks():
         used = block.total > 0
-        if block.frequency is not None and (block.frequency[used] != 1).any():
-            raise ArgumentError(
-                f"{covariance.kind} cannot use freq_weights: rows that stand for several have no order among "
-                "themselves. Give a row for each in the order they came, or use weights=."
-            )
+        _refuse_frequencies(block, covariance)
         parts["scores"].append(projected(fit, block, root)[used])
         parts["row"].append(block.source_rows(used))
         if units is not None:
@@ -247,8 +269,7 @@ def _series(fit: Fit, root: Array, covariance: Covariance, data: Any) -> _Series
     order = np.lexsort((period,) if unit is None else (period, unit))
     scores, rows, period = scores[order], rows[order], period[order]
     unit = None if unit is None else unit[order]
-    if covariance.kind != "DK":
-        _refuse_ties(unit, period, rows, covariance)
+    _refuse_ties(unit, period, rows, covariance)
     return _Series(scores, unit, period)
 
 

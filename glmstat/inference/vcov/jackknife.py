@@ -14,6 +14,7 @@ from glmstat.errors import ArgumentError, ConvergenceWarning, DataError, Glmstat
 from glmstat.inference.determined import determined
 from glmstat.inference.influence.deletion import without_cluster, without_row
 from glmstat.inference.nearby import fit_nearby
+from glmstat.inference.rows import Stack
 from glmstat.inference.score import frame_of
 from glmstat.inference.variable import grouping
 from glmstat.inference.vcov.cluster import way_names
@@ -45,7 +46,7 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
 
     Raises
     ------
-    ArgumentError : the fit did not converge.
+    ArgumentError : the fit did not converge; no clusters, of data that are read block by block.
     DataError : fewer than two usable estimates, or one cluster.
 
     Warns
@@ -61,6 +62,7 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
         )
     frame = frame_of(fit, "jackknife", data)
     units = _clusters(fit, covariance, data) if covariance.cluster else _rows(frame)
+    frame = frame.reading(units.names)
     finite = np.abs(inverse).max(axis=1, initial=0.0) > 0
     found = _replicates(fit, frame, units, finite, f"{covariance.key} unfinished")
     used = ~np.isnan(found).any(axis=1)
@@ -84,10 +86,11 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
 
 
 class _Units(NamedTuple):
-    """What is left out in turn: a change of the blocks for each, and how many equal units it stands for."""
+    """What is left out in turn: changes of blocks, for how many equal units, and what columns they read."""
 
     changes: list[Callable[[Block], Block]]
     times: Array
+    names: tuple[str, ...] = ()
 
 
 def _clusters(fit: Fit, covariance: Covariance, data: Any) -> _Units:
@@ -96,18 +99,25 @@ def _clusters(fit: Fit, covariance: Covariance, data: Any) -> _Units:
         raise DataError(
             f"jackknife needs two clusters or more: {groups.text} has {groups.count}. Leave cluster= out."
         )
-    return _Units([without_cluster(groups, code) for code in range(groups.count)], np.ones(groups.count))
+    changes = [without_cluster(groups, code) for code in range(groups.count)]
+    return _Units(changes, np.ones(groups.count), groups.names)
 
 
 def _rows(frame: ModelFrame) -> _Units:
     """Rows of positive weight, each as often as it counts."""
-    changes: list[Callable[[Block], Block]] = []
-    times: list[Array] = []
-    for block in frame.blocks():
+    if not frame.source.held:
+        raise ArgumentError(
+            "The jackknife fits once without each row: the data are read block by block, in many passes for "
+            'each fit. Use "HC3", which approximates it in one pass, or clusters: "jackknife ~ firm".'
+        )
+
+    def kernel(block: Block) -> Stack:
         used = block.total > 0
-        changes += [without_row(row) for row in block.source_rows(used).tolist()]
-        times.append(np.ones(int(used.sum())) if block.frequency is None else block.frequency[used])
-    return _Units(changes, np.concatenate(times))
+        counts = np.ones(int(used.sum())) if block.frequency is None else block.frequency[used]
+        return Stack((np.column_stack([block.source_rows(used).astype(np.float64), counts]),))
+
+    rows, times = frame.reduce(kernel).values.T
+    return _Units([without_row(int(row)) for row in rows], times)
 
 
 def _replicates(fit: Fit, frame: ModelFrame, units: _Units, finite: Any, unfinished: str) -> Array:

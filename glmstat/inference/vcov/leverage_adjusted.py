@@ -7,6 +7,7 @@ so that Z'Z = I, and e the Pearson residuals, so that Z'e are the scores. Of clu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,12 +19,12 @@ from glmstat.inference.score import finite_predictor, frame_of, gradient
 from glmstat.inference.variable import Grouping
 from glmstat.inference.vcov.group_sums import (
     GroupSums,
-    add_products,
     equal_sizes,
     expected_information,
     group_leverages,
     group_scores,
     one_thread,
+    products_by_group,
 )
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, IntArray
@@ -38,6 +39,7 @@ _SINGULAR = 1e-10  # 1 less a leverage below which the cluster alone determines 
 _SMALL = 0.9  # sum of the eigenvalues of leverages that are far from singular
 _CHUNK = 1_000_000  # numbers of the matrices of clusters that are worked on at once
 _GATHERED = 20_000_000  # numbers of whitened rows held at once
+_LARGEST = 200_000_000  # the same of one cluster, where no row need be in memory
 _CACHED = 20_000  # numbers of whitened rows that are worked on at once
 _CERTAIN = 1e-4  # eigenvalue, of at most 1, from which its inverse root has 12 digits
 _DIGITS = 37.0  # natural logarithm of 1e16
@@ -86,7 +88,8 @@ def adjusted(
 
     Raises
     ------
-    ArgumentError : a mean at the boundary of its domain.
+    ArgumentError : a mean at the boundary of its domain; for CR2 with unequal variances a cluster of more
+        rows than fit in memory, where data are read block by block.
 
     Source: Bell & McCaffrey (2002); Pustejovsky & Tipton (2018); numbers as R's
     clubSandwich (vcovCR of a glm).
@@ -133,23 +136,39 @@ def as_vcovcl(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None)
     not_at_boundary(fit, kind, 'Use "CR1" or "jackknife".')
     size, design = root.shape[1], fit.spec.design
     frame = frame_of(fit, "A covariance by groups", data)
-    plain, leverages = np.zeros((2, way.count, size, size))
-    scores: Array = np.zeros((way.count, size))
-    weighted: Array = np.zeros((way.count, size))
+
+    def kernel(block: Block) -> _ByCluster:
+        codes, columns = way.of(block), block.X[0].dot(root[design.predictors[0].slots])
+        often = np.where(block.total > 0, 1.0 if block.frequency is None else block.frequency, 0.0)
+        slope, weight = often * gradient(fit, block)[:, 0], expected_information(fit, block)[:, 0, 0]
+        return _ByCluster(
+            *(
+                products_by_group(codes, [factor[:, None] * columns], [columns])
+                for factor in (often, often * weight)
+            ),
+            *(GroupSums.of([codes], factor[:, None] * columns) for factor in (slope, slope * weight)),
+        )
+
     with one_thread(frame.rows * size):
-        for block in frame.blocks():
-            codes, columns = way.of(block), block.X[0].dot(root[design.predictors[0].slots])
-            often = np.where(block.total > 0, 1.0 if block.frequency is None else block.frequency, 0.0)
-            slope, weight = often * gradient(fit, block)[:, 0], expected_information(fit, block)[:, 0, 0]
-            for products, factor in ((plain, often), (leverages, often * weight)):
-                add_products(products, codes, [factor[:, None] * columns], [columns])
-            for sums, factor in ((scores, slope), (weighted, slope * weight)):
-                found = GroupSums.of([codes], factor[:, None] * columns)
-                sums[found.codes[0]] += found.values[0]
+        sums = [part.whole([way.count])[0] for part in frame.reduce(kernel)]
+        plain, leverages = (products.reshape(way.count, size, size) for products in sums[:2])
+        scores, weighted = sums[2:]
         for some in _chunks(leverages):
             moved = _beyond(leverages[some], POWERS[kind]) @ weighted[some][:, :, None]
             scores[some] += (plain[some] @ moved)[:, :, 0]
     return scores
+
+
+class _ByCluster(NamedTuple):
+    """Of clusters: X'X and X'WX, and the sums of the scores and of their products with the weights."""
+
+    plain: GroupSums
+    leverages: GroupSums
+    scores: GroupSums
+    weighted: GroupSums
+
+    def __add__(self, other: _ByCluster) -> _ByCluster:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _ByCluster(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 def _function(leverages: Array, power: float) -> Array:
@@ -228,15 +247,38 @@ class _Rows(NamedTuple):
         return self.Z[places], self.e[places], self.variance[places]
 
 
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """Rows of one block after the other."""
+
+    parts: tuple[_Rows, ...]
+
+    def __add__(self, other: _Parts) -> _Parts:
+        return _Parts(self.parts + other.parts)
+
+    @property
+    def rows(self) -> _Rows:
+        """All of them together."""
+        return _Rows(*(np.concatenate(column) for column in zip(*self.parts, strict=True)))
+
+
 def _gathered(fit: Fit, root: Array, way: Grouping, data: Any, pieces: bool) -> Adjusted:
     width = root.shape[1]
     scores = np.zeros((way.count, width))
     found = np.zeros((2, way.count, width, width)) if pieces else None
     frame = frame_of(fit, "A covariance by groups", data)
     sizes = frame.reduce(lambda block: np.bincount(way.of(block)[block.total > 0], minlength=way.count))
+    if not frame.source.held and sizes.max() * (width + 3) > _LARGEST:
+        raise ArgumentError(
+            f"CR2 takes all rows of a cluster at once: '{way.text}' {way.labels[int(sizes.argmax())]} has "
+            f'{sizes.max():,}, of data that are read block by block. Use "CR3" or "CR1".'
+        )
     for first, last in _batches(sizes, _GATHERED // (width + 3)):
-        parts = [_whitened_rows(fit, block, root, way.of(block), first, last) for block in frame.blocks()]
-        rows = _Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+        def kernel(block: Block, first: int = first, last: int = last) -> _Parts:
+            return _Parts((_whitened_rows(fit, block, root, way.of(block), first, last),))
+
+        rows = frame.reduce(kernel).rows
         with one_thread(rows.Z.size):
             for codes, places in equal_sizes(rows.codes, _CACHED // width):
                 Z, e, variance = rows.of(places)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -128,35 +127,55 @@ def _products(rows: Array, codes: IntArray, count: int) -> Array:
 
 def _stratum_of_units(fit: Fit, units: Grouping, strata: Grouping, data: Any) -> IntArray:
     """The stratum (G,) of each unit."""
-    place = np.full(units.count, -1, dtype=np.intp)
-    for block in frame_of(fit, "A survey covariance", data).blocks():
+
+    def kernel(block: Block) -> _Span:
         used = block.total > 0
-        unit, stratum = units.of(block)[used], strata.of(block)[used]
-        new = np.flatnonzero(place[unit] < 0)[::-1]
-        place[unit[new]] = stratum[new]
-        astray = np.flatnonzero(place[unit] != stratum)
-        if len(astray):
-            first = unit[astray[0]]
-            raise DataError(
-                f"Sampling units lie in one stratum each: '{units.text}' {units.labels[first]} is in "
-                f"'{strata.text}' {strata.labels[place[first]]} and {strata.labels[stratum[astray[0]]]}. "
-                f"If units are numbered within strata, use cluster=('{strata.text}', '{units.text}')."
-            )
-    return place
+        return _Span.of(units.of(block)[used], strata.of(block)[used], units.count)
+
+    span = frame_of(fit, "A survey covariance", data).reduce(kernel)
+    astray = np.flatnonzero(span.low != span.high)
+    if len(astray):
+        first = astray[0]
+        low, high = (strata.labels[int(end[first])] for end in (span.low, span.high))
+        raise DataError(
+            f"Sampling units lie in one stratum each: '{units.text}' {units.labels[first]} is in "
+            f"'{strata.text}' {low} and {high}. "
+            f"If units are numbered within strata, use cluster=('{strata.text}', '{units.text}')."
+        )
+    return span.low.astype(np.intp)
+
+
+class _Span(NamedTuple):
+    """Smallest and largest value (G,) in the rows of each group; infinite where it has none."""
+
+    low: Array
+    high: Array
+
+    @classmethod
+    def of(cls, codes: IntArray, given: Array | IntArray, count: int) -> _Span:
+        """Return the span of the values (n,) of rows with codes (n,)."""
+        low, high = np.full(count, np.inf), np.full(count, -np.inf)
+        np.minimum.at(low, codes, given)
+        np.maximum.at(high, codes, given)
+        return cls(low, high)
+
+    def __add__(self, other: _Span) -> _Span:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _Span(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 
 
 def _shares(fit: Fit, found: _Strata, strata: Grouping | None, fpc: RowValues, data: Any) -> Array:
     """The sampled share (H,) of the units in the population of each stratum."""
-    population: Array = np.full(len(found.units), nan)
-    for block in frame_of(fit, "A survey covariance", data).blocks():
+
+    def kernel(block: Block) -> _Span:
         used = block.total > 0
-        given = fpc.of(block)[used]
-        codes = np.zeros(len(given), dtype=np.intp) if strata is None else strata.of(block)[used]
-        new = np.flatnonzero(np.isnan(population[codes]))[::-1]
-        population[codes[new]] = given[new]
-        astray = np.flatnonzero(population[codes] != given)
-        if len(astray):
-            _refuse_varying(fpc, strata, found.labels[codes[astray[0]]])
+        codes = np.zeros(int(used.sum()), dtype=np.intp) if strata is None else strata.of(block)[used]
+        return _Span.of(codes, fpc.of(block)[used], len(found.units))
+
+    span = frame_of(fit, "A survey covariance", data).reduce(kernel)
+    astray = np.flatnonzero(span.low != span.high)
+    if len(astray):
+        _refuse_varying(fpc, strata, found.labels[int(astray[0])])
+    population = span.low
     if not (population > 0).all():
         place = int(np.flatnonzero(~(population > 0))[0])
         where = _named(strata, found.labels[place])

@@ -1,0 +1,170 @@
+"""Paths, folders and patterns as lists of data files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import Any
+
+from glmstat.errors import DataError, near, one_of
+
+__all__ = ["Files", "find_files", "paths_of"]
+
+PARQUET = (".parquet", ".pq")
+CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".tsv", ".tsv.gz")
+KNOWN = (*PARQUET, *CSV)
+
+
+class Files:
+    """Files of one format, in the order in which they are read.
+
+    Parameters
+    ----------
+    paths : absolute.
+    text : what messages call them together.
+    format : "parquet" or "csv".
+    """
+
+    def __init__(self, paths: Sequence[Path], text: str, format: str) -> None:
+        self.paths = tuple(paths)
+        self.text = text
+        self.format = format
+
+    def stamp(self) -> Hashable:
+        """Return size and time of each file.
+
+        Raises
+        ------
+        DataError : a file is gone.
+        """
+        found = []
+        for path in self.paths:
+            try:
+                facts = path.stat()
+            except OSError:
+                raise DataError(f"File '{path.name}' is gone: it was there before. Fit it again.") from None
+            found.append((str(path), facts.st_size, facts.st_mtime_ns))
+        return tuple(found)
+
+
+def paths_of(data: Any) -> list[str] | None:
+    """Return an argument as paths, None where it is none.
+
+    Parameters
+    ----------
+    data : a Path; text that has the suffix of a data file, a separator or a wildcard, or that names what
+        is there; or a list of such.
+    """
+    if isinstance(data, (str, Path)):
+        return [str(data)] if _looks_like_path(data) else None
+    if (
+        not isinstance(data, (list, tuple))
+        or not data
+        or not all(isinstance(one, (str, Path)) for one in data)
+    ):
+        return None
+    return [str(one) for one in data] if all(map(_looks_like_path, data)) else None
+
+
+def _looks_like_path(text: str | Path) -> bool:
+    if isinstance(text, Path):
+        return True
+    if "\n" in text or re.search(r"~(\s|$)", text):  # several lines, or a formula in the wrong place
+        return False
+    if text.lower().endswith(KNOWN) or any(mark in text for mark in "*?/\\"):
+        return True
+    try:
+        return bool(text) and Path(text).exists()
+    except (OSError, ValueError):  # longer than a name may be, or with a zero byte
+        return False
+
+
+def find_files(paths: Sequence[str]) -> Files:
+    """Return the files behind paths: of a folder and of a pattern by name, of a list as it is given.
+
+    Raises
+    ------
+    DataError : nothing is there, files of two formats, or files that hold no table.
+    """
+    found = [path for text in paths for path in _expand(text)]
+    formats = {_format(path): path for path in reversed(found)}
+    if len(formats) > 1:
+        names = " and ".join(f"'{path.name}'" for path in formats.values())
+        raise DataError(f"Files have different formats: {names}. Give files of one format.")
+    text = f"'{paths[0]}'" if len(paths) == 1 else f"The list of {len(paths)} paths"
+    return Files(found, f"'{found[0].name}'" if len(found) == 1 else text, next(iter(formats)))
+
+
+def _expand(text: str) -> list[Path]:
+    if "://" in text:
+        raise DataError(
+            f"'{text}' is not on this machine: only paths are opened by name. "
+            "Give pyarrow.dataset.dataset(...) of it."
+        )
+    path = Path(text).expanduser().absolute()
+    if path.is_dir():
+        return _in_folder(path, text)
+    if path.is_file():
+        return [path]
+    if path.exists():
+        raise DataError(f"'{text}' cannot be read again and again: it is no file. Write it to one first.")
+    if any(mark in text for mark in "*?["):
+        return _by_pattern(str(path), text)
+    raise _nothing(path, text)
+
+
+def _in_folder(folder: Path, text: str) -> list[Path]:
+    found = sorted(_data_files(folder), key=lambda path: path.relative_to(folder).parts)
+    parts = {part for path in found for part in path.relative_to(folder).parts[:-1] if "=" in part}
+    if parts:
+        raise DataError(
+            f"Folder '{text}' keeps columns in names of folders: '{min(parts)}'. "
+            'Give pyarrow.dataset.dataset(path, partitioning="hive").'
+        )
+    if not found:
+        raise DataError(f"Folder '{text}' has no data files: known are {one_of(KNOWN)}. Check the path.")
+    return found
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Files with a known suffix, in subfolders too; names that begin with a dot or a bar are not data."""
+    found = []
+    for path in folder.rglob("*"):
+        inner = path.relative_to(folder).parts
+        hidden = any(part.startswith((".", "_")) for part in inner)
+        if not hidden and path.name.lower().endswith(KNOWN) and path.is_file():
+            found.append(path)
+    return found
+
+
+def _by_pattern(pattern: str, text: str) -> list[Path]:
+    root = Path(pattern).anchor
+    found = sorted(path for path in Path(root).glob(pattern.removeprefix(root)) if path.is_file())
+    if not found:
+        raise DataError(f"No file matches '{text}': nothing to read. Check the pattern.")
+    return found
+
+
+def _nothing(path: Path, text: str) -> DataError:
+    parent = path.parent
+    while not parent.is_dir():
+        path, parent = parent, parent.parent
+    close = near(path.name, [other.name for other in parent.iterdir()])
+    where = f"folder '{parent}' has no '{path.name}'"
+    return DataError(f"No such file: '{text}', {where}. Check the path.{close}")
+
+
+def _format(path: Path) -> str:
+    name = path.name.lower()
+    if name.endswith(PARQUET):
+        return "parquet"
+    if name.endswith(CSV):
+        return "csv"
+    with path.open("rb") as file:
+        if file.read(4) == b"PAR1":
+            return "parquet"
+    raise DataError(
+        f"'{path.name}' is no data file that is known: suffixes are {one_of(KNOWN)}. "
+        "Read it into a data frame, or give pyarrow.dataset.dataset(path, format=...)."
+    )

@@ -1,0 +1,151 @@
+"""Schemes for data that are read block by block: what a row draws follows from the seed and its block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from glmstat.inference.bootstrap.scheme import Multipliers, counted
+from glmstat.inference.residual import plain_residuals
+from glmstat.inference.score import linear_predictor
+from glmstat.inference.variable import Grouping
+from glmstat.matrix import Array, Block
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+    from glmstat.frame import ModelFrame
+
+__all__ = ["BlockCases", "BlockDraws", "BlockParametric", "BlockWild", "block_sizes", "fitted_means"]
+
+_MOST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class BlockDraws:
+    """Streams of random numbers of the blocks of one resample."""
+
+    seed: int
+
+    @classmethod
+    def of(cls, rng: np.random.Generator) -> BlockDraws:
+        """Return those of the resample that a stream belongs to."""
+        return cls(int(rng.integers(_MOST)))
+
+    def of_block(self, block: Block) -> np.random.Generator:
+        """Return the stream of one block."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(block.number,)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Sizes:
+    found: Mapping[int, int]
+
+    def __add__(self, other: _Sizes) -> _Sizes:
+        return _Sizes({**self.found, **other.found})
+
+
+def block_sizes(frame: ModelFrame) -> dict[int, int]:
+    """Return how many rows each block counts, by its number, in one pass."""
+    return dict(frame.reduce(lambda block: _Sizes({block.number: int(counted(block).sum())})).found)
+
+
+def fitted_means(fit: Fit, block: Block) -> Array:
+    """Return the fitted means (n,) of a block."""
+    eta = linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)
+    return fit.spec.likelihood.mean(eta)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockCases:
+    """Rows drawn with replacement: first how many of each block, then which of its rows.
+
+    Parameters
+    ----------
+    sizes : rows that each block counts, by its number.
+    """
+
+    sizes: Mapping[int, int]
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows with the drawn numbers as their frequencies."""
+        total = sum(self.sizes.values())
+        shares = np.array(list(self.sizes.values())) / total
+        drawn = dict(zip(self.sizes, rng.multinomial(total, shares).tolist(), strict=True))
+        draws = BlockDraws.of(rng)
+
+        def change(block: Block) -> Block:
+            counts, times, own = counted(block), drawn[block.number], draws.of_block(block)
+            if counts.max() > 1:
+                frequency = own.multinomial(times, counts / counts.sum())
+            else:
+                inside = np.flatnonzero(counts)
+                frequency = np.zeros(len(counts))
+                if times:
+                    chosen = inside[own.integers(0, len(inside), times)]
+                    frequency = np.bincount(chosen, minlength=len(counts))
+            return replace(block, frequency=frequency.astype(np.float64))
+
+        return frame.changed(change)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockParametric:
+    """Responses drawn from the distribution of the family at the fitted means.
+
+    Parameters
+    ----------
+    fit : whose means they are.
+    """
+
+    fit: Fit
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows with drawn responses."""
+        fit, draws = self.fit, BlockDraws.of(rng)
+
+        def change(block: Block) -> Block:
+            mean, inside = fitted_means(fit, block), counted(block) > 0
+            y = mean.copy()
+            y[inside] = fit.spec.likelihood.family.simulate(
+                draws.of_block(block), mean[inside], block.weights[inside], fit.dispersion
+            )
+            return replace(block, y=y)
+
+        return frame.changed(change)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockWild:
+    """Fitted means plus each row's own residual times a random multiplier, one per row or cluster.
+
+    Parameters
+    ----------
+    fit : whose means and residuals they are.
+    multipliers : their distribution.
+    groups : the clusters; None where each row has its own multiplier.
+    """
+
+    fit: Fit
+    multipliers: Multipliers
+    groups: Grouping | None
+
+    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
+        """Return the rows with drawn responses."""
+        fit, each = self.fit, self._each(rng)
+
+        def change(block: Block) -> Block:
+            return replace(block, y=fitted_means(fit, block) + plain_residuals(fit, block) * each(block))
+
+        return (frame if self.groups is None else frame.reading(self.groups.names)).changed(change)
+
+    def _each(self, rng: np.random.Generator) -> Callable[[Block], Array]:
+        """The multipliers (n,) of a block."""
+        law, groups = self.multipliers, self.groups
+        if groups is None:
+            draws = BlockDraws.of(rng)
+            return lambda block: law.draw(draws.of_block(block), len(block.y))
+        drawn = law.draw(rng, groups.count)
+        return lambda block: drawn[groups.of(block)]

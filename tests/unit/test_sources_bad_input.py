@@ -1,0 +1,408 @@
+"""Data that cannot be read, or not again: one clear error each, and no other library's words."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import sys
+
+import duckdb
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from glmstat import Control, glm
+from glmstat.data.source import open_memory, open_source
+from glmstat.errors import ColumnError, DataError, DependencyError
+
+STREAM = Control(memory=0)
+
+
+def table(rows=10, **columns):
+    return pd.DataFrame({"y": np.arange(rows) % 3 + 1.0, "x": np.arange(rows) ** 0.5, **columns})
+
+
+def refused(data, words, formula="y ~ x", error=DataError):
+    with pytest.raises(error, match=words) as caught:
+        glm(formula, data, control=STREAM)
+    assert caught.value.__cause__ is None or caught.value.__suppress_context__
+
+
+@pytest.fixture
+def folder(tmp_path):
+    table().to_parquet(tmp_path / "claims.parquet")
+    return tmp_path
+
+
+def test_a_path_that_is_not_there_names_its_neighbour(folder):
+    words = (
+        r"No such file: '.*clams.parquet', folder '.*' has no 'clams.parquet'. Check .* Did you mean 'claims"
+    )
+    refused(folder / "clams.parquet", words)
+    refused(str(folder / "clams.parquet"), words)
+    refused(folder / "nowhere" / "deeper" / "a.csv", "has no 'nowhere'. Check the path.$")
+
+
+def test_text_that_is_no_path_is_no_data():
+    for text in ("claims", "y ~ x", "y ~ x*z", "y ~ a/b", "", "x\n/", "a" * 5000):
+        with pytest.raises(DataError, match="data must be a data frame or a mapping of arrays: got str"):
+            open_source(text)
+    for values in (["a", "b"], [], [1, 2]):
+        with pytest.raises(DataError, match="data must be a data frame or a mapping of arrays: got list"):
+            open_source(values)
+
+
+def test_folders_and_patterns_without_data(tmp_path):
+    (tmp_path / "_hidden.parquet").write_bytes(b"")
+    refused(tmp_path, "Folder '.*' has no data files: known are .parquet, .pq, .csv")
+    refused(f"{tmp_path}/*.parquet/x", "No file matches '.*': nothing to read. Check the pattern")
+    refused(f"{tmp_path}/[a-c]*.csv", "No file matches")
+
+
+def test_folders_that_keep_a_column_in_their_names(tmp_path):
+    (tmp_path / "year=2020").mkdir()
+    table().to_parquet(tmp_path / "year=2020" / "a.parquet")
+    refused(
+        tmp_path, r"keeps columns in names of folders: 'year=2020'. Give pyarrow.dataset.dataset\(path, p"
+    )
+    fit = glm("y ~ x + year", ds.dataset(tmp_path, partitioning="hive"), control=STREAM)
+    assert fit.nobs == 10
+
+
+def test_files_of_two_formats(folder):
+    table().to_csv(folder / "b.csv", index=False)
+    refused(folder, "Files have different formats: .*. Give files of one format.")
+
+
+def test_files_that_are_no_tables(tmp_path):
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(b"PK")
+    refused(path, "'a.xlsx' is no data file that is known: suffixes are .parquet")
+    refused("s3://bucket/a.parquet", "is not on this machine: only paths are opened by name")
+    refused("/dev/null", "cannot be read again and again: it is no file")
+
+
+def test_damaged_parquet_files(folder):
+    whole = (folder / "claims.parquet").read_bytes()
+    for bytes_ in (b"", b"PAR1", whole[:-8], whole[:50], b"text" + whole[4:-4] + b"text"):
+        (folder / "bad.parquet").write_bytes(bytes_)
+        refused(folder / "bad.parquet", "'bad.parquet' cannot be read: .*. Write it again, or leave it out.$")
+    middle = np.frombuffer(whole, dtype=np.uint8).copy()
+    middle[4:200] = 255
+    (folder / "bad.parquet").write_bytes(middle.tobytes())
+    refused(folder / "bad.parquet", "'bad.parquet' cannot be read: .*. Write it again, or leave it out.$")
+
+
+def test_damage_to_a_column_that_is_not_used_does_no_harm(tmp_path):
+    path = tmp_path / "a.parquet"
+    table(5000, bad=np.random.default_rng(1).normal(size=5000)).to_parquet(path, compression="snappy")
+    chunk = pq.ParquetFile(path).metadata.row_group(0).column(2)
+    assert chunk.path_in_schema == "bad"
+    content = bytearray(path.read_bytes())
+    start = chunk.dictionary_page_offset or chunk.data_page_offset
+    content[start : start + chunk.total_compressed_size] = b"\xff" * chunk.total_compressed_size
+    path.write_bytes(content)
+    refused(path, "'a.parquet' cannot be read", "y ~ x + bad")
+    for control in (STREAM, Control()):
+        assert glm("y ~ x", path, control=control).nobs == 5000
+
+
+def test_columns_of_no_use_do_no_harm(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"y": [1.0, 2, 3], "x": [1.0, 2, 4], "v": [[1], [2, 3], []]}), path)
+    assert glm("y ~ x", path, control=STREAM).nobs == 3
+    refused(path, r"Column 'v' holds list<.*> values. Convert it to numbers or text first", "y ~ x + v")
+
+
+def parts(folder, **changes):
+    for number in range(4):
+        data = table()
+        change = changes.get(f"part{number}")
+        (data if change is None else change(data)).to_parquet(folder / f"part-{number}.parquet")
+    return folder
+
+
+def test_schemas_that_differ_name_file_and_column(tmp_path):
+    parts(tmp_path, part2=lambda data: data.drop(columns="x"))
+    refused(tmp_path, "Column 'x' is not in every file: 'part-2.parquet' lacks it, 'part-0.parquet' has it.")
+    assert glm("y ~ 1", tmp_path, control=STREAM).nobs == 40
+    parts(tmp_path, part2=lambda data: data.assign(x=data["x"].astype(str)))
+    refused(
+        tmp_path, "Column 'x' is numeric in 'part-0.parquet' and categorical in 'part-2.parquet'. Convert"
+    )
+    parts(tmp_path, part3=lambda data: data.assign(x=data["y"].astype(int), extra="a"))
+    assert glm("y ~ x", tmp_path, control=STREAM).nobs == 40
+    refused(tmp_path, "Column 'extra' is not in every file: 'part-0.parquet' lacks it", "y ~ x + extra")
+
+
+def test_files_without_a_value_or_a_row_do_no_harm(tmp_path):
+    parts(
+        tmp_path,
+        part0=lambda data: data.assign(f=None),
+        part1=lambda data: data.assign(f=["a", "b"] * 5),
+        part2=lambda data: data[:0].assign(f=pd.Series([], dtype=str)),
+        part3=lambda data: data.assign(f=["c"] * 10),
+    )
+    whole = pd.concat([pd.read_parquet(path) for path in sorted(tmp_path.iterdir())], ignore_index=True)
+    for control in (STREAM, Control()):
+        fit = glm("y ~ x + f", tmp_path, control=control)
+        assert fit == glm("y ~ x + f", whole, control=control)
+        assert fit.nobs == 20
+    blocks = list(open_source(tmp_path).frames(["f"], block_rows=10))
+    assert [block.kind("f") for block in blocks] == ["categorical"] * 3
+
+
+def test_no_rows_at_all(tmp_path):
+    table().iloc[:0].to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "a.csv").write_text("y,x\n")
+    empty = pl.LazyFrame({"y": [], "x": []}, schema={"y": pl.Float64, "x": pl.Float64})
+    for data in (
+        tmp_path / "a.parquet",
+        tmp_path / "a.csv",
+        empty,
+        lambda: [table()[:0]],
+        duckdb.sql("SELECT 1.0 AS y, 2.0 AS x WHERE false"),
+        ds.dataset(pa.table({"y": [], "x": []})),
+    ):
+        refused(data, ".* has no rows. Check how it was filtered")
+        assert open_memory(data, least=0).rows == 0
+    refused(lambda: [], r"Function <lambda> yields no batch: there are no rows. Check what it reads")
+
+
+def test_names_that_repeat(tmp_path):
+    pq.write_table(
+        pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], ["a", "a"]), tmp_path / "a.parquet"
+    )
+    (tmp_path / "a.csv").write_text("y,x,x\n1,2,3\n")
+    refused(tmp_path / "a.parquet", "Column names repeat in data: a")
+    refused(tmp_path / "a.csv", "Column names repeat in data: x")
+
+
+def test_a_column_that_is_nowhere(folder):
+    refused(folder, "No column 'z' in data: columns are y, x", "y ~ x + z", ColumnError)
+
+
+def test_files_that_change_are_refused(folder):
+    source = open_source(folder)
+    assert source.rows == 10
+    table(11).to_parquet(folder / "claims.parquet")
+    with pytest.raises(DataError, match=r"'claims.parquet' changed since it was opened. Fit it again"):
+        list(source.frames(["x"]))
+    (folder / "claims.parquet").unlink()
+    with pytest.raises(DataError, match=r"File 'claims.parquet' is gone"):
+        list(source.frames(["x"]))
+
+
+def test_a_file_that_changes_in_the_last_pass_is_noticed(folder):
+    source = open_source(folder)
+    with pytest.raises(DataError, match=r"'claims.parquet' changed since it was opened"):
+        for _ in source.frames(["x"]):
+            os.utime(folder / "claims.parquet", (1, 1))
+
+
+def test_a_fit_notices_files_that_change_between_its_passes(folder, monkeypatch):
+    from glmstat.data.parquet import ParquetReader
+
+    passes, pieces = [], ParquetReader.pieces
+
+    def changing(self, columns, workers=1):
+        passes.append(columns)
+        if len(passes) == 3:
+            os.utime(folder / "claims.parquet", (1, 1))
+        return pieces(self, columns, workers)
+
+    monkeypatch.setattr(ParquetReader, "pieces", changing)
+    with pytest.raises(DataError, match="changed since it was opened"):
+        glm("y ~ x", folder / "claims.parquet", "poisson", control=STREAM)
+
+
+CSV = {
+    "text among numbers": (
+        "y,x\n" + "1,2\n2,4\n3,3\n" * 400_000 + "3,abc\n",
+        "Column 'x' of 'a.csv' is numeric at first, but 'abc' in row 1,200,000. Correct the file",
+    ),
+    "text at once": ("y,x\n1,2\n2,abc\n", None),
+    "value missing": (
+        "y,x\n1,2\n2\n",
+        "Row 1 of 'a.csv' has 1 values for 2 columns: 'x' has none. Correct it",
+    ),
+    "value too many": ("y,x\n1,2\n2,3,4\n", "Row 1 of 'a.csv' has 3 values for 2 columns. Correct it"),
+    "empty": ("", "'a.csv' cannot be read: Empty CSV file. Write it again, or leave it out"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), CSV.values(), ids=CSV.keys())
+def test_csv_files_that_cannot_be_read(content, words, tmp_path):
+    (tmp_path / "a.csv").write_text(content)
+    if words is None:
+        assert open_source(tmp_path / "a.csv").kind("x") == "categorical"
+    else:
+        refused(tmp_path / "a.csv", words)
+
+
+def test_csv_numbers_that_turn_out_to_be_decimal(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,x,late,f\n" + "1,2,,a\n" * 400_000 + "3,0.1,2.5,\n")
+    source = open_source(path)
+    last = list(source.frames(["x", "late", "f"]))[-1]
+    assert (last["x"][-1], last["late"][-1], last["f"].codes[-1]) == (0.1, 2.5, -1)
+    assert [source.kind(name) for name in source.names] == ["numeric"] * 3 + ["categorical"]
+
+
+@pytest.mark.parametrize(("value", "kind"), [("b", "categorical"), ("TRUE", "boolean"), ("7", "numeric")])
+def test_csv_columns_that_begin_empty(value, kind, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,late\n" + "1,NA\n" * 500_000 + f"2,{value}\n")
+    source = open_source(path)
+    assert source.kind("late") == kind
+    assert sum(frame.rows - int(frame.missing("late").sum()) for frame in source.frames(["late"])) == 1
+
+
+def test_csv_files_with_other_headers(tmp_path):
+    (tmp_path / "a.csv").write_text("y,x\n1,2\n")
+    (tmp_path / "b.csv").write_text("x,y\n3,4\n")
+    assert next(iter(open_source(tmp_path).frames(["x"])))["x"].tolist() == [2, 3]
+    (tmp_path / "c.csv").write_text("y,z\n3,4\n")
+    refused(tmp_path, "Column 'x' is not in every file: 'c.csv' lacks it, 'a.csv' has it")
+
+
+def test_csv_files_that_are_cut_short_or_in_another_encoding(tmp_path):
+    whole = gzip.compress(b"y,x\n" + b"1,2\n2,3\n" * 300_000)
+    (tmp_path / "a.csv.gz").write_bytes(whole[:-500])
+    refused(tmp_path / "a.csv.gz", "'a.csv.gz' cannot be (read|parsed): ")
+    (tmp_path / "a.csv").write_bytes("y,f\n1,größe\n2,b\n".encode("latin-1"))
+    refused(tmp_path / "a.csv", "Column 'f' of 'a.csv' is not UTF-8 text: it has other bytes", "y ~ f")
+    assert glm("y ~ 1", tmp_path / "a.csv", control=STREAM).nobs == 2
+
+
+def test_csv_dates_are_text_and_quoted_lines_are_one_row(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(',y,d,f\n0,1,2020-01-01,"a\nb"\n1,2,2020-01-02,c\n')
+    source = open_source(path)
+    assert source.names == ("y", "d", "f")
+    assert source.levels("d") == ("2020-01-01", "2020-01-02")
+    assert source.levels("f") == ("a\nb", "c")
+    (tmp_path / "a.tsv").write_text("y\tx\n1\t2\n3\t5\n2\t9\n")
+    assert glm("y ~ x", tmp_path / "a.tsv", control=STREAM).nobs == 3
+
+
+def test_what_can_be_read_once_is_refused(tmp_path):
+    words = (
+        "data can be read only once: got generator, and a fit reads the rows several times. Give the function"
+    )
+    refused((batch for batch in [table()]), words)
+    table().to_csv(tmp_path / "a.csv")
+    with pd.read_csv(tmp_path / "a.csv", chunksize=3) as chunks:
+        refused(chunks, "data can be read only once: got TextFileReader")
+    connection = duckdb.connect()
+    refused(connection, r"A DuckDB connection holds no rows of its own: .* relation: connection.sql\(query\)")
+    reader = pa.Table.from_pandas(table()).to_reader()
+    assert glm("y ~ x", reader).nobs == 10
+    refused(reader, "data has no rows")
+
+
+BATCHES = {
+    "no iterator": (table, "Function table must return an iterator of batches: it returns DataFrame"),
+    "nothing": (lambda: None, "must return an iterator of batches: it returns NoneType"),
+    "no frames": (lambda: [1, 2], "Batch 0 of Function <lambda> must be a data frame or a mapping"),
+    "a path": (lambda: [pl.LazyFrame({"x": [1.0]})], "Batch 0 of Function <lambda> is not in memory"),
+    "other columns": (
+        lambda: [table(), table().drop(columns="x")],
+        "Batches of Function <lambda> differ: batch 1 has columns y, the first had y, x. Yield the same",
+    ),
+    "text among numbers": (
+        lambda: [table(), table().assign(x="a")],
+        "Column 'x' of Function <lambda> is numeric at first, and categorical in batch 1. Convert it to one",
+    ),
+    "mixed": (
+        lambda: [{"y": [1.0, 2], "x": [1, "a"]}],
+        "Column 'x' mixes numbers and text: first in row 1",
+    ),
+    "lengths": (lambda: [{"y": [1.0], "x": [1, 2]}], "Columns differ in length"),
+}
+
+
+@pytest.mark.parametrize(("data", "words"), BATCHES.values(), ids=BATCHES.keys())
+def test_functions_that_yield_no_table(data, words):
+    refused(data, words)
+
+
+class Changing:
+    """A function that yields something else from its n-th call on."""
+
+    def __init__(self, first, then, after):
+        self.first, self.then, self.left = first, then, after
+
+    def __call__(self):
+        self.left -= 1
+        return iter(self.first if self.left >= 0 else self.then)
+
+
+CHANGES = {
+    "rows": ([table(9)], "changed since it was opened: it has 9 rows, had 10. Open and fit it again"),
+    "nothing": ([], "changed since it was opened: it has 0 rows, had 10"),
+    "columns": ([table()[["x", "y"]]], "batch 0 has columns x, y, the first had y, x"),
+    "values": ([table(x2=1.0)[["y", "x"]].assign(x=1.5)], "gave other rows, or other values, .* column 'x'"),
+    "order": ([table().iloc[::-1]], "gave other rows, or other values, when it was read again: see column '"),
+}
+
+
+@pytest.mark.parametrize(("then", "words"), CHANGES.values(), ids=CHANGES.keys())
+def test_functions_that_change_their_mind(then, words):
+    for after in (3, 4, 5):
+        with pytest.raises(DataError, match=words):
+            glm("y ~ x", Changing([table()], then, after), "poisson", control=STREAM)
+
+
+def test_a_level_that_is_new_in_a_later_pass():
+    first, then = table(f=["a", "b"] * 5), table(f=["a", "c"] * 5)
+    source = open_source(Changing([first], [then], 2))
+    assert source.levels("f") == ("a", "b")
+    with pytest.raises(DataError, match="Column 'f' changed since its levels were read: 'c' is new"):
+        list(frame["f"] for frame in source.frames(["f"]))
+
+
+def test_orders_that_contradict_each_other():
+    frames = [table(4, o=pd.Categorical(list("abab"), list(order), ordered=True)) for order in ("ab", "ba")]
+    words = "Column 'o' has two orders of its levels: a < b, and from row 4 on b < a. Declare one"
+    refused(lambda: frames, words, "y ~ x + o")
+
+
+def test_errors_of_queries_are_told_in_words():
+    wrong = pl.LazyFrame({"x": ["a"], "y": [1.0]}).with_columns(pl.col("x").cast(pl.Float64))
+    refused(wrong, "The LazyFrame cannot be read: ")
+    refused(
+        pl.LazyFrame({"x": [1.0]}).select("z"),
+        r"The LazyFrame cannot be read: .* Correct the query, or collect it first.$",
+    )
+    data = duckdb.sql("SELECT x AS y, CAST(chr(65 + x::INT) AS DOUBLE) AS x FROM range(9) AS r(x)")
+    refused(data, r"The DuckDB relation cannot be read: .* Correct the query, or write its result")
+
+
+def test_an_unstable_query_is_noticed():
+    data = duckdb.sql("SELECT x::DOUBLE AS y, random() AS x FROM range(50) AS r(x)")
+    refused(
+        data, "The DuckDB relation gave other rows, or other values, when it was read again: see column 'x'"
+    )
+
+
+@pytest.mark.parametrize("package", ["pyarrow", "polars", "duckdb"])
+def test_packages_that_are_not_installed(package, monkeypatch, folder):
+    from glmstat.data.optional import need
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, package, None)
+    words = re.escape(f"A test needs {package}: it is not installed. Run pip install 'glmstat[stream]'.")
+    with pytest.raises(DependencyError, match=words):
+        need(package, "A test")
+    if package == "pyarrow":
+        refused(folder, "A Parquet file needs pyarrow: it is not installed", error=DependencyError)
+        (folder / "a.csv").write_text("y,x\n1,2\n")
+        refused(folder / "a.csv", "A CSV file needs pyarrow: it is not installed", error=DependencyError)
+        assert glm("y ~ x", table()).nobs == 10
