@@ -1,6 +1,8 @@
 """What every benchmark needs: the machine, the clock, the memory, the files of results."""
 
+import contextlib
 import ctypes
+import gc
 import hashlib
 import json
 import os
@@ -127,13 +129,9 @@ class Peak:
 
 def release_memory() -> None:
     """Give free memory back to the system, so that it cannot hide what a fit needs."""
-    import gc
-
     gc.collect()
-    try:
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):
-        pass  # another C library
 
 
 def forget_peak() -> bool:

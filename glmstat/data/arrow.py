@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from glmstat.data.columns import Array, Booleans, Column, Kind, Level, Levels, Numbers, Times
 from glmstat.data.cut import missing_column
 from glmstat.data.known import used_levels
+from glmstat.data.optional import need
 from glmstat.data.source import MemorySource, unique_names
 from glmstat.errors import DataError
 from glmstat.table import Native
 
 __all__ = ["ArrowPiece", "Fields", "NoColumns", "arrow_kind", "open_table", "read_arrow"]
 
+_MANY = 256  # levels, from where on they are looked up by Arrow
 _INDEX = re.compile(r"__index_level_\d+__")  # pandas' name for labels of rows that have none
 
 
@@ -37,6 +39,7 @@ class Fields:
         self._schema = schema
         self._latest: dict[str, tuple[Any, tuple[Any, ...]]] = {}
         self._kinds: dict[str, tuple[Kind, str]] = {}
+        self._arrays: dict[int, tuple[tuple[Level, ...], Any]] = {}
 
     def levels(self, name: str, dictionary: Any) -> tuple[Any, ...]:
         """Return the values of a dictionary; batches of one file mostly share it."""
@@ -49,8 +52,17 @@ class Fields:
             latest = self._latest[name] = dictionary, levels
         return latest[1]
 
+    def array(self, levels: tuple[Level, ...], kind: Any) -> Any:
+        """Return levels of text as an Arrow array."""
+        import pyarrow
+
+        latest = self._arrays.get(id(levels))
+        if latest is None or latest[0] is not levels or latest[1].type != kind:
+            latest = self._arrays[id(levels)] = levels, pyarrow.array(levels, kind)
+        return latest[1]
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_latest": {}}
+        return {**self.__dict__, "_latest": {}, "_arrays": {}}
 
     def same(self, schema: Any) -> bool:
         """Return whether another schema says the same."""
@@ -162,6 +174,22 @@ class ArrowPiece:
             made = self._made[name] = self._make(name)
         return made
 
+    def coded(self, name: str, known: tuple[Level, ...]) -> Column:
+        """Return a column; one of many levels of text with codes among those known, if they are all known.
+
+        A Python text for each level of each batch would cost more than all else of a pass.
+        """
+        made = self._made.get(name)
+        if made is None and self.fields.form(name)[1] == "text":
+            values = _as_dictionary(self.batch.column(self.names.index(name)))
+            if len(values.dictionary) > _MANY and is_text(values.dictionary.type):
+                ordered = self.fields.kind(name) == "ordered"
+                made = _coded(values, self.fields.array(known, values.dictionary.type), known, ordered)
+        if made is None:
+            return self.column(name)
+        self._made[name] = made
+        return made
+
     def _make(self, name: str) -> Column:
         if self.fields.empty(name) and name in self.kinds:
             return missing_column(self.kinds[name], self.rows, f"Column '{name}'")
@@ -220,8 +248,8 @@ def read_arrow(values: Any, name: str, fields: Fields) -> Column:
     Column; the levels of text are in the order of the dictionary, used or not.
     """
     kind, form = fields.form(name)
-    if form == "text" and not hasattr(values.type, "index_type"):
-        values = values.dictionary_encode()
+    if form == "text":
+        values = _as_dictionary(values)
     if hasattr(values, "chunks"):
         values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
     if form == "text":
@@ -238,6 +266,32 @@ def read_arrow(values: Any, name: str, fields: Fields) -> Column:
     return Numbers(_locked(values.to_numpy(zero_copy_only=False)))
 
 
+def _as_dictionary(values: Any) -> Any:
+    return values if hasattr(values.type, "index_type") else values.dictionary_encode()
+
+
+def _codes(values: Any) -> tuple[NDArray[Any], bool]:
+    """Places in the dictionary, -1 where there is no value, and whether that is anywhere."""
+    codes = values.indices
+    if str(codes.type).startswith("u"):
+        codes = codes.cast("int64" if codes.type.bit_width >= 32 else "int32")
+    holes = codes.null_count > 0
+    return (codes.fill_null(-1) if holes else codes).to_numpy(zero_copy_only=False), holes
+
+
+def _coded(values: Any, levels: Any, known: tuple[Level, ...], ordered: bool) -> Levels | None:
+    """Text as codes of the levels that are known; None where another one is used."""
+    compute = need("pyarrow.compute", "A factor of many levels")
+    dictionary, (codes, _) = values.dictionary, _codes(values)
+    found = compute.index_in(dictionary, value_set=levels).fill_null(-1).to_numpy(zero_copy_only=False)
+    new = (found < 0) & dictionary.is_valid().to_numpy(zero_copy_only=False)
+    if new.any() and new[codes[codes >= 0]].any():
+        return None
+    places = np.append(found, -1).astype(np.min_scalar_type(-len(known) - 1))
+    joined = places[codes]
+    return Levels(joined, known, ordered, holes=bool(len(joined)) and bool(joined.min() < 0))
+
+
 def _locked(values: NDArray[Any]) -> NDArray[Any]:
     view = values.view()
     view.flags.writeable = False
@@ -245,11 +299,7 @@ def _locked(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _encoded(values: Any, levels: tuple[Any, ...], ordered: bool) -> Levels:
-    codes = values.indices
-    if str(codes.type).startswith("u"):
-        codes = codes.cast("int64" if codes.type.bit_width >= 32 else "int32")
-    holes = codes.null_count > 0
-    found = (codes.fill_null(-1) if holes else codes).to_numpy(zero_copy_only=False)
+    found, holes = _codes(values)
     if None in levels or len(set(levels)) < len(levels):
         kept = tuple(dict.fromkeys(level for level in levels if level is not None))
         place = {level: code for code, level in enumerate(kept)}

@@ -110,8 +110,9 @@ class CutRows:
             elif name not in self.parts[0][0].names:
                 raise NotRead(name)
             else:
+                known = self.levels.get(name)
                 made = self._join(
-                    name, [(piece.column(name), start, stop) for piece, start, stop in self.parts]
+                    name, [(_column(piece, name, known), start, stop) for piece, start, stop in self.parts]
                 )
             self._made[name] = made
         return made
@@ -126,6 +127,12 @@ class CutRows:
                 raise NotRead(name)
             return _joined_levels(name, parts, known)
         return _JOINS[kinds.pop()](parts)
+
+
+def _column(piece: Piece, name: str, known: tuple[Level, ...] | None) -> Column:
+    """A column of a piece; of many levels with the codes of those known, where the piece can find them."""
+    coded = None if known is None else getattr(piece, "coded", None)
+    return piece.column(name) if coded is None else coded(name, known)
 
 
 def _mixed(name: str, found: Sequence[tuple[Kind, int]]) -> DataError:
@@ -192,12 +199,13 @@ class _Places:
 
     def __init__(self) -> None:
         self.found: dict[tuple[int, int], tuple[Any, Any, NDArray[Any], tuple[int, ...]]] = {}
+        self.places: dict[int, tuple[tuple[Level, ...], dict[Level, int]]] = {}
 
     def of(self, old: tuple[Level, ...], known: tuple[Level, ...]) -> tuple[NDArray[Any], tuple[int, ...]]:
         """Return the place of each code, -1 where a level is not known, and the codes of such levels."""
         found = self.found.get((id(old), id(known)))
         if found is None:
-            place = {level: code for code, level in enumerate(known)}
+            place = self._place(known)
             dtype = np.min_scalar_type(-len(known) - 1)
             places = np.array(
                 [*(place.get(level, -1) for level in old), -1], dtype=dtype
@@ -207,6 +215,16 @@ class _Places:
                 self.found = {}
             self.found[id(old), id(known)] = found  # it holds both, so that no other gets their id
         return found[2], found[3]
+
+    def _place(self, known: tuple[Level, ...]) -> dict[Level, int]:
+        """Place of each level; kept, for a factor of many levels has other ones in every piece."""
+        made = self.places.get(id(known))
+        if made is None:
+            made = known, {level: code for code, level in enumerate(known)}
+            if len(self.places) >= 16:
+                self.places = {}
+            self.places[id(known)] = made
+        return made[1]
 
 
 _PLACES = _Places()

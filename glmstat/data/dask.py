@@ -285,7 +285,9 @@ class DaskSource:
 
     def _partition(self, labels: Mapping[str, Any], place: Place) -> Partition:
         """Some columns of one partition, brought here."""
-        table = _computed(lambda: self._here[list(labels.values())].partitions[place.number].compute())
+        chosen = self._here[list(labels.values())].partitions[place.number]
+        with _as_cut():
+            table = _computed(chosen.compute)
         if len(table) != place.rows:
             raise place.changed(self.what, len(table))
         return Partition(table, labels, place, self.known.kinds, self.known.levels)
@@ -321,11 +323,9 @@ class DaskSource:
 
     def _parts(self, labels: Mapping[str, Any]) -> list[Any]:
         """Each partition with at least these columns, in order; the same partitions whatever the columns."""
-        from dask.config import set as configured
-
         graphs, names = self.known.graphs, tuple(labels)
         if names not in graphs:
-            with configured({"optimization.tune.active": False}):  # it joins partitions of few columns
+            with _as_cut():
                 whole, parts = self._here.to_delayed(), self._here[list(labels.values())].to_delayed()
             # Where no file is read for it, to choose columns is no more than one more task per partition.
             graphs[names] = whole if len(whole[0].dask) < len(parts[0].dask) else parts
@@ -348,6 +348,13 @@ class _Loader:
             return self.source.whole([name]).column(name)
 
 
+def _as_cut() -> Any:
+    """A context in which Dask does not join the partitions of files of which it reads few columns."""
+    from dask.config import set as configured
+
+    return configured({"optimization.tune.active": False})
+
+
 def _packed(work: Any) -> Parcel:
     import cloudpickle
 
@@ -355,7 +362,7 @@ def _packed(work: Any) -> Parcel:
         return Parcel(cloudpickle.dumps(work))
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise DataError(
-            f"Work cannot be sent to Dask: {error}. Give functions and values in context= that can be pickled."
+            f"Work cannot be sent to Dask: {error}. Give what can be pickled in context=."
         ) from error
 
 

@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose
 from glmstat import Control, Covariance, glm
 from glmstat.data.source import MemorySource, open_source
 from glmstat.errors import ColumnError, DataError
+from tests.reference import test_reference as reference
 
 STREAM = Control(memory=0)
 FORMULA = "y ~ x + scale(z) + f + offset(log(t))"
@@ -129,6 +130,20 @@ def test_other_families(data):
     for formula, family in (("ok ~ x + f", "binomial"), ("t ~ x + z", "gaussian"), ("t ~ x + f", "gamma")):
         one = glm(formula, parts, family, control=STREAM)
         assert_same_fit(one, glm(formula, data.assign(ok=data.y > 0), family, control=STREAM))
+
+
+@pytest.mark.parametrize("case", reference.CASES, ids=lambda case: case["id"])
+def test_reference_cases(case):
+    """As from memory, which R's numbers are compared with; the partitions are uneven, one is empty."""
+    table = reference.data(case["id"]).reset_index(drop=True)
+    words = {"link": reference.spelled(case["link"]), **reference.weights(case)}
+    family, third = reference.spelled(case["family"]), len(table) // 3
+    parts = framed(cut_at(table, third, third, len(table) // 2))
+    one, other = (
+        glm(case["formula"], data, family, control=STREAM, **words).estimate for data in (parts, table)
+    )
+    assert one.aliased == other.aliased
+    assert_allclose(one.coef, other.coef, rtol=1e-12)
 
 
 def test_same_bits_for_any_number_of_threads(data):
@@ -369,6 +384,9 @@ def test_only_columns_that_are_used_are_read(data, tmp_path):
         part.to_parquet(tmp_path / f"part.{number}.parquet")
     parts = dd.read_parquet(tmp_path)
     assert "g" in parts.columns
+    frames = list(open_source(parts).frames(["x"]))
+    assert [frame.rows for frame in frames] == [100, 550, 550]  # Dask would join them to read one column
+    assert_allclose(np.concatenate([frame["x"] for frame in frames]), data.x)
     expected = glm(FORMULA, data, "poisson", control=STREAM)
     assert_same_fit(glm(FORMULA, parts, "poisson", control=STREAM), expected)
 

@@ -367,6 +367,15 @@ def test_a_level_that_is_new_in_a_later_pass():
         list(frame["f"] for frame in source.frames(["f"]))
 
 
+def test_a_level_that_is_new_among_many(tmp_path, monkeypatch):
+    monkeypatch.setattr("glmstat.data.arrow._MANY", 0)
+    table(f=["a", "b"] * 5).to_parquet(tmp_path / "a.parquet")
+    source = open_source(tmp_path / "a.parquet")
+    source.known.levels["f"] = ("a",)
+    with pytest.raises(DataError, match="Column 'f' changed since its levels were read: 'b' is new"):
+        list(frame["f"] for frame in source.frames(["f"]))
+
+
 def test_orders_that_contradict_each_other():
     frames = [table(4, o=pd.Categorical(list("abab"), list(order), ordered=True)) for order in ("ab", "ba")]
     words = "Column 'o' has two orders of its levels: a < b, and from row 4 on b < a. Declare one"

@@ -199,6 +199,20 @@ def test_declared_orders_of_levels_are_kept(form, control, expected, tmp_path):
     assert fit.notes == expected[DECLARED, control.memory].notes
 
 
+@pytest.mark.parametrize("formula", [FORMULA, DECLARED])
+def test_factors_of_many_levels_are_looked_up_by_arrow(formula, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr("glmstat.data.arrow._MANY", 0)
+    path = written(declared(), tmp_path / "a.parquet", row_group_size=333)
+    assert glm(formula, path, "poisson", control=STREAM) == expected[formula, 0]
+    rng = np.random.default_rng(8)
+    names = np.array([f"firm {number}" for number in range(3000)], dtype=object)
+    data = pd.DataFrame({"f": names[rng.integers(0, 3000, 5000)]})
+    data.loc[[5, 4000], "f"] = None
+    source = open_source(written(data, tmp_path / "b.parquet", row_group_size=900))
+    codes = [code for frame in source.frames(["f"], block_rows=700) for code in frame["f"].codes]
+    assert codes == open_source(data).frame()["f"].codes.tolist()
+
+
 @pytest.mark.parametrize("size", [1, 7, 1000, 65_536, None])
 def test_row_groups_of_any_size_give_the_same_bits(size, expected, tmp_path):
     path = written(plain(), tmp_path / "a.parquet", row_group_size=size)

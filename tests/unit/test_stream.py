@@ -93,6 +93,15 @@ def test_rows_without_columns_are_counted_without_reading(tmp_path):
     assert [frame.run for frame in source.frames(block_rows=60)] == [slice(0, 60), slice(60, 100)]
 
 
+def test_labels_of_rows_that_pandas_wrote_are_no_column(tmp_path):
+    data = table().set_axis([f"r{row}" for row in range(100)])
+    data.to_parquet(tmp_path / "a.parquet")
+    assert open_source(tmp_path / "a.parquet").names == ("x", "i", "b", "f")
+    named = data.rename_axis("policy")
+    named.to_parquet(tmp_path / "b.parquet")
+    assert open_source(tmp_path / "b.parquet").names == ("x", "i", "b", "f", "policy")
+
+
 def test_columns_beside_and_columns_hidden(tmp_path):
     data = table()
     data.to_parquet(tmp_path / "a.parquet", row_group_size=30)

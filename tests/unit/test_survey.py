@@ -133,7 +133,7 @@ def test_refusals() -> None:
     refused("1 stratum has one: west", west, cluster="unit", strata="stratum")
     refused("18 strata have one: e1, e2", cluster="unit", strata="unit")
     refused("'number' 1 is in 'stratum' east and west", cluster="number", strata="stratum")
-    refused("'weight' varies in 'stratum' north", cluster="unit", strata="stratum", fpc="weight")
+    refused("'weight' varies in 'stratum' east", cluster="unit", strata="stratum", fpc="weight")
     refused("varies in all rows", cluster="unit", fpc="size")
     refused("'size - 12' is 0 in 'stratum' east", cluster="unit", strata="stratum", fpc="size - 12")
     refused("is 1.5 in 'stratum' east, which has 3 units", cluster="unit", strata="stratum", fpc="size / 8")
