@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -185,6 +186,39 @@ class ModelFrame:
         """Yield the blocks in the order of their rows."""
         return (self.block(number) for number in range(self.count))
 
+    @property
+    def source_rows(self) -> int:
+        """Number of rows of the data, those that do not enter among them."""
+        return self.source.rows
+
+    def sample(self, runs: Sequence[slice]) -> tuple[Block, ...]:
+        """Return the rows that enter of some runs of the data, their columns written out.
+
+        Parameters
+        ----------
+        runs : source row numbers, sorted and apart from each other.
+        """
+        found: list[Block] = []
+        stops = [run.stop for run in runs]
+        for number in range(self.count):
+            end, block = self._end(number), None
+            for run in runs[bisect_right(stops, self._start(number)) :]:
+                if run.start >= end:
+                    break
+                block = self.block(number) if block is None else block
+                piece = _piece(block, run, len(found))
+                found += [] if piece is None else [_freeze(piece)]
+        return tuple(found)
+
+    def _start(self, number: int) -> int:
+        """Source row at which a block begins, or one before it."""
+        if self.kept is not None:
+            return self.kept[number].source_row(0) if len(self.kept[number].y) else 0
+        return self._numbers[number] * block_rows(len(self.design.columns))
+
+    def _end(self, number: int) -> int:
+        return self._start(number + 1) if number + 1 < self.count else self.source.rows
+
     def reduce(self, kernel: Callable[[Block], S]) -> S:
         """Return the sum of `kernel(block)` over all blocks.
 
@@ -347,6 +381,30 @@ def _cut(whole: Block, number: int, size: int) -> Block:
         None if whole.frequency is None else whole.frequency[part],
         None if whole.rows is None else whole.rows[part],
         number * size,
+    )
+
+
+def _piece(block: Block, run: slice, number: int) -> Block | None:
+    """The rows of a block that lie in a run of the source, copied; None where there are none."""
+    ends = (run.start - block.start, run.stop - block.start)
+    if block.rows is not None:
+        ends = np.searchsorted(block.rows, (run.start, run.stop)).tolist()
+    low, high = max(int(ends[0]), 0), min(int(ends[1]), len(block.y))
+    if low >= high:
+        return None
+    rows = slice(low, high)
+    columns = [np.empty((X.shape[1], high - low)) for X in block.X]
+    for X, values in zip(block.X, columns, strict=True):
+        X.fill(values, low, high)
+    return Block(
+        number,
+        tuple(map(Dense, columns)),
+        block.y[rows].copy(),
+        block.offset[rows].copy(),
+        block.weights[rows].copy(),
+        None if block.frequency is None else block.frequency[rows].copy(),
+        None if block.rows is None else block.rows[rows].copy(),
+        block.start + low,
     )
 
 

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _LARGEST_ARRAY = 10_000  # elements of a context array written into the header
-_TRAINING = ("device", "dtype")  # settings that schema 1 does not know
+_TRAINING = ("device", "dtype", "solver", "memory", "checkpoint", "progress")  # schema 1 does not know them
 
 
 def check_saveable(fit: Fit, named: tuple[str, ...]) -> None:
