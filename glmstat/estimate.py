@@ -12,9 +12,10 @@ import numpy as np
 from glmstat.information import DenseInformation
 from glmstat.matrix import Array, IntArray
 
-__all__ = ["Convergence", "Dispersion", "Estimate", "Null", "Pass", "Separated", "Status"]
+__all__ = ["Convergence", "Dispersion", "Estimate", "Null", "Pass", "PassKind", "Separated", "Status"]
 
 NAMED = 8  # rows that a fit keeps by number
+PassKind = Literal["information", "score", "sample", "start", "certificate", "extremes"]
 Status = Literal["converged", "perfect fit", "separated", "boundary", "not converged"]
 
 
@@ -41,13 +42,29 @@ class Null:
 
 @dataclass(frozen=True)
 class Pass:
-    """One step of the solver: what stood before it, how long it was."""
+    """One pass of the solver over rows: what it found there, and the step that was taken from there.
+
+    Parameters
+    ----------
+    deviance : before the step; that of all rows as a subsample estimates it where `kind` is "sample".
+    decrement : how far any coefficient could move, in standard errors, as the direction's information tells.
+    step : share of the direction that was taken; 0 where none was.
+    halvings : passes that the step was shortened in.
+    direction : the information it came from: "newton", "observed", "modified", "QR", or "chord" (that of an
+        earlier pass or of a subsample).
+    kind : what was summed: "information", "score" (and no information), "sample" (the information of a
+        subsample), "start" (the sums of a first weighted least squares), "certificate" (whether the maximum
+        is finite), "extremes" (how far a step may go).
+    rows : how many rows were read.
+    """
 
     deviance: float
     decrement: float
     step: float
     halvings: int
     direction: str
+    kind: PassKind = "information"
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,8 @@ class Convergence:
 
     `decrement` is the largest distance, in standard errors, that any coefficient could still move;
     `r_criterion` is the last relative change of the deviance, R's measure, recorded and not used.
+    `trace` has an entry for every pass over rows that decided something. `ladder` says how the ascent by
+    subsamples ended: "reached the maximum", or why plain Newton went on; empty where there was none.
     """
 
     status: Status
@@ -85,6 +104,7 @@ class Convergence:
     notes: tuple[str, ...] = ()
     bound_rows: Separated | None = None
     separated_rows: Separated | None = None
+    ladder: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -239,6 +239,11 @@ class ModelFrame:
         """
         return self.reduce(lambda block: Copies.of(block, runs)).blocks
 
+    @property
+    def source_rows(self) -> int:
+        """Number of rows of the data, those that do not enter among them."""
+        return self.source.rows
+
     def reduce(self, kernel: Callable[[Block], S]) -> S:
         """Return the sum of `kernel(block)` over all blocks.
 
