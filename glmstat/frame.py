@@ -231,11 +231,9 @@ def block_rows(columns: int) -> int:
     """Return the rows of a block: a property of the formula, never of the machine.
 
     >>> block_rows(20), block_rows(1000)
-    (65536, 2048)
+    (65536, 65536)
     """
-    if columns < 64:
-        return BLOCK_ROWS
-    return max(1024, 1 << int(np.log2(4e6 / columns)))
+    return BLOCK_ROWS
 
 
 def model_frame(

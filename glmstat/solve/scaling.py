@@ -11,7 +11,7 @@ import numpy as np
 from glmstat.data.reduce import Addable
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array, Block
+from glmstat.matrix import Array, Block, run_length
 from glmstat.workspace import Workspace
 
 __all__ = ["open_workspace", "power_of_two"]
@@ -66,7 +66,10 @@ def open_workspace(frame: ModelFrame, likelihood: GLM, penalty: Array | None = N
 
 
 def _by_first_block(plain: Workspace, block: Block) -> Workspace:
-    """Scale only columns whose squares could overflow, centre only those far from 0 for their spread."""
+    """Scale only columns whose squares could overflow, centre only those far from 0 for their spread.
+
+    Columns that stay codes are left as they are: their size counts as 1, their mean as 0.
+    """
     sample = replace(plain, frame=_FirstBlock(block))
     size = _largest(sample, block).size
     scale = power_of_two(np.where((size > 1e-60) & (size < 1e60), 1.0, size))
@@ -94,18 +97,25 @@ def power_of_two(size: Array) -> Array:
 
 
 def _largest(workspace: Workspace, block: Block) -> _Largest:
-    size = np.zeros(workspace.size)
-    for rows, columns in workspace.columns_of(block):
-        np.maximum(size, np.abs(_used(columns, block.total[rows])).max(axis=1, initial=0.0), out=size)
+    """Size of each column; 1 for those that stay codes, which are neither centred nor scaled."""
+    split, size = workspace.split(block), np.ones(workspace.size)
+    size[split.places] = 0.0
+    for rows, pieces in split.runs(len(block.y), run_length(split.plain)):
+        for columns, values in pieces:
+            places = split.places[columns]
+            found = np.abs(_used(values, block.total[rows])).max(axis=1, initial=0.0)
+            size[places] = np.maximum(size[places], found)
     return _Largest(size)
 
 
 def _total(workspace: Workspace, block: Block) -> _Total:
-    total, count = np.zeros(workspace.size), 0
-    for rows, columns in workspace.columns_of(block):
-        kept = _used(columns, block.total[rows])
-        total += kept.sum(axis=1)
-        count += kept.shape[1]
+    """Sum of each column; 0 for those that stay codes."""
+    split, total, count = workspace.split(block), np.zeros(workspace.size), 0
+    for rows, pieces in split.runs(len(block.y), run_length(split.plain)):
+        weights = block.total[rows]
+        for columns, values in pieces:
+            total[split.places[columns]] += _used(values, weights).sum(axis=1)
+        count += int(np.count_nonzero(weights > 0))
     return _Total(count, total)
 
 
