@@ -90,6 +90,18 @@ class ModelFrame:
         return self.design.columns if self.coordinates is None else self.coordinates.columns
 
     @property
+    def coded(self) -> IntArray:
+        """Places of the columns that kernels keep as codes of levels."""
+        if self.change is None and self.coordinates is None:
+            width = self.design.written
+            if width == len(self.design.columns):
+                return np.zeros(0, dtype=np.intp)
+            matrix = self.design.outline[0]
+        else:
+            matrix = self.block(0).X[0]
+        return np.setdiff1d(np.arange(matrix.shape[1]), matrix.split().places)
+
+    @property
     def intercept(self) -> int | None:
         """Place of the column of ones, or None."""
         return self.design.intercept if self.coordinates is None else self.coordinates.intercept
@@ -204,7 +216,7 @@ class ModelFrame:
             return self.kept[number]
         if not isinstance(self.joined, MemorySource):
             return next(islice(self.blocks(), number, None))
-        size = block_rows(len(self.design.columns))
+        size = block_rows(self.design.written)
         place = self._numbers[number]
         made = self._make(self.joined.frame(place * size, (place + 1) * size), place)
         assert made is not None
@@ -219,7 +231,7 @@ class ModelFrame:
 
     def whole_blocks(self) -> Iterator[tuple[Frame, Block | None]]:
         """Yield every block of the data of a large frame, and what enters of it: None where no row does."""
-        frames = self.joined.frames(self.names, block_rows=block_rows(len(self.design.columns)))
+        frames = self.joined.frames(self.names, block_rows=block_rows(self.design.written))
         for number, frame in enumerate(frames):
             with np.errstate(all="ignore"):
                 made = self._make(frame, number)
@@ -263,19 +275,19 @@ class ModelFrame:
                 return _whole(
                     run_blocks(lambda number: kernel(kept[number]), len(kept), self._threads(cells))
                 )
-            size, threads = block_rows(len(self.design.columns)), self._threads(cells)
+            size, threads = block_rows(self.design.written), self._threads(cells)
             run = _Run(self, kernel)
             return _whole(self.joined.map_reduce(run, self.names, block_rows=size, workers=threads))
 
     def _threads(self, cells: int) -> int:
-        if cells <= THREADED_CELLS or (self.workers is None and len(self.design.columns) < THREADED_COLUMNS):
+        if cells <= THREADED_CELLS or (self.workers is None and self.design.written < THREADED_COLUMNS):
             return 1
         return self.workers or os.cpu_count() or 1
 
     @cached_property
     def _numbers(self) -> list[int]:
         """Places of the runs of source rows in which some row enters."""
-        size, kept = block_rows(len(self.design.columns)), self.selection.kept
+        size, kept = block_rows(self.design.written), self.selection.kept
         count = -(-self.source.rows // size)
         if kept is None:
             return list(range(count))
@@ -317,7 +329,7 @@ def _whole(total: S | None) -> S:
 
 
 def block_rows(columns: int) -> int:
-    """Return the rows of a block: a property of the formula, never of the machine.
+    """Return the rows of a block that writes out so many columns: a property of the formula, not the machine.
 
     >>> block_rows(20), block_rows(1000)
     (65536, 2048)
@@ -422,7 +434,7 @@ def _response(design: Design, frame: Frame, weights: Weights) -> tuple[Array, Ar
 
 def _keep(design: Design, whole: Whole) -> tuple[Block, ...]:
     """Copy the rows of small data into blocks."""
-    frame, size = whole.frame, block_rows(len(design.columns))
+    frame, size = whole.frame, block_rows(design.written)
     X = [matrix.dense() for matrix in design.assemble(design.coded(whole.values), frame.rows)]
     y, weights = _response(design, frame, whole.weights)
     frequency = whole.weights.frequency

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from glmstat.coded import MANY_LEVELS
 from glmstat.data.source import Frame, Level
 from glmstat.errors import FileError, FormulaError
 from glmstat.formula.check import raise_first
@@ -18,7 +19,7 @@ from glmstat.formula.newdata import NewRows, open_rows
 from glmstat.formula.offset import OffsetPart, sum_offsets
 from glmstat.formula.piece import Piece, build_pieces, columns_of, network_pieces, recode
 from glmstat.formula.saved import read_context, read_formula, read_offset, write_context, write_formula
-from glmstat.formula.schema import FACTOR, Schema
+from glmstat.formula.schema import BASIS, FACTOR, Schema
 from glmstat.formula.terms import Formula, Network
 from glmstat.formula.value import JSON, Array, Basis, Value, as_number
 from glmstat.layers import Towers
@@ -173,6 +174,25 @@ class Design:
         """
         environment = self.environment(frame)
         return self.assemble(self.values(environment), frame.rows), self.offset(environment)
+
+    @cached_property
+    def outline(self) -> tuple[Columns, ...]:
+        """The matrices of K predictors of no row: how their columns are kept."""
+        nothing = {
+            text: np.zeros(0, dtype=np.int32)
+            if encoding.kind == FACTOR
+            else Basis(np.zeros((len(encoding.labels), 0)), encoding.labels)
+            if encoding.kind == BASIS
+            else np.zeros(0)
+            for text, encoding in self.schema.parts.items()
+        }
+        return self.assemble(nothing, 0)
+
+    @cached_property
+    def written(self) -> int:
+        """Number of columns that kernels write out: all but those that stay codes of levels."""
+        width = len(self.columns)
+        return width if width <= MANY_LEVELS else sum(matrix.split().plain for matrix in self.outline)
 
     def offset(self, environment: Environment) -> Array:
         """Return what is added to the predictors (n, K).

@@ -11,7 +11,7 @@ import numpy as np
 from glmstat.data.reduce import Addable
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array, Block, Dense
+from glmstat.matrix import Array, Block, Dense, IntArray, run_length
 from glmstat.workspace import Rowwise, Workspace
 
 __all__ = ["open_workspace", "power_of_two"]
@@ -82,16 +82,17 @@ def open_workspace(
         frame, likelihood, np.arange(width), width, nothing, np.ones(width), frame.intercept, penalty=penalty
     )
     if not frame.small:
-        return _by_some(plain, seen or _FirstRows(_spread(frame.block(0))))
+        return _by_some(plain, seen or _FirstRows(_spread(frame.block(0))), frame.coded)
     scale = power_of_two(plain.frame.reduce(lambda block: _largest(plain, block)).size)
     scaled = replace(plain, scale=scale)
     return scaled if plain.intercept is None else replace(scaled, centre=_means(scaled))
 
 
-def _by_some(plain: Workspace, seen: Rowwise) -> Workspace:
+def _by_some(plain: Workspace, seen: Rowwise, coded: IntArray) -> Workspace:
     """Scale only columns whose squares could overflow, centre only those far from 0 for their spread."""
     sample = replace(plain, frame=seen)
     size = seen.reduce(lambda block: _largest(sample, block)).size
+    size[coded] = 1.0
     scale = power_of_two(np.where((size > 1e-60) & (size < 1e60), 1.0, size))
     if plain.intercept is None:
         return replace(plain, scale=scale)
@@ -101,6 +102,7 @@ def _by_some(plain: Workspace, seen: Rowwise) -> Workspace:
     spread = seen.reduce(lambda block: _largest(centred, block)).size
     one_level = (spread == 0.0) & (np.abs(centre) <= 1.0)  # of a factor, in all of the rows seen
     centre[(np.abs(centre) * scale < 8.0 * spread) | one_level] = 0.0
+    centre[coded] = 0.0
     return replace(plain, centre=centre, scale=scale)
 
 
@@ -119,18 +121,25 @@ def power_of_two(size: Array) -> Array:
 
 
 def _largest(workspace: Workspace, block: Block) -> _Largest:
-    size = np.zeros(workspace.size)
-    for rows, columns in workspace.columns_of(block):
-        np.maximum(size, np.abs(_used(columns, block.total[rows])).max(axis=1, initial=0.0), out=size)
+    """Size of each column; 1 for those that stay codes, which are neither centred nor scaled."""
+    split, size = workspace.split(block), np.ones(workspace.size)
+    size[split.places] = 0.0
+    for rows, pieces in split.runs(len(block.y), run_length(split.plain)):
+        for columns, values in pieces:
+            places = split.places[columns]
+            found = np.abs(_used(values, block.total[rows])).max(axis=1, initial=0.0)
+            size[places] = np.maximum(size[places], found)
     return _Largest(size)
 
 
 def _total(workspace: Workspace, block: Block) -> _Total:
-    total, count = np.zeros(workspace.size), 0
-    for rows, columns in workspace.columns_of(block):
-        kept = _used(columns, block.total[rows])
-        total += kept.sum(axis=1)
-        count += kept.shape[1]
+    """Sum of each column; 0 for those that stay codes."""
+    split, total, count = workspace.split(block), np.zeros(workspace.size), 0
+    for rows, pieces in split.runs(len(block.y), run_length(split.plain)):
+        weights = block.total[rows]
+        for columns, values in pieces:
+            total[split.places[columns]] += _used(values, weights).sum(axis=1)
+        count += int(np.count_nonzero(weights > 0))
     return _Total(count, total)
 
 

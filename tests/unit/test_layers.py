@@ -13,11 +13,13 @@ PACKAGE = Path(__file__).parents[2] / "glmstat"
 LAYERS = (
     ("errors", "array", "table", "datasets", "control", "convention", "text", "progress"),
     ("links", "activations", "families", "likelihood", "data"),
-    ("layers", "matrix", "formula"),
+    ("layers", "parts", "coded", "pieces", "gram", "matrix", "formula"),
     (
         "triangular",
         "information",
         "compute",
+        "accumulate",
+        "extremes",
         "workspace",
         "estimate",
         "verdict",
