@@ -45,6 +45,11 @@ class Recipe(Protocol):
         ...
 
     @property
+    def levels(self) -> dict[str, Expression]:
+        """The parts of absorbed effects by text."""
+        ...
+
+    @property
     def offsets(self) -> tuple[OffsetPart, ...]:
         """What the fit added to the predictor."""
         ...
@@ -78,6 +83,7 @@ class NewRows:
     mask : the rows in which nothing is missing (n,).
     native : library and labels of the data.
     ready : the complete rows, where they fit in one block.
+    added : (n,) what effects beside the columns add to the predictor; None for nothing.
     """
 
     recipe: Recipe
@@ -86,6 +92,7 @@ class NewRows:
     mask: BoolArray
     native: Native
     ready: Rows | None = None
+    added: Array | None = None
 
     @property
     def rows(self) -> int:
@@ -106,7 +113,10 @@ class NewRows:
         out: Array | None = None
         for start, stop in _runs(self.rows):
             chosen = self.mask[start:stop]
-            made = function(*(self.ready or self._block(start, stop)))
+            X, offset = self.ready or self._block(start, stop)
+            if self.added is not None:
+                offset = offset + self.added[start:stop][chosen, None]
+            made = function(X, offset)
             if out is None:
                 out = np.full((self.rows, *made.shape[1:]), np.nan)
             out[start:stop][chosen] = made
@@ -182,7 +192,7 @@ def _names(recipe: Recipe, source: MemorySource, offsets: tuple[OffsetPart, ...]
     """Columns that the rows need; each must be there, and of a kind like that in the fit."""
     names: dict[str, None] = {}
     kinds = recipe.schema.kinds
-    for text, part in recipe.parts.items():
+    for text, part in (*recipe.parts.items(), *recipe.levels.items()):
         _require(part.names, kinds, source, "" if part.column is not None else f" for {text}")
         names.update(dict.fromkeys(part.names))
     for offset in offsets:

@@ -68,4 +68,8 @@ def new_rows(
 ) -> ByRow:
     """Return `values(X, offset)` of every new row; NaN where something is missing."""
     rows = fit.spec.design.new_rows(newdata, offset=offset, exposure=exposure, new_levels=new_levels)
+    if fit.estimate.absorbed is not None:
+        from glmstat.inference.absorbed import with_effects
+
+        rows = with_effects(fit, rows, new_levels)
     return ByRow(rows.fill(values), rows.native)

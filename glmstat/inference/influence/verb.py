@@ -23,6 +23,7 @@ from glmstat.inference.influence.result import BoolArray, Influence
 from glmstat.inference.residual import RESIDUALS, deletion_scale, residual_rows, standardised, studentised
 from glmstat.inference.rows import of_fit, rows_shown
 from glmstat.inference.score import frame_of
+from glmstat.inference.statement import need_effects
 from glmstat.inference.variable import REMEDY, Grouping, grouping
 from glmstat.matrix import Array, Block
 from glmstat.table import Native
@@ -70,6 +71,7 @@ def influence(fit: Fit, data: Any = None, by: Variable | Sequence[Variable] | No
     """
     if data is not None:
         fit = fit.with_data(data)
+    need_effects(fit, "influence()", "Take residuals(), or write the factors as terms.")
     return _of_rows(fit) if by is None else _of_clusters(fit, by)
 
 
