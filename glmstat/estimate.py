@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from glmstat.absorbed import Absorbed
 from glmstat.information import DenseInformation
 from glmstat.matrix import Array, IntArray
 
@@ -120,6 +121,7 @@ class Estimate:
     information : expected information at the estimate for dispersion 1.
     loglik : log-likelihood with the family's plug-in dispersion, constant included; NaN if there is none.
     aliased : column name to the reason in words.
+    absorbed : effects that are no coefficients, where the formula has some.
     """
 
     theta: Array
@@ -137,6 +139,7 @@ class Estimate:
     convergence: Convergence
     df_residual: int
     penalty: Array | None = None
+    absorbed: Absorbed | None = None
 
     @cached_property
     def infinite(self) -> Array:
@@ -161,8 +164,8 @@ class Estimate:
 
     @property
     def rank(self) -> int:
-        """Number of coefficients that are not aliased."""
-        return int(np.sum(~np.isnan(self.theta)))
+        """Number of coefficients that are not aliased, and of absorbed effects that are not redundant."""
+        return int(np.sum(~np.isnan(self.theta))) + (0 if self.absorbed is None else self.absorbed.df)
 
     @property
     def edf(self) -> Array:

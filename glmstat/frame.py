@@ -17,6 +17,8 @@ from glmstat.data.passes import Passes
 from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
 from glmstat.data.source import BLOCK_ROWS, BoolArray, Frame, MemorySource, Source
 from glmstat.errors import Note, ResponseWarning
+from glmstat.estimate import Estimate
+from glmstat.formula.behind import RowLevels
 from glmstat.formula.design import Design
 from glmstat.formula.learning import Whole, examine
 from glmstat.formula.missing import MissingReport, Selection
@@ -26,7 +28,7 @@ from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, Columns, Dense, IntArray
 
-__all__ = ["Coordinates", "ModelFrame", "model_frame"]
+__all__ = ["Coordinates", "ModelFrame", "beside_effects", "model_frame"]
 
 S = TypeVar("S", bound=Addable)
 THREADED_CELLS = 1_000_000  # from here on several threads gain more than they cost
@@ -302,7 +304,10 @@ class ModelFrame:
         weights = read_weights(self.roles, self.design.environment(frame))[0]
         rows = None if frame.chosen is None else frame.numbers
         y, total = _response(self.design, frame, weights)
-        made = Block(number, X, y, offset, total, weights.frequency, rows, frame.run.start, frame=frame)
+        levels = _levels(self.design, frame)
+        made = Block(
+            number, X, y, offset, total, weights.frequency, rows, frame.run.start, levels, frame=frame
+        )
         return made if self.change is None else self.change(made)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -326,6 +331,13 @@ class _Run:
 def _whole(total: S | None) -> S:
     assert total is not None  # a frame without rows is refused when it is made
     return total
+
+
+def beside_effects(frame: ModelFrame, estimate: Estimate) -> ModelFrame:
+    """Return the frame as the coefficients see it: less what absorbed effects take of the columns."""
+    if estimate.absorbed is None:
+        return frame
+    return frame.changed(estimate.absorbed.change(estimate.theta))
 
 
 def block_rows(columns: int) -> int:
@@ -432,6 +444,11 @@ def _response(design: Design, frame: Frame, weights: Weights) -> tuple[Array, Ar
     return y, total if trials is None else total * trials
 
 
+def _levels(design: Design, frame: Frame) -> RowLevels | None:
+    """Codes (n,) of the levels whose effects are absorbed, by role."""
+    return RowLevels(design.absorbed, design.environment(frame)) if design.absorbed else None
+
+
 def _keep(design: Design, whole: Whole) -> tuple[Block, ...]:
     """Copy the rows of small data into blocks."""
     frame, size = whole.frame, block_rows(design.written)
@@ -440,7 +457,9 @@ def _keep(design: Design, whole: Whole) -> tuple[Block, ...]:
     frequency = whole.weights.frequency
     rows = None if frame.chosen is None else frame.numbers
     copied = None if frequency is None else np.array(frequency)
-    block = Block(0, tuple(X), np.array(y), whole.offset, np.array(weights), copied, rows)
+    levels = _levels(design, frame)
+    levels = None if levels is None else dict(levels)
+    block = Block(0, tuple(X), np.array(y), whole.offset, np.array(weights), copied, rows, 0, levels)
     if frame.rows <= size:
         return (_freeze(block),)
     return tuple(_freeze(_cut(block, number, size)) for number in range(-(-frame.rows // size)))
@@ -462,6 +481,7 @@ def _cut(whole: Block, number: int, size: int) -> Block:
         None if whole.frequency is None else whole.frequency[part],
         None if whole.rows is None else whole.rows[part],
         number * size,
+        None if whole.roles is None else {name: values[part] for name, values in whole.roles.items()},
     )
 
 
@@ -477,7 +497,8 @@ def _places(mask: BoolArray | None) -> IntArray | None:
 def _freeze(block: Block) -> Block:
     """Make the arrays of a block read-only."""
     matrices = [X.values for X in block.X if isinstance(X, Dense)]
-    for values in (block.y, block.offset, block.weights, block.frequency, block.rows, *matrices):
+    roles = () if block.roles is None else block.roles.values()
+    for values in (block.y, block.offset, block.weights, block.frequency, block.rows, *matrices, *roles):
         if values is not None:
             values.flags.writeable = False
     return block

@@ -12,6 +12,7 @@ import numpy as np
 from glmstat.coded import MANY_LEVELS
 from glmstat.data.source import Frame, Level
 from glmstat.errors import FileError, FormulaError
+from glmstat.formula.behind import AbsorbedFactor
 from glmstat.formula.check import raise_first
 from glmstat.formula.context import Scope
 from glmstat.formula.expression import Environment, Expression, evaluate
@@ -95,6 +96,20 @@ class Design:
     def parts(self) -> dict[str, Expression]:
         """The parts of all terms by text."""
         return self.formula.parts
+
+    @cached_property
+    def absorbed(self) -> tuple[AbsorbedFactor, ...]:
+        """The absorbed effects, in the order written."""
+        levels = self.schema.absorbed
+        return tuple(
+            AbsorbedFactor(term, tuple(levels[part.text] for part in term.parts))
+            for term in self.formula.absorbed
+        )
+
+    @property
+    def levels(self) -> dict[str, Expression]:
+        """The parts of the absorbed effects by text."""
+        return self.formula.levels
 
     @property
     def modelled(self) -> str | None:
@@ -300,7 +315,8 @@ def build_design(
     FormulaError : two coefficients of one name.
     """
     towers = towers or {}
-    pieces = build_pieces((*formula.linear, *formula.skips), schema.parts)
+    absorbing = bool(formula.absorbed)
+    pieces = build_pieces((*formula.linear, *formula.skips), schema.parts, absorbing=absorbing)
     place = pieces[-1].slots.stop if pieces else 0
     if formula.networks:
         pieces = (*pieces, *network_pieces(formula.networks, schema.parts, place, towers))

@@ -62,6 +62,17 @@ def fit_estimate(
     DomainError : no coefficients keep every mean inside its domain.
     ArgumentError : `start` of another length or outside the domain.
     """
+    if isinstance(frame, ModelFrame) and frame.design.absorbed:
+        from glmstat.solve.absorb.fit import fit_absorbed
+
+        return fit_absorbed(
+            frame,
+            likelihood,
+            start=start,
+            control=control or Control(),
+            dispersion=dispersion,
+            penalty=penalty,
+        )
     if frame.rows * len(frame.columns) < UNTHREADED:
         return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
     with single_blas_thread():

@@ -21,6 +21,7 @@ LAYERS = (
         "accumulate",
         "extremes",
         "workspace",
+        "absorbed",
         "estimate",
         "verdict",
         "statement",

@@ -103,7 +103,14 @@ def _same(one: Any, other: Any) -> None:
 COVARIANCES = (
     *("HC0", "HC1", "HC2", "HC3", "HC4", "HC4m", "HC5", "opg"),
     *(f"{kind} ~ firm" for kind in ("CR0", "CR1", "CR1S", "CR2", "CR3")),
-    *("CR1 ~ firm + year", "CR1 ~ firm:f", "CR2 ~ year", "CR3 ~ firm:region", "CR1 ~ day", "CR1 ~ I(year + 1)"),
+    *(
+        "CR1 ~ firm + year",
+        "CR1 ~ firm:f",
+        "CR2 ~ year",
+        "CR3 ~ firm:region",
+        "CR1 ~ day",
+        "CR1 ~ I(year + 1)",
+    ),
     *("CR1 ~ cut(x, breaks=[-9, -1, 0, 1, 9])", "DK ~ year", "DK ~ day", "jackknife ~ region"),
 )
 CHOICES = {
@@ -240,7 +247,9 @@ def test_missing_clusters_are_named(path: Path) -> None:
 
 
 @pytest.mark.parametrize("resample", ["case", "wild", "parametric"])
-def test_draws_of_blocks_have_the_spread_of_draws_of_rows(resample: str, gaussian: tuple[Any, Any, Any]) -> None:
+def test_draws_of_blocks_have_the_spread_of_draws_of_rows(
+    resample: str, gaussian: tuple[Any, Any, Any]
+) -> None:
     # 400 resamples: the ratio of two standard deviations has a standard error of 1 / sqrt(400) = 0.05
     small, _, streamed = (fit.bootstrap(400, resample=resample, seed=1, workers=1) for fit in gaussian)
     ratio = streamed.estimates.std(axis=0) / small.estimates.std(axis=0)
@@ -302,7 +311,9 @@ def _read(written: Written) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_predictions_are_written(which: int, poisson: tuple[Any, Any, Any], path: Path, tmp_path: Path) -> None:
+def test_predictions_are_written(
+    which: int, poisson: tuple[Any, Any, Any], path: Path, tmp_path: Path
+) -> None:
     fit, file = poisson[which], tmp_path / "out.parquet"
     words = {"se_fit": True, "interval": "confidence"}
     whole = fit.predict(**words)
@@ -338,7 +349,9 @@ def test_residuals_and_influence_are_written(poisson: tuple[Any, Any, Any], tmp_
     streamed = poisson[2]
     for type in ("pearson", "partial"):
         found = _read(streamed.residuals(type, to=tmp_path / f"{type}.parquet"))
-        np.testing.assert_array_equal(found.drop(columns="row").to_numpy(), _numbers(streamed.residuals(type)))
+        np.testing.assert_array_equal(
+            found.drop(columns="row").to_numpy(), _numbers(streamed.residuals(type))
+        )
     table = streamed.influence().to_frame()
     found = _read(streamed.influence(to=tmp_path / "influence.parquet"))
     pd.testing.assert_frame_equal(found.drop(columns="row"), table.reset_index(drop=True))
