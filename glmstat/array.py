@@ -107,7 +107,7 @@ def namespace(x: Any) -> Namespace:
     >>> float(namespace(2.0).log1p(0.0))
     0.0
     """
-    if type(x).__module__.partition(".")[0] == "torch":
+    if type(x) is not np.ndarray and type(x).__module__.partition(".")[0] == "torch":
         return _torch_namespace()
     return NUMPY
 

@@ -343,6 +343,7 @@ def read_formula(call: Call, columns: Sequence[str]) -> Formula:
         allow_python=call["allow_python"],
         functions=functions(call["context"]),
         networks=call.model == "rglm",
+        absorbing=call.model == "glm",
     )
 
 

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glmstat.gram import LevelGram
 from glmstat.matrix import Array
 from glmstat.triangular import triangle
 
-__all__ = ["Counts", "Extremes", "Facts", "Sums", "Triangle"]
+__all__ = ["Counts", "Extremes", "Facts", "Sums", "Totals", "Triangle"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,36 @@ class Sums:
     def finite(self) -> bool:
         """Whether the pass met only numbers."""
         return bool(np.isfinite(self.objective) and np.isfinite(self.score).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """Sums of a pass before factors are coded: objective, score and Grams as blocks have them."""
+
+    objective: float
+    magnitude: float
+    score: Array
+    grams: tuple[Array | LevelGram, ...]
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(
+            self.objective + other.objective,
+            self.magnitude + other.magnitude,
+            self.score + other.score,
+            tuple(_added(a, b) for a, b in zip(self.grams, other.grams, strict=True)),
+        )
+
+    def matrices(self) -> tuple[Array, ...]:
+        """Return the Grams of all columns (q, q)."""
+        return tuple(gram.matrix() if isinstance(gram, LevelGram) else gram for gram in self.grams)
+
+
+def _added(one: Array | LevelGram, other: Array | LevelGram) -> Array | LevelGram:
+    if isinstance(one, LevelGram):
+        assert isinstance(other, LevelGram)
+        return one + other
+    assert not isinstance(other, LevelGram)
+    return one + other
 
 
 class Extremes(NamedTuple):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from glmstat.errors import ArgumentError, near, one_of
 
 __all__ = ["Control"]
 
+SOLVERS = ("auto", "newton", "ladder")
 DTYPES = ("float32", "float64")
 DEVICES = ("cpu", "cuda", "xpu")  # those of torch that have double precision
 
@@ -26,11 +28,18 @@ class Control:
         wide enough to gain by it. The result has the same bits for any number. Networks are trained by one
         thread unless a number is given; their last bits depend on it.
     device : where networks are trained: "cpu", or "cuda", "cuda:1" and so on.
+    dtype : numbers that networks are trained in, "float32" or "float64"; sums over rows are always float64.
+    solver : "newton" sums the information of all rows at every step; "ladder" climbs by subsamples first,
+        goes on by steps that sum the score alone and sums the information of all rows once, or returns to
+        "newton" where a guard says no. "auto" is "ladder" for data that are not copied, of 2,000,000 numbers
+        or more. The maximum and the promise of `tolerance` are the same; standard errors are accurate to
+        1e-6, and to 1e-9 with a tolerance of 1e-12.
+    memory : bytes up to which the columns in use are copied and kept; beyond, each pass reads the data. The
+        default 16e6 is 2,000,000 numbers; 0 keeps none.
     checkpoint : path of a file in which the state is kept after each pass, so that a fit that was killed goes
         on from there; None keeps none.
     progress : whether a bar on standard error shows the passes; None shows it in a terminal, where it takes
         long.
-    dtype : numbers that networks are trained in, "float32" or "float64"; sums over rows are always float64.
 
     Raises
     ------
@@ -45,6 +54,7 @@ class Control:
     workers: int | None = None
     device: str = "cpu"
     dtype: str = "float32"
+    solver: Literal["auto", "newton", "ladder"] = "auto"
     memory: float = 16e6
     checkpoint: str | None = None
     progress: bool | None = None
@@ -64,4 +74,25 @@ class Control:
             raise ArgumentError(
                 f"Unknown device: {self.device!r}. Known: {one_of(DEVICES)}, with a number as in 'cuda:1'."
                 f"{near(str(self.device), DEVICES)}"
+            )
+        self._check_large()
+
+    def _check_large(self) -> None:
+        """Refuse settings of large fits that say nothing."""
+        if self.solver not in SOLVERS:
+            raise ArgumentError(
+                f"Unknown solver: {self.solver!r}. Known: {one_of(SOLVERS)}.{near(str(self.solver), SOLVERS)}"
+            )
+        number = isinstance(self.memory, (int, float)) and not isinstance(self.memory, bool)
+        if not (number and self.memory >= 0):
+            raise ArgumentError(
+                f"memory must be a number of bytes, >= 0: {self.memory!r}. The default is 16e6."
+            )
+        if not (self.checkpoint is None or (isinstance(self.checkpoint, str) and self.checkpoint)):
+            raise ArgumentError(
+                f"checkpoint must be the path of a file: {self.checkpoint!r}. Leave it out to keep none."
+            )
+        if not (self.progress is None or isinstance(self.progress, bool)):
+            raise ArgumentError(
+                f"progress must be True, False or None: {self.progress!r}. None shows a bar if it takes long."
             )

@@ -9,12 +9,14 @@ from typing import Literal
 
 import numpy as np
 
+from glmstat.absorbed import Absorbed
 from glmstat.information import DenseInformation
 from glmstat.matrix import Array, IntArray
 
-__all__ = ["Convergence", "Dispersion", "Estimate", "Null", "Pass", "Separated", "Status"]
+__all__ = ["Convergence", "Dispersion", "Estimate", "Null", "Pass", "PassKind", "Separated", "Status"]
 
 NAMED = 8  # rows that a fit keeps by number
+PassKind = Literal["information", "score", "sample", "start", "certificate", "extremes"]
 Status = Literal["converged", "perfect fit", "separated", "boundary", "not converged"]
 
 
@@ -41,13 +43,29 @@ class Null:
 
 @dataclass(frozen=True)
 class Pass:
-    """One step of the solver: what stood before it, how long it was."""
+    """One pass of the solver over rows: what it found there, and the step that was taken from there.
+
+    Parameters
+    ----------
+    deviance : before the step; that of all rows as a subsample estimates it where `kind` is "sample".
+    decrement : how far any coefficient could move, in standard errors, as the direction's information tells.
+    step : share of the direction that was taken; 0 where none was.
+    halvings : passes that the step was shortened in.
+    direction : the information it came from: "newton", "observed", "modified", "QR", or "chord" (that of an
+        earlier pass or of a subsample).
+    kind : what was summed: "information", "score" (and no information), "sample" (the information of a
+        subsample), "start" (the sums of a first weighted least squares), "certificate" (whether the maximum
+        is finite), "extremes" (how far a step may go).
+    rows : how many rows were read.
+    """
 
     deviance: float
     decrement: float
     step: float
     halvings: int
     direction: str
+    kind: PassKind = "information"
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +90,8 @@ class Convergence:
 
     `decrement` is the largest distance, in standard errors, that any coefficient could still move;
     `r_criterion` is the last relative change of the deviance, R's measure, recorded and not used.
+    `trace` has an entry for every pass over rows that decided something. `ladder` says how the ascent by
+    subsamples ended: "reached the maximum", or why plain Newton went on; empty where there was none.
     """
 
     status: Status
@@ -85,6 +105,7 @@ class Convergence:
     notes: tuple[str, ...] = ()
     bound_rows: Separated | None = None
     separated_rows: Separated | None = None
+    ladder: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +121,7 @@ class Estimate:
     information : expected information at the estimate for dispersion 1.
     loglik : log-likelihood with the family's plug-in dispersion, constant included; NaN if there is none.
     aliased : column name to the reason in words.
+    absorbed : effects that are no coefficients, where the formula has some.
     """
 
     theta: Array
@@ -117,6 +139,7 @@ class Estimate:
     convergence: Convergence
     df_residual: int
     penalty: Array | None = None
+    absorbed: Absorbed | None = None
 
     @cached_property
     def infinite(self) -> Array:
@@ -141,8 +164,8 @@ class Estimate:
 
     @property
     def rank(self) -> int:
-        """Number of coefficients that are not aliased."""
-        return int(np.sum(~np.isnan(self.theta)))
+        """Number of coefficients that are not aliased, and of absorbed effects that are not redundant."""
+        return int(np.sum(~np.isnan(self.theta))) + (0 if self.absorbed is None else self.absorbed.df)
 
     @property
     def edf(self) -> Array:

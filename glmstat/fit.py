@@ -16,7 +16,7 @@ from glmstat.convention import Convention, as_convention
 from glmstat.data.passes import Passes, bare
 from glmstat.errors import CovarianceWarning, GlmstatError, Note, outside
 from glmstat.estimate import Estimate, Status
-from glmstat.frame import ModelFrame
+from glmstat.frame import ModelFrame, beside_effects
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
 from glmstat.solve.estimate import fit_estimate
@@ -51,6 +51,7 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         if forced:
             covariance = replace(covariance, kind="HC0")
         notes = (*frame.notes, *remarks(estimate, sandwich=forced))
+        frame = beside_effects(frame, estimate)
         kept = _without_checkpoint(call.without_data())
         spec = Spec(kept, frame.design, likelihood, kept["control"], frame.source.native.library)
         fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
@@ -224,6 +225,18 @@ class Fit:
         from glmstat.inference.predict import fitted
 
         return fitted(self)
+
+    @property
+    def absorbed(self) -> dict[str, Any]:
+        """Effects of each factor behind `|`, by its text, as a table of levels, `effect` and `rows`.
+
+        The first factor's effects carry the level of the predictor; those of every other one have mean 0 over
+        the rows of the fit (of two factors, in each set of rows that shared levels hold together). An effect
+        is infinite where the response of all its rows lies at one end of its domain: those rows are left out.
+        """
+        from glmstat.inference.absorbed import absorbed
+
+        return absorbed(self)
 
     vcov = table.vcov
     stderror = table.stderror

@@ -17,6 +17,8 @@ from glmstat.data.passes import Passes
 from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
 from glmstat.data.source import BLOCK_ROWS, BoolArray, Frame, MemorySource, Source
 from glmstat.errors import Note, ResponseWarning
+from glmstat.estimate import Estimate
+from glmstat.formula.behind import RowLevels
 from glmstat.formula.design import Design
 from glmstat.formula.learning import Whole, examine
 from glmstat.formula.missing import MissingReport, Selection
@@ -26,7 +28,7 @@ from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, Columns, Dense, IntArray
 
-__all__ = ["Coordinates", "ModelFrame", "model_frame"]
+__all__ = ["Coordinates", "ModelFrame", "beside_effects", "model_frame"]
 
 S = TypeVar("S", bound=Addable)
 THREADED_CELLS = 1_000_000  # from here on several threads gain more than they cost
@@ -88,6 +90,18 @@ class ModelFrame:
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
         return self.design.columns if self.coordinates is None else self.coordinates.columns
+
+    @property
+    def coded(self) -> IntArray:
+        """Places of the columns that kernels keep as codes of levels."""
+        if self.change is None and self.coordinates is None:
+            width = self.design.written
+            if width == len(self.design.columns):
+                return np.zeros(0, dtype=np.intp)
+            matrix = self.design.outline[0]
+        else:
+            matrix = self.block(0).X[0]
+        return np.setdiff1d(np.arange(matrix.shape[1]), matrix.split().places)
 
     @property
     def intercept(self) -> int | None:
@@ -204,7 +218,7 @@ class ModelFrame:
             return self.kept[number]
         if not isinstance(self.joined, MemorySource):
             return next(islice(self.blocks(), number, None))
-        size = block_rows(len(self.design.columns))
+        size = block_rows(self.design.written)
         place = self._numbers[number]
         made = self._make(self.joined.frame(place * size, (place + 1) * size), place)
         assert made is not None
@@ -219,7 +233,7 @@ class ModelFrame:
 
     def whole_blocks(self) -> Iterator[tuple[Frame, Block | None]]:
         """Yield every block of the data of a large frame, and what enters of it: None where no row does."""
-        frames = self.joined.frames(self.names, block_rows=block_rows(len(self.design.columns)))
+        frames = self.joined.frames(self.names, block_rows=block_rows(self.design.written))
         for number, frame in enumerate(frames):
             with np.errstate(all="ignore"):
                 made = self._make(frame, number)
@@ -238,6 +252,11 @@ class ModelFrame:
         runs : of source row numbers, in order.
         """
         return self.reduce(lambda block: Copies.of(block, runs)).blocks
+
+    @property
+    def source_rows(self) -> int:
+        """Number of rows of the data, those that do not enter among them."""
+        return self.source.rows
 
     def reduce(self, kernel: Callable[[Block], S]) -> S:
         """Return the sum of `kernel(block)` over all blocks.
@@ -258,19 +277,19 @@ class ModelFrame:
                 return _whole(
                     run_blocks(lambda number: kernel(kept[number]), len(kept), self._threads(cells))
                 )
-            size, threads = block_rows(len(self.design.columns)), self._threads(cells)
+            size, threads = block_rows(self.design.written), self._threads(cells)
             run = _Run(self, kernel)
             return _whole(self.joined.map_reduce(run, self.names, block_rows=size, workers=threads))
 
     def _threads(self, cells: int) -> int:
-        if cells <= THREADED_CELLS or (self.workers is None and len(self.design.columns) < THREADED_COLUMNS):
+        if cells <= THREADED_CELLS or (self.workers is None and self.design.written < THREADED_COLUMNS):
             return 1
         return self.workers or os.cpu_count() or 1
 
     @cached_property
     def _numbers(self) -> list[int]:
         """Places of the runs of source rows in which some row enters."""
-        size, kept = block_rows(len(self.design.columns)), self.selection.kept
+        size, kept = block_rows(self.design.written), self.selection.kept
         count = -(-self.source.rows // size)
         if kept is None:
             return list(range(count))
@@ -285,7 +304,10 @@ class ModelFrame:
         weights = read_weights(self.roles, self.design.environment(frame))[0]
         rows = None if frame.chosen is None else frame.numbers
         y, total = _response(self.design, frame, weights)
-        made = Block(number, X, y, offset, total, weights.frequency, rows, frame.run.start, frame=frame)
+        levels = _levels(self.design, frame)
+        made = Block(
+            number, X, y, offset, total, weights.frequency, rows, frame.run.start, levels, frame=frame
+        )
         return made if self.change is None else self.change(made)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -311,8 +333,15 @@ def _whole(total: S | None) -> S:
     return total
 
 
+def beside_effects(frame: ModelFrame, estimate: Estimate) -> ModelFrame:
+    """Return the frame as the coefficients see it: less what absorbed effects take of the columns."""
+    if estimate.absorbed is None:
+        return frame
+    return frame.changed(estimate.absorbed.change(estimate.theta))
+
+
 def block_rows(columns: int) -> int:
-    """Return the rows of a block: a property of the formula, never of the machine.
+    """Return the rows of a block that writes out so many columns: a property of the formula, not the machine.
 
     >>> block_rows(20), block_rows(1000)
     (65536, 2048)
@@ -415,15 +444,22 @@ def _response(design: Design, frame: Frame, weights: Weights) -> tuple[Array, Ar
     return y, total if trials is None else total * trials
 
 
+def _levels(design: Design, frame: Frame) -> RowLevels | None:
+    """Codes (n,) of the levels whose effects are absorbed, by role."""
+    return RowLevels(design.absorbed, design.environment(frame)) if design.absorbed else None
+
+
 def _keep(design: Design, whole: Whole) -> tuple[Block, ...]:
     """Copy the rows of small data into blocks."""
-    frame, size = whole.frame, block_rows(len(design.columns))
+    frame, size = whole.frame, block_rows(design.written)
     X = [matrix.dense() for matrix in design.assemble(design.coded(whole.values), frame.rows)]
     y, weights = _response(design, frame, whole.weights)
     frequency = whole.weights.frequency
     rows = None if frame.chosen is None else frame.numbers
     copied = None if frequency is None else np.array(frequency)
-    block = Block(0, tuple(X), np.array(y), whole.offset, np.array(weights), copied, rows)
+    levels = _levels(design, frame)
+    levels = None if levels is None else dict(levels)
+    block = Block(0, tuple(X), np.array(y), whole.offset, np.array(weights), copied, rows, 0, levels)
     if frame.rows <= size:
         return (_freeze(block),)
     return tuple(_freeze(_cut(block, number, size)) for number in range(-(-frame.rows // size)))
@@ -445,6 +481,7 @@ def _cut(whole: Block, number: int, size: int) -> Block:
         None if whole.frequency is None else whole.frequency[part],
         None if whole.rows is None else whole.rows[part],
         number * size,
+        None if whole.roles is None else {name: values[part] for name, values in whole.roles.items()},
     )
 
 
@@ -460,7 +497,8 @@ def _places(mask: BoolArray | None) -> IntArray | None:
 def _freeze(block: Block) -> Block:
     """Make the arrays of a block read-only."""
     matrices = [X.values for X in block.X if isinstance(X, Dense)]
-    for values in (block.y, block.offset, block.weights, block.frequency, block.rows, *matrices):
+    roles = () if block.roles is None else block.roles.values()
+    for values in (block.y, block.offset, block.weights, block.frequency, block.rows, *matrices, *roles):
         if values is not None:
             values.flags.writeable = False
     return block

@@ -12,6 +12,9 @@ from glmstat.triangular import triangular_inverse
 
 __all__ = ["DenseInformation"]
 
+_MANY = 100  # coefficients from which a product of two matrices is worth avoiding
+_FEW_ROWS = 4
+
 
 @dataclass(frozen=True, eq=False)
 class DenseInformation:
@@ -37,7 +40,7 @@ class DenseInformation:
         out = np.full((self.size, max(len(self.root), 1)), np.nan)
         if len(self.root):
             inverse = triangular_inverse(self.root)
-            out[self.slots] = np.nan if inverse is None else self.transform @ inverse
+            out[self.slots] = np.nan if inverse is None else _transformed(self.transform, inverse)
         out.flags.writeable = False
         return out
 
@@ -59,3 +62,17 @@ class DenseInformation:
         back = np.linalg.solve(self.transform.T, self.root.T)
         out[np.ix_(self.slots, self.slots)] = back @ back.T
         return out
+
+
+def _transformed(transform: Array, inverse: Array) -> Array:
+    """Return T @ inverse, by rows where T is a diagonal but for few: scaling, and centring in one row."""
+    if len(transform) != transform.shape[1] or len(transform) < _MANY:
+        return transform @ inverse
+    beside = transform.copy()
+    np.fill_diagonal(beside, 0.0)
+    rows = np.flatnonzero(beside.any(axis=1))
+    if len(rows) > _FEW_ROWS:
+        return transform @ inverse
+    out = np.diag(transform)[:, None] * inverse
+    out[rows] += beside[rows] @ inverse
+    return out

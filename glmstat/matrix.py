@@ -6,15 +6,35 @@ that, in runs short enough to stay in the processor's cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glmstat.coded import Coded, coded, is_coded
+from glmstat.gram import Products, level_gram
+from glmstat.parts import (
+    Array,
+    Constant,
+    Factor,
+    Features,
+    Hidden,
+    IntArray,
+    Numeric,
+    Part,
+    Product,
+    Wide,
+    merge,
+    restrict,
+    write,
+)
+from glmstat.pieces import Split, arranged, times
+
 __all__ = [
+    "Array",
     "Block",
     "Columns",
     "Combined",
@@ -24,6 +44,7 @@ __all__ = [
     "Factor",
     "Features",
     "Hidden",
+    "IntArray",
     "Numeric",
     "Part",
     "Product",
@@ -32,179 +53,17 @@ __all__ = [
     "run_length",
 ]
 
-Array = NDArray[np.float64]
-IntArray = NDArray[np.intp]
+
+_RUN = 4096
 
 
 def run_length(width: int) -> int:
     """Rows of a run: what keeps a run of `width` columns inside the cache."""
+    if width < 8:
+        return 16384
+    if width < 16:
+        return 8192
     return 4096 if width < 300 else 1024
-
-
-class Part(Protocol):
-    """Adjacent columns of a design."""
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        ...
-
-    def fill(self, out: Array, start: int, stop: int) -> None:
-        """Write rows start:stop, transposed, into out (width, stop - start)."""
-        ...
-
-
-@dataclass(frozen=True)
-class Constant:
-    """One column of ones."""
-
-    width: int = 1
-
-    def fill(self, out: Array, start: int, stop: int) -> None:
-        """Write ones."""
-        out[...] = 1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Numeric:
-    """One column: a view of the caller's values (n,), of any numeric type."""
-
-    values: NDArray[Any]
-    width: int = 1
-
-    def fill(self, out: Array, start: int, stop: int) -> None:
-        """Write the values as float64."""
-        out[0] = self.values[start:stop]
-
-
-@dataclass(frozen=True, eq=False)
-class Wide:
-    """Several columns of one expression, as rows of `values` (k, n)."""
-
-    values: NDArray[Any]
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return len(self.values)
-
-    def fill(self, out: Array, start: int, stop: int) -> None:
-        """Write the columns."""
-        out[...] = self.values[:, start:stop]
-
-
-@dataclass(frozen=True, eq=False)
-class Factor:
-    """A factor: codes (n,) into the rows of a coding matrix (levels, k)."""
-
-    codes: NDArray[Any]
-    coding: Array
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return self.coding.shape[1]
-
-    def fill(self, out: Array, start: int, stop: int) -> None:
-        """Write the coded levels."""
-        np.take(self.coding.T, self.codes[start:stop], axis=1, out=out, mode="clip")
-
-
-@dataclass(frozen=True, eq=False)
-class Product:
-    """Row-wise products of parts; the first part's columns vary fastest."""
-
-    parts: tuple[Part, ...]
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return int(np.prod([part.width for part in self.parts]))
-
-    def fill(self, out: Array, start: int, stop: int) -> None:
-        """Write the products."""
-        rows = stop - start
-        done = np.ones((1, rows))
-        for part in self.parts[:-1]:
-            done = _products(done, part, start, stop, np.empty((len(done) * part.width, rows)))
-        _products(done, self.parts[-1], start, stop, out)
-
-
-class Features(Protocol):
-    """Hidden layers: what makes features of inputs."""
-
-    @property
-    def width(self) -> int:
-        """Number of features."""
-        ...
-
-    def features(self, inputs: Array) -> Array:
-        """Return the features (m, width) of inputs (m, d)."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Hidden:
-    """Features that hidden layers make of the columns of `parts`."""
-
-    parts: tuple[Part, ...]
-    towers: Features
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return self.towers.width
-
-    def fill(self, out: Array, start: int, stop: int) -> None:
-        """Write the features."""
-        inputs = np.empty((sum(part.width for part in self.parts), stop - start))
-        _write(self.parts, inputs, start, stop)
-        out[...] = self.towers.features(inputs.T).T
-
-
-def _merge(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """Return the parts with neighbouring columns of one array read through one strided view."""
-    out: list[Part] = []
-    pending: list[NDArray[Any]] = []
-    for part in parts:
-        values = part.values if isinstance(part, Numeric) else None
-        if values is not None and pending and _follows(pending, values):
-            pending.append(values)
-            continue
-        out += _one_view(pending)
-        pending = [] if values is None else [values]
-        if values is None:
-            out.append(part)
-    return (*out, *_one_view(pending))
-
-
-def _follows(pending: list[NDArray[Any]], values: NDArray[Any]) -> bool:
-    """Whether values lie in the same array as the columns before, at the distance these have."""
-    last = pending[-1]
-    alike = last.dtype == values.dtype == np.float64 and last.strides == values.strides
-    if not alike or last.base is None or last.base is not values.base or last.shape != values.shape:
-        return False
-    return len(pending) == 1 or _distance(last, values) == _distance(pending[-2], last)
-
-
-def _distance(first: NDArray[Any], second: NDArray[Any]) -> int:
-    return second.__array_interface__["data"][0] - first.__array_interface__["data"][0]
-
-
-def _one_view(pending: list[NDArray[Any]]) -> list[Part]:
-    if len(pending) < 2:
-        return [Numeric(values) for values in pending]
-    first, strides = pending[0], (_distance(*pending[:2]), *pending[0].strides)
-    view = np.lib.stride_tricks.as_strided(first, (len(pending), len(first)), strides, writeable=False)
-    return [Wide(view)]
-
-
-def _products(done: Array, part: Part, start: int, stop: int, out: Array) -> Array:
-    columns = np.empty((part.width, stop - start))
-    part.fill(columns, start, stop)
-    for place, column in enumerate(columns):
-        np.multiply(done, column, out=out[place * len(done) : (place + 1) * len(done)])
-    return out
 
 
 class DesignMatrix:
@@ -215,6 +74,11 @@ class DesignMatrix:
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Write rows start:stop, transposed, into out (p, stop - start)."""
         raise NotImplementedError
+
+    def split(self, centre: Array | None = None, scale: Array | None = None) -> Split:
+        """Return the columns as kernels read them: (column - centre) * scale."""
+        width = self.shape[1]
+        return arranged(width, np.arange(width), (_Written(self),), (), centre, scale)
 
     def runs(self) -> Iterator[tuple[slice, Array]]:
         """Yield (rows, columns (p, m)); the buffer is reused from run to run."""
@@ -269,6 +133,20 @@ class DesignMatrix:
         return out.T
 
 
+@dataclass(frozen=True, eq=False)
+class _Written:
+    """All columns of a matrix as one part."""
+
+    matrix: DesignMatrix
+
+    @property
+    def width(self) -> int:
+        return self.matrix.shape[1]
+
+    def fill(self, out: Array, start: int, stop: int) -> None:
+        self.matrix.fill(out, start, stop)
+
+
 def _matching(matrix: DesignMatrix, leader: DesignMatrix) -> Iterator[tuple[slice, Array]]:
     if matrix is leader:
         yield from leader.runs()
@@ -295,25 +173,124 @@ class Columns(DesignMatrix):
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Write each part in its place."""
-        _write(self._merged, out, start, stop)
+        write(self._merged, out, start, stop)
 
     @cached_property
     def _merged(self) -> tuple[Part, ...]:
-        return _merge(self.parts)
+        return merge(self.parts)
+
+    def split(self, centre: Array | None = None, scale: Array | None = None) -> Split:
+        """Return factors of many levels as codes, the other columns in place."""
+        return _split(self, None, centre, scale)
+
+    @cached_property
+    def _coded(self) -> Split | None:
+        """The columns, where some are codes."""
+        return self.split() if any(map(is_coded, self.parts)) else None
+
+    def dot(self, beta: Array) -> Array:
+        """Return X beta, shape (n,) or (n, k)."""
+        split = self._coded
+        if split is None:
+            return super().dot(beta)
+        out = split.by_codes(beta)
+        assert out is not None
+        if split.plain:
+            written = beta[split.places].T
+            for rows, pieces in split.runs(self.rows, _RUN):
+                out[rows] += times(written, pieces).T
+        return out
+
+    def transpose_dot(self, v: Array) -> Array:
+        """Return X'v, shape (p,) or (p, k)."""
+        split = self._coded
+        if split is None:
+            return super().transpose_dot(v)
+        if v.ndim > 1:
+            return np.column_stack([self.transpose_dot(column) for column in v.T])
+        out = np.zeros(self.shape[1])
+        products = Products(split.plain, 0, 0)
+        for rows, pieces in split.runs(self.rows, _RUN):
+            products.add_score(pieces, v[rows])
+        out[split.places] = products.score
+        for one in split.coded:
+            out[one.places] = one.transposed(v)
+        return out
+
+    def sandwich(self, w: Array, other: DesignMatrix | None = None) -> Array:
+        """Return X' diag(w) X, or X' diag(w) Z with `other` as Z."""
+        split = self._coded
+        if split is None or other is not None:
+            return super().sandwich(w, other)
+        products = Products(split.plain, min(_RUN, self.rows), 1)
+        for rows, pieces in split.runs(self.rows, _RUN):
+            products.add(pieces, None, w[rows])
+        return level_gram(split, w, products.grams[0]).matrix()
+
+    def row_norms(self, root: Array) -> Array:
+        """Return the diagonal of X A X', shape (n,), for A = root root'."""
+        split = self._coded
+        if split is None:
+            return super().row_norms(root)
+        out, width = np.empty(self.rows), root.shape[1]
+        written = root[split.places].T
+        levelled = [one.coding.levelled(root[one.places]) for one in split.coded]
+        for rows, pieces in split.runs(self.rows, run_length(width)):
+            whole = times(written, pieces).T if pieces else np.zeros((rows.stop - rows.start, width))
+            for one, table in zip(split.coded, levelled, strict=True):
+                added = np.take(table, one.codes[rows], axis=0, mode="clip")
+                whole += added if one.multiplier is None else added * one.multiplier[rows, None]
+            np.einsum("ij,ij->i", whole, whole, out=out[rows])
+        return out
 
     def dense(self) -> Dense:
         """Return the same matrix with its numbers written out."""
         values = np.empty((self.shape[1], self.rows))
-        _write(self.parts, values, 0, self.rows)
+        write(self.parts, values, 0, self.rows)
         return Dense(values)
 
 
-def _write(parts: tuple[Part, ...], out: Array, start: int, stop: int) -> None:
-    place = 0
-    for part in parts:
-        width = part.width
-        part.fill(out[place : place + width], start, stop)
-        place += width
+def _split(matrix: Columns, columns: IntArray | None, centre: Array | None, scale: Array | None) -> Split:
+    """The split of all columns, or of some of them, rising."""
+    place = np.full(matrix.shape[1], -1)
+    place[slice(None) if columns is None else columns] = np.arange(len(place if columns is None else columns))
+    width = int(place.max(initial=-1)) + 1
+    parts: list[Part] = []
+    places: list[IntArray] = []
+    codes: list[Coded] = []
+    known: dict[tuple[int, ...], IntArray] = {}
+    at = 0
+    for part in matrix.parts:
+        own = place[at : at + part.width]
+        kept = None if columns is None else np.flatnonzero(own >= 0)
+        if is_coded(part) and not (_multiplied(part) and _moves(centre, own[own >= 0])):
+            codes += _restricted(coded(part, at, matrix.rows, known), place)
+        elif kept is None:
+            parts.append(part)
+            places.append(own)
+        else:
+            parts += restrict(part, kept)
+            places.append(own[kept])
+        at += part.width
+    written = np.concatenate(places) if places else np.zeros(0, np.intp)
+    return arranged(width, written, merge(parts), codes, centre, scale)
+
+
+def _multiplied(part: Part) -> bool:
+    return isinstance(part, Product) and not all(isinstance(one, Factor) for one in part.parts)
+
+
+def _moves(centre: Array | None, places: IntArray) -> bool:
+    return centre is not None and bool(centre[places].any())
+
+
+def _restricted(found: list[Coded], place: IntArray) -> Iterator[Coded]:
+    """Those of the columns that have a place, with that place."""
+    for one in found:
+        now = place[one.places]
+        kept = np.flatnonzero(now >= 0)
+        if len(kept):
+            yield Coded(now[kept], one.codes, one.coding.take(kept), one.multiplier)
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,6 +303,11 @@ class Dense(DesignMatrix):
     def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """(n, p)."""
         return self.values.shape[1], self.values.shape[0]
+
+    def split(self, centre: Array | None = None, scale: Array | None = None) -> Split:
+        """Return the columns in place."""
+        width = len(self.values)
+        return arranged(width, np.arange(width), (Wide(self.values),), (), centre, scale)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Copy a run."""
@@ -348,6 +330,12 @@ class Taken(DesignMatrix):
     def shape(self) -> tuple[int, int]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """(n, p)."""
         return self.whole.shape[0], len(self.columns)
+
+    def split(self, centre: Array | None = None, scale: Array | None = None) -> Split:
+        """Return the columns as the whole matrix has them, where they keep their order."""
+        if isinstance(self.whole, Columns) and (np.diff(self.columns) > 0).all():
+            return _split(self.whole, self.columns, centre, scale)
+        return super().split(centre, scale)
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Write the whole run aside and copy the chosen columns."""

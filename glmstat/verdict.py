@@ -61,9 +61,28 @@ def remarks(estimate: Estimate, *, sandwich: bool) -> tuple[Note, ...]:
     """Return the notes: aliased columns, limits of accuracy, several maxima, a forced covariance."""
     found = [Note("aliased", f"{name} is aliased: {reason}") for name, reason in estimate.aliased.items()]
     found += [Note("solver", text) for text in estimate.convergence.notes]
+    found += [Note("absorbed", text) for text in _absorbed(estimate)]
     if sandwich:
         found.append(Note("vcov", "sampling weights: standard errors are those of a sandwich"))
     return tuple(found)
+
+
+def _absorbed(estimate: Estimate) -> Iterator[str]:
+    known = estimate.absorbed
+    if known is None:
+        return
+    if known.levels_out:
+        rows, levels = _count(known.rows_out, "row"), _count(known.levels_out, "level")
+        yield f"left out {rows} of {levels} with an infinite effect: the response is all one way there"
+    if known.single:
+        verb = "has" if known.single == 1 else "have"
+        yield f"{_count(known.single, 'level')} {verb} one row, which tells nothing of the coefficients"
+    if not known.exact:
+        yield "redundant effects are counted by rule: at least one for each factor beyond the first"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'s' * (number != 1)}"
 
 
 def _separated(estimate: Estimate, columns: tuple[str, ...]) -> str:

@@ -14,16 +14,22 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from glmstat.compute import Counts, Extremes, Facts, Sums, Triangle
+from glmstat.accumulate import Accumulator, Look, without_empty
+from glmstat.compute import Counts, Extremes, Facts, Sums, Totals, Triangle
 from glmstat.data.reduce import Addable
+from glmstat.extremes import certificate, room, row_extremes, terms_of
 from glmstat.likelihood.base import GLM, Rows
 from glmstat.matrix import Array, Block, DesignMatrix, IntArray, run_length
+from glmstat.parts import hold_memory
+from glmstat.pieces import Split, of_array, times
 from glmstat.triangular import triangle
 
 __all__ = ["Need", "Rowwise", "Run", "Workspace", "moved"]
 
 Need = Literal["none", "expected", "observed", "both"]
 S = TypeVar("S", bound=Addable)
+_SCORE_RUN = 8192
+_STILL = 1e-6  # step, relative to eta, above which rounding of the terms of eta is not asked for
 
 
 class Rowwise(Protocol):
@@ -72,6 +78,7 @@ class Workspace:
     directions: tuple[Array, ...] = ()
     penalty: Array | None = None
     _kept: dict[int, Array] = field(default_factory=dict, init=False, repr=False)
+    _splits: dict[int, Split] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def size(self) -> int:
@@ -193,33 +200,52 @@ class Workspace:
         rows = (vectors * np.sqrt(np.maximum(values, 0.0))).T
         return rows if gamma is None else np.column_stack([rows, -rows @ gamma])
 
+    def split(self, block: Block) -> Split:
+        """The columns in use of a block, centred and scaled: in place, or as codes of levels."""
+        if self.frame.small:
+            split = self._splits.get(block.number)
+            if split is None:
+                split = self._splits[block.number] = of_array(self._columns(block))
+            return split
+        hold_memory()
+        return self.matrix(block).split(self.centre, self.scale)
+
+    def _looks(self, split: Split, block: Block, gamma: Array, step: int) -> Iterator[Look]:
+        """Yield the runs of a block with their linear predictor, no column copied without need."""
+        total, written = block.total, gamma[split.places]
+        base, by_codes = block.offset[:, 0], split.by_codes(gamma)
+        if by_codes is not None:
+            base = by_codes + base
+        for rows, pieces in split.runs(len(block.y), step):
+            eta = times(written, pieces) + base[rows] if pieces else base[rows].copy()
+            yield Look(rows, pieces, eta[:, None], block.y[rows], self._weights(total, block, rows))
+
     def pass_(self, gamma: Array, need: Need) -> Sums:
         """One pass: objective and score, and the information asked for, less the penalty."""
-        sums = self.frame.reduce(lambda block: self._sums(block, gamma, need))
+        totals = self.frame.reduce(lambda block: self._totals(block, gamma, need))
+        grams = totals.matrices()
+        expected = grams[0] if need in ("expected", "both") else None
+        observed = grams[-1] if need in ("observed", "both") else None
+        sums = Sums(totals.objective, totals.magnitude, totals.score, expected, observed)
         return sums if self._penalty is None else sums.penalised(self._penalty, gamma)
 
-    def _sums(self, block: Block, gamma: Array, need: Need) -> Sums:
-        objective = magnitude = 0.0
-        score = np.zeros(self.size)
-        expected = np.zeros((self.size, self.size)) if need in ("expected", "both") else None
-        observed = np.zeros((self.size, self.size)) if need in ("observed", "both") else None
-        step = 4096 if need == "none" else None
+    def _totals(self, block: Block, gamma: Array, need: Need) -> Totals:
+        split = self.split(block)
+        grams = 0 if need == "none" else 1 + (need == "both" and not self.likelihood.canonical)
+        step = _SCORE_RUN if need == "none" else run_length(split.plain)
+        sums = Accumulator(split, len(block.y), step, grams)
+        full = not self.directions and bool(block.total.all())
         with np.errstate(all="ignore"):
-            for run in self.runs(block, gamma, step):
-                rows = _without_empty(
-                    self.likelihood.rows(run.y, run.eta, run.weights, information=need), run
-                )
-                objective += float(rows.objective.sum())
-                magnitude += float(np.abs(rows.objective).sum())
-                score += run.columns @ rows.gradient[:, 0]
-                same = rows.expected is rows.observed
-                if observed is not None and rows.observed is not None:
-                    observed += _gram(run.columns, rows.observed[:, 0, 0])
-                if expected is not None and rows.expected is not None and not (same and observed is not None):
-                    expected += _gram(run.columns, rows.expected[:, 0, 0])
-        if need == "both" and self.likelihood.canonical:
-            expected = observed
-        return Sums(objective, magnitude, score, expected, observed)
+            for look in self._looks(split, block, gamma, step):
+                rows = self.likelihood.rows(look.y, look.eta, look.weights, information=need)
+                rows = rows if full else without_empty(rows, look.weights)
+                weights = (rows.expected, rows.observed)[: 2 if grams == 2 else 1]
+                if grams == 1 and need == "observed":
+                    weights = (rows.observed,)
+                sums.objective += float(rows.objective.sum())
+                sums.magnitude += float(np.abs(rows.objective).sum())
+                sums.add(look, rows.gradient[:, 0], *(weight[:, 0, 0] for weight in weights[:grams]))
+        return sums.totals()
 
     def start_pass(self) -> Sums:
         """Weighted least squares of the working response at the family's starting means, as sums.
@@ -227,16 +253,17 @@ class Workspace:
         `score` is Z'Wz and `expected` Z'WZ, with the offset taken off z; rows whose start is not finite
         are left out.
         """
-        sums = self.frame.reduce(self._start)
-        if self._penalty is None or sums.expected is None:
-            return sums
-        return replace(sums, expected=sums.expected + self._penalty)
+        totals = self.frame.reduce(self._start)
+        (expected,) = totals.matrices()
+        return Sums(0.0, 0.0, totals.score, expected if self._penalty is None else expected + self._penalty)
 
-    def _start(self, block: Block) -> Sums:
-        score, gram = np.zeros(self.size), np.zeros((self.size, self.size))
+    def _start(self, block: Block) -> Totals:
+        split = self.split(block)
+        step = run_length(split.plain)
+        sums = Accumulator(split, len(block.y), step, 1)
         total, with_start = block.total, self.likelihood.start(block.y, block.total)
         with np.errstate(all="ignore"):
-            for rows, columns in self.columns_of(block):
+            for rows, pieces in split.runs(len(block.y), step):
                 y, offset, eta = block.y[rows], block.offset[rows, 0], with_start[rows]
                 weights = self._weights(total, block, rows)
                 values = self.likelihood.rows(y, eta, weights, information="expected")
@@ -245,9 +272,8 @@ class Workspace:
                 usable = np.isfinite(moment) & np.isfinite(weight) & (weights > 0)
                 if not usable.all():
                     weight, moment = np.where(usable, weight, 0.0), np.where(usable, moment, 0.0)
-                score += columns @ moment
-                gram += _gram(columns, weight)
-        return Sums(0.0, 0.0, score, gram)
+                sums.add(Look(rows, pieces, eta, y, weights), moment, weight)
+        return sums.totals()
 
     def extremes(self, gamma: Array, delta: Array, need: Need) -> Extremes:
         """Largest and least values over rows of the step delta from gamma."""
@@ -255,16 +281,22 @@ class Workspace:
 
     def _extremes(self, block: Block, gamma: Array, delta: Array, need: Need) -> Extremes:
         found, signs = Extremes(), None if need == "none" else self._signs(block)
+        split = self.split(block)
+        written, by_codes = delta[split.places], split.by_codes(delta)
         with np.errstate(all="ignore"):
-            for run in self.runs(block, gamma, 4096 if need == "none" else None):
-                move = delta @ run.columns
-                at = _row_extremes(run, move, block, gamma if need == "none" else None)
-                edges = self.likelihood.slack(run.eta)
+            for look in self._looks(split, block, gamma, _SCORE_RUN):
+                move = times(written, look.pieces) if look.pieces else np.zeros(len(look.y))
+                if by_codes is not None:
+                    move += by_codes[look.rows]
+                at = row_extremes(look, move, block)
+                if need == "none" and (self.frame.small or at.step <= _STILL * (1.0 + at.eta)):
+                    at = at._replace(terms=terms_of(split, look, gamma, block))
+                edges = self.likelihood.slack(look.eta)
                 if edges is not None:
-                    at = at._replace(**_room(edges, move, run.weights))
+                    at = at._replace(**room(edges, move, look.weights))
                 if signs is not None:
-                    values = self.likelihood.rows(run.y, run.eta, run.weights, information=need)
-                    at = at._replace(**_certificate(values, signs[run.rows], move, run.weights))
+                    values = self.likelihood.rows(look.y, look.eta, look.weights, information=need)
+                    at = at._replace(**certificate(values, signs[look.rows], move, look.weights))
                 found = found + at
         return found
 
@@ -283,8 +315,8 @@ class Workspace:
         factor = np.zeros((0, self.size + 1))
         with np.errstate(all="ignore"):
             for run in self.runs(block, gamma):
-                values = _without_empty(
-                    self.likelihood.rows(run.y, run.eta, run.weights, information=need), run
+                values = without_empty(
+                    self.likelihood.rows(run.y, run.eta, run.weights, information=need), run.weights
                 )
                 weight = _positive_weight(values)
                 root = np.sqrt(weight)
@@ -337,7 +369,7 @@ class Workspace:
         deviance = pearson = null_deviance = 0.0
         total = block.total
         with np.errstate(all="ignore"):
-            for run in self.runs(block, gamma, 4096):
+            for run in self._looks(self.split(block), block, gamma, _SCORE_RUN):
                 used = run.weights > 0
                 deviance += _sum(self.likelihood.deviance(run.y, run.eta, run.weights), used)
                 pearson += _sum(self.likelihood.pearson(run.y, run.eta, run.weights), used)
@@ -361,26 +393,6 @@ def _sum(values: Array, used: NDArray[np.bool]) -> float:
     return float(values.sum() if used.all() else values[used].sum())
 
 
-def _gram(columns: Array, weight: Array) -> Array:
-    if weight.min(initial=0.0) < 0.0:
-        return (columns * weight) @ columns.T
-    scaled = columns * np.sqrt(weight)
-    return scaled @ scaled.T  # BLAS sees one matrix and does half the work
-
-
-def _without_empty(rows: Rows, run: Run) -> Rows:
-    """Rows of weight 0 count nothing, whatever their linear predictor."""
-    if run.weights.all():
-        return rows
-    empty = run.weights == 0
-    rows.objective[empty] = 0.0
-    rows.gradient[empty] = 0.0
-    for information in (rows.expected, rows.observed):
-        if information is not None:
-            information[empty] = 0.0
-    return rows
-
-
 def _positive_weight(values: Rows) -> Array:
     """Weights of a QR step: the observed information, nowhere less than a twentieth of the expected.
 
@@ -392,47 +404,3 @@ def _positive_weight(values: Rows) -> Array:
         assert weight is not None
         return np.maximum(weight[:, 0, 0], 0.0)
     return np.maximum(observed[:, 0, 0], 0.05 * expected[:, 0, 0])
-
-
-def _row_extremes(run: Run, move: Array, block: Block, gamma: Array | None) -> Extremes:
-    used = run.weights > 0
-    if not used.any():
-        return Extremes()
-    size = np.where(used, np.abs(move), 0.0)
-    place, terms = int(size.argmax()), 0.0
-    if gamma is not None:
-        sums = np.abs(gamma) @ np.abs(run.columns) + np.abs(block.offset[run.rows, 0])
-        terms = float(sums[used].max())
-    return Extremes(
-        step=float(size[place]),
-        row=int(block.source_row(run.rows.start + place)),
-        eta=float(np.abs(run.eta[:, 0])[used].max()),
-        terms=terms,
-    )
-
-
-def _room(edges: tuple[Array, Array], move: Array, weights: Array) -> dict[str, float]:
-    used = weights > 0
-    low, high = (np.ravel(edge)[used] for edge in edges)
-    move = move[used]
-    reach = np.where(move < 0, low / -move, np.where(move > 0, high / move, np.inf))
-    return {
-        "room": float(reach.min(initial=np.inf)),
-        "slack": float(np.minimum(low, high).min(initial=np.inf)),
-    }
-
-
-def _certificate(values: Rows, signs: Array, move: Array, weights: Array) -> dict[str, float]:
-    """Multipliers of the bound rows after the linearised step: all positive proves a finite maximum."""
-    bound = (signs != 0) & (weights > 0)
-    if not bound.any():
-        return {}
-    information = values.observed if values.observed is not None else values.expected
-    assert information is not None
-    multiplier = np.abs(values.gradient[bound, 0])
-    left = multiplier - information[bound, 0, 0] * signs[bound] * move[bound]
-    return {
-        "margin": float((left / multiplier).min()),
-        "least": float(multiplier.min()),
-        "largest": float(multiplier.max()),
-    }

@@ -55,6 +55,9 @@ class BinomialVariance:
 
     def pearson(self, y: Any, eta: Any, link: Link) -> Any:
         """Return (y - mu)**2 / (mu (1 - mu))."""
+        if type(link) is Logit:
+            slopes = _binomial_logit(y, eta, "expected")
+            return slopes.gradient * (slopes.gradient / slopes.expected)
         mean, rest = link.tails(eta)
         difference = _binomial_difference(y, mean.value, rest.value)
         return (difference / mean.value) * (difference / rest.value)
@@ -83,13 +86,14 @@ def _times(y: Any, value: Any) -> Any:
 
 def _binomial_logit(y: Any, eta: Any, information: Information) -> Slopes:
     xp = namespace(eta)
-    right = eta > 0
-    small = xp.exp(xp.where(right, -eta, eta))
+    size = xp.abs(eta)
+    small = xp.exp(-size)
     big = 1.0 / (1.0 + small)
-    objective = y * eta
-    objective -= xp.where(right, eta, 0.0)
+    objective = (y - 0.5) * eta
+    objective -= 0.5 * size
     objective -= xp.log1p(small)
     low = small * big
+    right = eta > 0
     gradient = xp.where(right, (y - 1.0) + low, y - low)
     if information == "none":
         return Slopes(objective, gradient)

@@ -93,6 +93,8 @@ class PowerVariance:
         """Return objective, gradient and information in eta."""
         if self.power == 1 and type(link) is Log:
             return _poisson_log(y, eta, information)
+        if self.power == 2 and type(link) is Log:
+            return _gamma_log(y, eta, information)
         if self.power == 0:
             return _gaussian(y, eta, link, information)
         mu, log_mu = link.mean(eta), link.log_mean(eta)
@@ -136,6 +138,14 @@ def _poisson_log(y: Any, eta: Any, information: Information) -> Slopes:
     objective -= mu
     needed = mu if information != "none" else None
     return Slopes(objective, y - mu, needed, needed)
+
+
+def _gamma_log(y: Any, eta: Any, information: Information) -> Slopes:
+    ratio = y * namespace(eta).exp(-eta)
+    wants_expected, wants_observed = wants(information)
+    objective = -ratio
+    objective -= eta
+    return Slopes(objective, ratio - 1.0, 1.0 if wants_expected else None, ratio if wants_observed else None)
 
 
 def _gamma_divergence(y: Any, mu: Any, log_mu: Any, difference: Any) -> Any:

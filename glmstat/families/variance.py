@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
+import numpy as np
+
 from glmstat.array import namespace
 from glmstat.links import Link
 
@@ -88,6 +90,14 @@ def divergence(y: Any, mu: Any, log_mu: Any, difference: Any) -> Any:
     """
     xp = namespace(mu)
     v = difference / (y + mu)
-    near = difference * v + y * log_series(v)
-    far = y * (xp.log(xp.where(y > 0, y, 1.0)) - log_mu) - difference
-    return xp.where(xp.abs(v) < 0.1, near, far)
+    out = xp.log(xp.where(y > 0, y, 1.0))
+    out -= log_mu
+    out *= y
+    out -= difference
+    near = xp.abs(v) < 0.1
+    if isinstance(out, np.ndarray) and out.ndim and not (near.size and near.all()):
+        rows = np.flatnonzero(near)  # few of many: a series of all would cost more than the logarithm
+        v, y, difference = v[rows], np.broadcast_to(y, out.shape)[rows], difference[rows]
+        out[rows] = difference * v + y * log_series(v)
+        return out
+    return xp.where(near, difference * v + y * log_series(v), out)

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from glmstat.coded import MANY_LEVELS
 from glmstat.data.source import Frame, Level
 from glmstat.errors import FileError, FormulaError
+from glmstat.formula.behind import AbsorbedFactor
 from glmstat.formula.check import raise_first
 from glmstat.formula.context import Scope
 from glmstat.formula.expression import Environment, Expression, evaluate
@@ -18,7 +20,7 @@ from glmstat.formula.newdata import NewRows, open_rows
 from glmstat.formula.offset import OffsetPart, sum_offsets
 from glmstat.formula.piece import Piece, build_pieces, columns_of, network_pieces, recode
 from glmstat.formula.saved import read_context, read_formula, read_offset, write_context, write_formula
-from glmstat.formula.schema import FACTOR, Schema
+from glmstat.formula.schema import BASIS, FACTOR, Schema
 from glmstat.formula.terms import Formula, Network
 from glmstat.formula.value import JSON, Array, Basis, Value, as_number
 from glmstat.layers import Towers
@@ -94,6 +96,20 @@ class Design:
     def parts(self) -> dict[str, Expression]:
         """The parts of all terms by text."""
         return self.formula.parts
+
+    @cached_property
+    def absorbed(self) -> tuple[AbsorbedFactor, ...]:
+        """The absorbed effects, in the order written."""
+        levels = self.schema.absorbed
+        return tuple(
+            AbsorbedFactor(term, tuple(levels[part.text] for part in term.parts))
+            for term in self.formula.absorbed
+        )
+
+    @property
+    def levels(self) -> dict[str, Expression]:
+        """The parts of the absorbed effects by text."""
+        return self.formula.levels
 
     @property
     def modelled(self) -> str | None:
@@ -173,6 +189,25 @@ class Design:
         """
         environment = self.environment(frame)
         return self.assemble(self.values(environment), frame.rows), self.offset(environment)
+
+    @cached_property
+    def outline(self) -> tuple[Columns, ...]:
+        """The matrices of K predictors of no row: how their columns are kept."""
+        nothing = {
+            text: np.zeros(0, dtype=np.int32)
+            if encoding.kind == FACTOR
+            else Basis(np.zeros((len(encoding.labels), 0)), encoding.labels)
+            if encoding.kind == BASIS
+            else np.zeros(0)
+            for text, encoding in self.schema.parts.items()
+        }
+        return self.assemble(nothing, 0)
+
+    @cached_property
+    def written(self) -> int:
+        """Number of columns that kernels write out: all but those that stay codes of levels."""
+        width = len(self.columns)
+        return width if width <= MANY_LEVELS else sum(matrix.split().plain for matrix in self.outline)
 
     def offset(self, environment: Environment) -> Array:
         """Return what is added to the predictors (n, K).
@@ -280,7 +315,8 @@ def build_design(
     FormulaError : two coefficients of one name.
     """
     towers = towers or {}
-    pieces = build_pieces((*formula.linear, *formula.skips), schema.parts)
+    absorbing = bool(formula.absorbed)
+    pieces = build_pieces((*formula.linear, *formula.skips), schema.parts, absorbing=absorbing)
     place = pieces[-1].slots.stop if pieces else 0
     if formula.networks:
         pieces = (*pieces, *network_pieces(formula.networks, schema.parts, place, towers))

@@ -11,6 +11,7 @@ import numpy as np
 from glmstat.data.source import BoolArray, Frame, Kind, MemorySource, Source
 from glmstat.errors import ArgumentError, DataError, FormulaError, Note
 from glmstat.families import Family
+from glmstat.formula.behind import LevelSurvey, survey_levels
 from glmstat.formula.check import Offences, merge, raise_first
 from glmstat.formula.context import Scope, split_context
 from glmstat.formula.design import Design, build_design
@@ -84,7 +85,8 @@ class _Question:
     def read(self) -> list[Expression | Given]:
         """Everything that is evaluated, but the subset."""
         offsets = [part.role for part in self.offsets if part.word == "formula"]
-        return [*self.response.expressions, *self.parts.values(), *offsets, *self.roles.used]
+        levels = self.formula.levels.values()
+        return [*self.response.expressions, *self.parts.values(), *levels, *offsets, *self.roles.used]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +94,7 @@ class _Seen:
     """What blocks tell; adds up."""
 
     parts: Mapping[str, PartSurvey]
+    absorbed: Mapping[str, LevelSurvey]
     response: ResponseSurvey
     offences: Offences
     weighted: int
@@ -104,6 +107,7 @@ class _Seen:
             return replace(self if self.rows else other, lost=lost)
         return _Seen(
             {text: survey + other.parts[text] for text, survey in self.parts.items()},
+            {text: survey + other.absorbed[text] for text, survey in self.absorbed.items()},
             self.response + other.response,
             merge(self.offences, other.offences),
             self.weighted + other.weighted,
@@ -113,7 +117,7 @@ class _Seen:
 
     def check(self) -> None:
         """Raise what no row may do."""
-        for survey in self.parts.values():
+        for survey in (*self.parts.values(), *self.absorbed.values()):
             raise_first(survey.offences)
         raise_first(self.offences)
         raise_first(self.response.offences)
@@ -121,7 +125,7 @@ class _Seen:
             raise DataError("weights are 0 in every row: nothing to fit. Give some row a positive weight.")
 
 
-_NOTHING = _Seen({}, ResponseSurvey("number"), {}, 0, 0)
+_NOTHING = _Seen({}, {}, ResponseSurvey("number"), {}, 0, 0)
 
 
 def examine(
@@ -156,9 +160,11 @@ def examine(
         encodings = with_contrasts(encodings, question.parts, contrasts)
     coding = learn_response(question.response, seen.response, family, event)
     kinds: dict[str, Kind] = {name: source.kind(name) for name in _right_names(question) if name in source}
-    schema = Schema(kinds, encodings, calls, coding, selection.report)
+    absorbed = {text: survey.taken() for text, survey in seen.absorbed.items()}
+    schema = Schema(kinds, encodings, calls, coding, selection.report, absorbed)
     design = build_design(formula, schema, question.offsets, context)
-    if whole is not None and whole.frame.rows * len(design.columns) * 8.0 > memory:
+    width = len(design.columns) + len(formula.absorbed)
+    if whole is not None and whole.frame.rows * width * 8.0 > memory:
         whole = None
     notes = (*_notes(source, entered, dropped, coding), *_idle_notes(entered, selection))
     return Examined(source, design, selection, notes, seen.response.doubts, whole)
@@ -207,7 +213,8 @@ def _select(
 
 
 def _right_names(question: _Question) -> list[str]:
-    roles = [*question.parts.values(), *(part.role for part in question.offsets)]
+    levels = question.formula.levels.values()
+    roles = [*question.parts.values(), *levels, *(part.role for part in question.offsets)]
     return list(dict.fromkeys(name for role in roles if not isinstance(role, Given) for name in role.names))
 
 
@@ -232,7 +239,8 @@ def _look(
     memory: float,
 ) -> tuple[Whole | None, _Seen]:
     """Look at all rows: in one piece, whose values are kept, or block by block."""
-    cells = source.rows * max(1, len(question.parts)) if source.held else np.inf
+    read = len(question.parts) + len(question.formula.levels)
+    cells = source.rows * max(1, read) if source.held else np.inf
     if isinstance(source, MemorySource) and 8.0 * cells <= memory:
         return _see(question, Scope(frame_of(source, selection.kept, 0, source.rows), context, calls))
 
@@ -265,11 +273,12 @@ def _lost(seen: _Seen) -> Lost:
 def _see(question: _Question, environment: Scope) -> tuple[Whole, _Seen]:
     weights, wrong = read_weights(question.roles, environment)
     values, parts = survey_parts(question.parts, environment, weights.counted)
+    absorbed = survey_levels(question.formula.levels, environment, weights.counted)
     offset, offences = sum_offsets(question.offsets, environment)
     response = survey_response(question.response, environment, question.family, question.event, weights.prior)
     whole = Whole(environment.frame, values, offset[:, None], weights)
-    rows = environment.frame.rows
-    return whole, _Seen(parts, response, merge(offences, wrong), weights.positive(rows), rows)
+    rows, offences = environment.frame.rows, merge(offences, wrong)
+    return whole, _Seen(parts, absorbed, response, offences, weights.positive(rows), rows)
 
 
 def _without_idle(

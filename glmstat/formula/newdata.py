@@ -45,6 +45,11 @@ class Recipe(Protocol):
         ...
 
     @property
+    def levels(self) -> dict[str, Expression]:
+        """The parts of absorbed effects by text."""
+        ...
+
+    @property
     def offsets(self) -> tuple[OffsetPart, ...]:
         """What the fit added to the predictor."""
         ...
@@ -84,6 +89,7 @@ class NewRows:
     native : library and labels of the data.
     mask : of data in memory, the rows in which nothing is missing (n,).
     ready : the complete rows, where they fit in one block.
+    added : (n,) what effects beside the columns add to the predictor; None for nothing.
     """
 
     recipe: Recipe
@@ -94,6 +100,7 @@ class NewRows:
     native: Native
     mask: BoolArray | None = None
     ready: Rows | None = None
+    added: Array | None = None
 
     def fill(self, function: Filling) -> Array:
         """Return `function(X, offset)` of every complete row, NaN in the others: (n,) or (n, q).
@@ -120,8 +127,10 @@ class NewRows:
             yield from self._passing(function)
             return
         for start, stop in _runs(self.source.rows):
-            made = function(*(self.ready or self._block(start, stop)))
-            yield np.arange(start, stop), _spread(made, self.mask[start:stop])
+            X, offset = self.ready or self._block(start, stop)
+            if self.added is not None:
+                offset = offset + self.added[start:stop][self.mask[start:stop], None]
+            yield np.arange(start, stop), _spread(function(X, offset), self.mask[start:stop])
 
     def _block(self, start: int, stop: int) -> Rows:
         assert isinstance(self.source, MemorySource) and self.mask is not None
@@ -233,7 +242,7 @@ def _names(recipe: Recipe, source: Source, offsets: tuple[OffsetPart, ...]) -> l
     """Columns that the rows need; each must be there, and of a kind like that in the fit."""
     names: dict[str, None] = {}
     kinds = recipe.schema.kinds
-    for text, part in recipe.parts.items():
+    for text, part in (*recipe.parts.items(), *recipe.levels.items()):
         _require(part.names, kinds, source, "" if part.column is not None else f" for {text}")
         names.update(dict.fromkeys(part.names))
     for offset in offsets:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from glmstat.errors import FormulaError
+from glmstat.formula.behind import read_absorbed, split_bar
 from glmstat.formula.expression import parse_expression
 from glmstat.formula.right import Dot, check_model, read_terms
 from glmstat.formula.syntax import Grammar, column, make_grammar, read
-from glmstat.formula.terms import Formula, Linear, Response, render
+from glmstat.formula.terms import Absorb, Formula, Linear, Response, Term, render
 from glmstat.formula.tokens import DEFAULT_LIMITS, Limits, Token, partners, scan, shorten, split_at
 
 __all__ = ["Limits", "parse", "parse_expression", "update_formula"]
@@ -23,6 +24,7 @@ def parse(
     functions: tuple[str, ...] = (),
     limits: Limits = DEFAULT_LIMITS,
     networks: bool = False,
+    absorbing: bool = False,
 ) -> Formula:
     """Formula that a text writes; a text seen before costs nothing.
 
@@ -34,6 +36,7 @@ def parse(
     functions : names of functions that the context has.
     limits : caps on length, nesting and number of terms, checked before anything is expanded.
     networks : whether nn() is a term.
+    absorbing : whether effects may stand behind `|`.
 
     Raises
     ------
@@ -48,18 +51,20 @@ def parse(
     if not isinstance(text, str):
         raise FormulaError(f"A formula must be a text: it is {type(text).__name__}. Write it in quotes.")
     known = tuple(columns) if columns is not None and "." in text else None
-    return _parse(text, known, make_grammar(functions, allow_python, limits, networks))
+    return _parse(text, known, make_grammar(functions, allow_python, limits, networks, absorbing))
 
 
 @lru_cache(maxsize=256)
 def _parse(text: str, columns: tuple[str, ...] | None, grammar: Grammar) -> Formula:
     left, right = _sides(scan(text, grammar.limits), text)
+    right, behind = split_bar(right, text, grammar)
     response = _response(left, text, grammar) if left else None
+    absorbed = read_absorbed(behind, text, grammar)
 
     def dot() -> Dot:
         if columns is None:
             raise FormulaError(f"'.' needs data to stand for: '{shorten(text)}'. Name the columns.")
-        taken = response.names if response else ()
+        taken = {name for side in (response, *absorbed) if side for name in side.names}
         others = tuple(Linear((column(name),)) for name in columns if name not in taken)
         if not others:
             raise FormulaError(
@@ -67,7 +72,7 @@ def _parse(text: str, columns: tuple[str, ...] | None, grammar: Grammar) -> Form
             )
         return Dot(others, columns=frozenset(columns))
 
-    terms = read_terms(right, text, grammar, dot)
+    terms = _with_absorbed(read_terms(right, text, grammar, dot), absorbed)
     written_out = any(token.kind == "dot" for token in right)
     return Formula(render(response, terms) if written_out else _one_line(text), response, terms)
 
@@ -80,6 +85,7 @@ def update_formula(
     functions: tuple[str, ...] = (),
     limits: Limits = DEFAULT_LIMITS,
     networks: bool = False,
+    absorbing: bool = False,
 ) -> Formula:
     """Formula changed by a text in which '.' stands for what was there.
 
@@ -88,7 +94,9 @@ def update_formula(
     old : the formula to change.
     text : such as ``". ~ . + z"``, ``"log(.) ~ . - x"`` or ``"~ . - offset(t)"``; without a left side the old
         response stays. Offsets and networks stay wherever '.' stands on the right, unless taken away.
+        Absorbed effects stay unless others are written behind `|`; `| 0` takes them away.
     networks : whether nn() is a term.
+    absorbing : whether effects may stand behind `|`.
 
     Raises
     ------
@@ -99,13 +107,23 @@ def update_formula(
     >>> str(update_formula(parse("y ~ x + offset(t)"), "log(.) ~ . + z - offset(t)"))
     'log(y) ~ x + z'
     """
-    grammar = make_grammar(functions, allow_python, limits, networks)
+    grammar = make_grammar(functions, allow_python, limits, networks, absorbing)
     left, right = _sides(scan(text, limits), text)
+    right, behind = split_bar(right, text, grammar)
+    nothing = behind is not None and [token.text for token in behind] == ["0"]
+    absorbed = () if nothing else old.absorbed if behind is None else read_absorbed(behind, text, grammar)
     response = _substituted(old.response, left, text, grammar)
+    intercept = old.intercept or bool(old.absorbed)
     terms = read_terms(
-        right, text, grammar, lambda: Dot(old.linear, (*old.networks, *old.offsets), old.intercept)
+        right, text, grammar, lambda: Dot(old.linear, (*old.networks, *old.offsets), intercept)
     )
+    terms = _with_absorbed(terms, absorbed)
     return Formula(render(response, terms), response, terms)
+
+
+def _with_absorbed(terms: tuple[Term, ...], absorbed: tuple[Absorb, ...]) -> tuple[Term, ...]:
+    """The terms with the absorbed effects, which hold the intercept."""
+    return (*(term for term in terms if term != Linear(())), *absorbed) if absorbed else terms
 
 
 def _substituted(old: Response | None, left: list[Token], text: str, grammar: Grammar) -> Response | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -111,23 +111,34 @@ def _places(old: tuple[Any, ...], new: tuple[Any, ...]) -> NDArray[np.int32]:
     )  # code -1 finds the last
 
 
-def build_pieces(terms: tuple[Linear, ...], parts: Mapping[str, Encoding]) -> tuple[Piece, ...]:
+def build_pieces(
+    terms: tuple[Linear, ...], parts: Mapping[str, Encoding], *, absorbing: bool = False
+) -> tuple[Piece, ...]:
     """Return the terms with their columns named, coded and numbered.
 
     Parameters
     ----------
     terms : in the order of the formula.
     parts : what each part of a term is.
+    absorbing : whether absorbed effects hold the intercept: factors are coded as beside one.
 
     Raises
     ------
     FormulaError : more than 20,000 columns; found before any is made.
     """
+    if absorbing:
+        return _behind_intercept(build_pieces((Linear(()), *terms), parts))
     for term in terms:
         _check_width(prod(parts[part.text].width(full=True) for part in term.parts), terms)
     width = sum(len(part.levels) + len(part.labels) for part in parts.values())
     build = _cached_pieces if width <= _CACHED_COLUMNS else _pieces
     return build(terms, tuple(parts.items()))
+
+
+def _behind_intercept(pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """The pieces without the intercept, numbered anew."""
+    moved = ((piece.slots.start - 1, piece.slots.stop - 1) for piece in pieces[1:])
+    return tuple(replace(piece, slots=slice(*ends)) for piece, ends in zip(pieces[1:], moved, strict=True))
 
 
 def _check_width(width: int, terms: Sequence[Linear]) -> None:

@@ -242,7 +242,8 @@ def _items(tokens: list[Token], source: str, grammar: Grammar, atoms: _Atoms) ->
                 "Write a column name without quotes or brackets."
             )
         if token.kind == "operator" and token.text not in ALGEBRA:
-            raise _no_operator(token, depth, tokens, source)
+            model = "rglm" if grammar.networks else "glm"
+            raise _no_operator(token, depth, tokens, source, model)
         depth += (token.kind == "open") - (token.kind == "close")
         items.append(Item(token.kind, token.text, token.start))
         index += 1
@@ -305,15 +306,15 @@ def check_model(head: Token, tokens: list[Token], source: str, grammar: Grammar)
     raise FormulaError(f"glm has no {what}: '{text}' at position {head.start}. {instead}")
 
 
-def _no_operator(token: Token, depth: int, tokens: list[Token], source: str) -> FormulaError:
+def _no_operator(token: Token, depth: int, tokens: list[Token], source: str, model: str) -> FormulaError:
     where = f"position {token.start}"
     if token.text in ("|", "||") and depth:
         return FormulaError(
-            f"glm has no random effects: '{token.text}' in brackets, {where}. Use the group as a factor."
+            f"{model} has no random effects: '{token.text}' in brackets, {where}. Use the group as a factor."
         )
     if token.text in ("|", "||"):
         return FormulaError(
-            f"glm has no part behind '{token.text}': {where}. Put its terms between plus signs."
+            f"{model} has no part behind '{token.text}': {where}. Put its terms between plus signs."
         )
     if token.text == "=":
         return FormulaError(f"'=' is not an operator: {where}. Write ~ behind the response, == to compare.")

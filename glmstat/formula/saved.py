@@ -13,7 +13,7 @@ from glmstat.formula.contrast import Contrast, as_contrast, is_table
 from glmstat.formula.expression import parse_expression
 from glmstat.formula.offset import OffsetPart
 from glmstat.formula.roles import Given
-from glmstat.formula.terms import Formula, Linear, Network, Offset, Response, Term
+from glmstat.formula.terms import Absorb, Formula, Linear, Network, Offset, Response, Term
 from glmstat.formula.value import JSON
 
 __all__ = ["read_context", "read_formula", "read_offset", "write_context", "write_formula"]
@@ -33,6 +33,8 @@ def write_formula(formula: Formula) -> JSON:
 def _write_term(term: Term) -> JSON:
     if isinstance(term, Offset):
         return {"offset": term.expression.text}
+    if isinstance(term, Absorb):
+        return {"absorb": [part.text for part in term.parts]}
     if isinstance(term, Network):
         plain = {field.name: getattr(term, field.name) for field in fields(term)}
         return {"network": {**plain, "inputs": [part.text for part in term.inputs]}}
@@ -53,6 +55,8 @@ def _read_term(plain: Mapping[str, Any], functions: tuple[str, ...]) -> Term:
         return Offset(parse_expression(plain["offset"], functions=functions))
     if "network" in plain:
         return _read_network(plain["network"], functions)
+    if "absorb" in plain:
+        return Absorb(tuple(parse_expression(text, functions=functions) for text in plain["absorb"]))
     return Linear(tuple(parse_expression(text, functions=functions) for text in plain["linear"]))
 
 

@@ -95,6 +95,7 @@ class Schema:
     calls : state of each stateful call, by its text: ``"scale(log(t))"`` → ``{"center": …, "scale": …}``.
     response : how the left side became numbers; None without one.
     missing : rows lost by variable.
+    absorbed : levels of each part of an absorbed effect, by its text.
     """
 
     kinds: Mapping[str, Kind]
@@ -102,6 +103,7 @@ class Schema:
     calls: Mapping[str, JSON] = field(default_factory=dict)
     response: ResponseCoding | None = None
     missing: MissingReport = field(default_factory=lambda: MissingReport(0))
+    absorbed: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
 
     @property
     def levels(self) -> dict[str, tuple[Level, ...]]:
@@ -120,6 +122,11 @@ class Schema:
                 "dropped": self.missing.dropped,
                 "by": dict(self.missing.by),
             },
+            **(
+                {"absorbed": {text: list(levels) for text, levels in self.absorbed.items()}}
+                if self.absorbed
+                else {}
+            ),
         }
 
     @classmethod
@@ -132,4 +139,5 @@ class Schema:
             calls=plain["calls"],
             response=None if response is None else ResponseCoding.from_json(response),
             missing=MissingReport(**plain["missing"]),
+            absorbed={text: tuple(levels) for text, levels in plain.get("absorbed", {}).items()},
         )

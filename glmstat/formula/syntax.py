@@ -40,16 +40,22 @@ class Grammar(NamedTuple):
     allow_python : whether what is refused in a factor is kept as Python code.
     limits : caps.
     networks : whether nn() is a term.
+    absorbing : whether effects may stand behind `|`.
     """
 
     functions: tuple[str, ...] = ()
     allow_python: bool = False
     limits: Limits = DEFAULT_LIMITS
     networks: bool = False
+    absorbing: bool = False
 
 
 def make_grammar(
-    functions: tuple[str, ...], allow_python: bool, limits: Limits, networks: bool = False
+    functions: tuple[str, ...],
+    allow_python: bool,
+    limits: Limits,
+    networks: bool = False,
+    absorbing: bool = False,
 ) -> Grammar:
     """Grammar of what a caller asks for.
 
@@ -62,7 +68,7 @@ def make_grammar(
             f"allow_python must be True or False: it is {shorten(repr(allow_python))}. "
             "Write allow_python=True only for formulas that you trust."
         )
-    return Grammar(functions, allow_python, limits, networks)
+    return Grammar(functions, allow_python, limits, networks, absorbing)
 
 
 # calls that are terms, not values: they stand alone between plus signs

@@ -8,7 +8,7 @@ from typing import Literal
 
 from glmstat.formula.node import Expression
 
-__all__ = ["Formula", "Linear", "Network", "Offset", "Response", "Term", "render"]
+__all__ = ["Absorb", "Formula", "Linear", "Network", "Offset", "Response", "Term", "render"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,27 @@ class Network:
         return f"nn({', '.join((*(part.text for part in self.inputs), *words))})"
 
 
-Term = Linear | Offset | Network
+@dataclass(frozen=True)
+class Absorb:
+    """An effect for each level of a factor, kept out of the table of coefficients: an addend behind `|`.
+
+    Parameters
+    ----------
+    parts : expressions whose values are levels, numbers too; of several parts each combination is a level.
+    """
+
+    parts: tuple[Expression, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns, or entries of the context, that it uses."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.names))
+
+    def __str__(self) -> str:
+        return ":".join(part.text for part in self.parts)
+
+
+Term = Linear | Offset | Network | Absorb
 
 
 @dataclass(frozen=True)
@@ -133,7 +153,8 @@ class Formula:
     ----------
     text : reads back to the same formula without data ('.' is written out).
     response : the left side, or None.
-    terms : the intercept first, then linear terms by degree and as written, then networks, then offsets.
+    terms : the intercept first, then linear terms by degree and as written, then networks, then offsets,
+        then absorbed effects; where there are any, these hold the intercept.
     """
 
     text: str
@@ -169,6 +190,16 @@ class Formula:
         return tuple(term for term in self.terms if isinstance(term, Offset))
 
     @property
+    def absorbed(self) -> tuple[Absorb, ...]:
+        """Effects behind `|`, in the order written."""
+        return tuple(term for term in self.terms if isinstance(term, Absorb))
+
+    @property
+    def levels(self) -> dict[str, Expression]:
+        """The parts of absorbed effects, by text."""
+        return {part.text: part for term in self.absorbed for part in term.parts}
+
+    @property
     def intercept(self) -> bool:
         """Whether there is an intercept."""
         return bool(self.terms) and self.terms[0] == Linear(())
@@ -191,7 +222,10 @@ def render(response: Response | None, terms: tuple[Term, ...]) -> str:
     >>> render(formula.response, formula.terms)
     'y ~ 0 + a + b + a:b + offset(t)'
     """
-    shown = [str(term) for term in terms if term != Linear(())]
-    if len(shown) == len(terms):
+    behind = " + ".join(str(term) for term in terms if isinstance(term, Absorb))
+    before = [term for term in terms if not isinstance(term, Absorb)]
+    shown = [str(term) for term in before if term != Linear(())]
+    if len(shown) == len(before) and not behind:
         shown.insert(0, "0")
-    return f"{response or ''} ~ {' + '.join(shown) or '1'}".lstrip()
+    text = f"{response or ''} ~ {' + '.join(shown) or '1'}".lstrip()
+    return f"{text} | {behind}" if behind else text

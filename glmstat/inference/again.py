@@ -13,7 +13,7 @@ from glmstat.call import Call, Covariance, NotKept, changes, frame_for, function
 from glmstat.errors import ArgumentError, ComparisonError, DataError, one_of
 from glmstat.fit import Fit
 from glmstat.formula.parse import update_formula
-from glmstat.frame import ModelFrame
+from glmstat.frame import ModelFrame, beside_effects
 from glmstat.inference.covariance import as_covariance
 from glmstat.inference.score import check_unchanged
 from glmstat.matrix import Array, Block
@@ -86,7 +86,10 @@ def changed_formula(fit: Fit, text: str, *, networks: bool) -> str:
     """
     old, python = fit.spec.design.formula, fit.spec.call["allow_python"]
     known = functions(fit.spec.design.context)
-    return update_formula(old, text, allow_python=python, functions=known, networks=networks).text
+    absorbing = fit.spec.call.model == "glm" and not networks
+    return update_formula(
+        old, text, allow_python=python, functions=known, networks=networks, absorbing=absorbing
+    ).text
 
 
 def check_whole(fit: Fit, what: str) -> None:
@@ -126,7 +129,7 @@ def with_data(fit: Fit, words: Mapping[str, Any]) -> Fit:
     if other or design.columns != fit.columns:
         raise DataError("data are not those of the fit: response or rows differ. Fit them by refit(data).")
     frame = frame.with_design(design) if fit.spec.design.towers else frame
-    frame = without_learned(fit, frame)
+    frame = beside_effects(without_learned(fit, frame), fit.estimate)
     kept = {name: values for name, values in fit.kept.items() if _holds(name, values)}
     whole = replace(fit, frame=frame, spec=replace(fit.spec, call=call.without_data()), kept=kept)
     check_unchanged(whole, frame)

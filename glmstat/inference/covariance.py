@@ -12,7 +12,7 @@ import numpy as np
 from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.score import at_infinity, finite_predictor, frame_of
-from glmstat.inference.statement import need_covariance
+from glmstat.inference.statement import need_covariance, need_effects
 from glmstat.inference.variable import split_ways
 from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov
 from glmstat.inference.vcov.small_sample import PRESETS
@@ -284,6 +284,8 @@ def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
     finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
     inverse = np.where(finite[:, None], inverse, 0.0)
     if covariance.information == "observed":
+        if not fit.spec.likelihood.canonical:
+            need_effects(fit, "The observed information", "Use information='expected'.")
         inverse = inverse @ _observed(fit, inverse, data)
     root, known = recipe.make(fit, inverse, covariance, data)
     root = np.array(root)

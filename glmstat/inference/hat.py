@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from glmstat.errors import ArgumentError
 from glmstat.inference.rows import ByRow, of_fit
 from glmstat.inference.score import at_infinity, finite_predictor
+from glmstat.inference.statement import need_effects
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def hat_values(fit: Fit, data: Any = None) -> ByRow:
     >>> hat_values(fit).values.round(3).tolist()
     [0.376, 0.33, 0.25, 0.261, 0.784]
     """
+    need_effects(fit, "Hat values", "Take residuals(), or write the factors as terms.")
     root = hat_root(fit)
     return of_fit(fit, "Hat values", lambda block: leverage(fit, block, root).hat, data)
 
@@ -95,10 +97,12 @@ def defined(fit: Fit, what: str, remedy: str) -> None:
 
     Raises
     ------
-    ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
+    ArgumentError : a model with several predictors, absorbed effects, or a mean at the boundary of its
+        domain.
     """
     one_predictor(fit, what, remedy)
     not_at_boundary(fit, what, remedy)
+    need_effects(fit, what, remedy)
 
 
 def at_boundary(fit: Fit) -> bool:

@@ -16,7 +16,7 @@ from glmstat.inference.estimable import estimable, null_space
 from glmstat.inference.reference import Reference, check_level, reference
 from glmstat.inference.rows import ByRow, Named, Rows, Target, new_rows, of_fit, rows_of_fit
 from glmstat.inference.score import frame_of, linear_predictor
-from glmstat.inference.statement import need_moments
+from glmstat.inference.statement import need_effects, need_moments
 from glmstat.inference.vcov.satterthwaite import applies
 from glmstat.matrix import Array, Block, DesignMatrix, IntArray
 from glmstat.table import noted
@@ -64,10 +64,12 @@ def predict(
         raise ArgumentError("offset= and exposure= of predict belong to new rows. Give newdata=.")
     target = Target.of(to, overwrite, newdata)
     if type == "terms":
+        need_effects(fit, 'type="terms"', 'Take type="link"; fit.absorbed has the effects.')
         return _terms(fit, newdata, new_levels, given, target)
     with_se = se_fit or interval is not None
     if with_se:
         need_moments(fit)
+        need_effects(fit, "The standard error of a prediction", "Leave se_fit= and interval= out.")
     rows = _moments(fit, newdata, new_levels, given, with_se=with_se, with_df=interval is not None)
     table = _Table(fit, type, se_fit, interval, level)
     facts = {"type": type, "vcov": label(fit)} | ({"level": level} if interval is not None else {})

@@ -12,6 +12,7 @@ from glmstat.inference.hat import hat_root, leverage, one_predictor
 from glmstat.inference.predict import centre, constant, term_matrix, with_constant
 from glmstat.inference.rows import Rows, Target, rows_of_fit
 from glmstat.inference.score import linear_predictor
+from glmstat.inference.statement import need_effects
 from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ def _working_at(likelihood: GLM, y: Array, eta: Array) -> Array:
 
 
 def _partial(fit: Fit, data: Any, target: Target | None, facts: Mapping[str, Any]) -> Any:
+    need_effects(fit, 'Residuals of type "partial"', 'Take type="working".')
     names, matrix = term_matrix(fit)
     middle = centre(fit, data) @ matrix
 

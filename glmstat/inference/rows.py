@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.data.parquet_writer import Written, check_target, write_parquet
+from glmstat.data.source import open_memory
 from glmstat.errors import FileError, row_list
 from glmstat.inference.score import frame_of
 from glmstat.matrix import Array, Block, DesignMatrix, IntArray
@@ -241,7 +242,13 @@ def new_rows(
     fit: Fit, newdata: Any, values: Predictors, *, offset: Any, exposure: Any, new_levels: str
 ) -> Rows:
     """Return `values(X, offset)` of every new row, not yet computed; NaN where something is missing."""
+    if fit.estimate.absorbed is not None:
+        newdata = open_memory(newdata, "newdata", least=0)
     rows = fit.spec.design.new_rows(newdata, offset=offset, exposure=exposure, new_levels=new_levels)
+    if fit.estimate.absorbed is not None:
+        from glmstat.inference.absorbed import with_effects
+
+        rows = with_effects(fit, rows, new_levels)
 
     def whole() -> ByRow:
         return ByRow(rows.fill(values), rows.native)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_covered",
     "need_covariance",
+    "need_effects",
     "need_errors",
     "need_likelihood",
     "need_moments",
@@ -76,6 +77,20 @@ def need_moments(fit: Fit) -> None:
             'Use predict(interval="confidence") of the fit of rglm.',
             NetworkWarning,
             stacklevel=outside(),
+        )
+
+
+def need_effects(fit: Fit, what: str, instead: str) -> None:
+    """Refuse what would need absorbed effects as columns: their covariance, and the leverage of rows.
+
+    Raises
+    ------
+    ArgumentError : the fit has absorbed effects.
+    """
+    if fit.spec.design.absorbed:
+        names = " + ".join(factor.text for factor in fit.spec.design.absorbed)
+        raise ArgumentError(
+            f"{what}: not defined beside the absorbed {names}, whose effects are no columns. {instead}"
         )
 
 

@@ -47,7 +47,8 @@ def glm(
     Parameters
     ----------
     formula : response ~ terms, in R's or formulaic's spelling. The response is an expression, or
-        `cbind(successes, failures)`; `offset(log(t))` adds log(t) with coefficient 1.
+        `cbind(successes, failures)`; `offset(log(t))` adds log(t) with coefficient 1. Factors behind a bar,
+        `y ~ x | firm + year`, have an effect for each level that is no coefficient: `fit.absorbed`.
     data : pandas or Polars DataFrame, pyarrow Table, DuckDB relation, or mapping of arrays (n rows).
     family : name ("poisson", "negative_binomial(2)", "tweedie(1.6)"), class or instance.
     link : name ("log", "power(1/3)"), class or instance; default the family's, as in R.

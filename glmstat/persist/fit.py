@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
+from glmstat.absorbed import Absorbed
 from glmstat.call import Call, Covariance, Spec
 from glmstat.errors import ArgumentError, FileError, Note
 from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Separated
@@ -33,8 +34,8 @@ from glmstat.statement import Statement
 
 __all__ = ["SCHEMA", "needed_schema", "read_fit", "write_fit"]
 
-SCHEMA = 2  # raised when an older reader could not read the file
-_PLAIN = 1  # a maximum likelihood fit, which the first readers can read
+SCHEMA = 3  # raised when an older reader could not read the file
+_PLAIN, _LEARNED = 1, 2  # a maximum likelihood fit, which the first readers can read; one with networks
 _SCALARS = ("rows", "weight", "fingerprint", "loglik", "deviance", "pearson", "df_residual")
 
 
@@ -42,7 +43,9 @@ def needed_schema(fit: Fit) -> int:
     """Return the least schema whose readers can read the file of a fit."""
     spec, estimate = fit.spec, fit.estimate
     learned = spec.statement is not None or estimate.penalty is not None or spec.design.formula.networks
-    return SCHEMA if learned or later_settings(spec.control) else _PLAIN
+    if estimate.absorbed is not None:
+        return SCHEMA
+    return _LEARNED if learned or later_settings(spec.control) else _PLAIN
 
 
 def write_fit(fit: Fit, named: tuple[str, ...], prefix: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
@@ -81,6 +84,8 @@ def write_fit(fit: Fit, named: tuple[str, ...], prefix: str = "") -> tuple[dict[
             "convergence": asdict(estimate.convergence),
         },
     }
+    if estimate.absorbed is not None:
+        plain["absorbed"] = estimate.absorbed.facts
     if spec.statement is not None:
         plain["statement"] = spec.statement.to_json()
     return plain, {f"{prefix}{name}": values for name, values in _arrays(fit).items()}
@@ -117,6 +122,10 @@ def read_fit(written: Mapping[str, Any], tensors: Tensors, given: Mapping[str, A
     kept = {name.removeprefix("kept "): values for name, values in own.items() if name.startswith("kept ")}
     notes = tuple(Note(*note) for note in written["notes"])
     estimate = _read_estimate(written["estimate"], own, len(design.columns))
+    if "absorbed" in written:
+        estimate = replace(
+            estimate, absorbed=Absorbed.from_arrays(own, written["absorbed"], len(design.columns))
+        )
     return Fit(spec, estimate, Covariance(**written["covariance"]), notes, None, kept)
 
 
@@ -181,6 +190,7 @@ def _arrays(fit: Fit) -> dict[str, Any]:
         "root": information.root,
         "transform": information.transform,
         "slots": information.slots.astype(np.int64),
+        **({} if estimate.absorbed is None else estimate.absorbed.to_arrays()),
         **({} if estimate.penalty is None else {"penalty": _narrow(estimate.penalty)}),
         **{name: array for arrays in towers for name, array in arrays.items()},
         **{f"kept {name}": values for name, values in fit.kept.items() if _goes_along(fit, name)},

@@ -12,6 +12,7 @@ import numpy as np
 
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.estimate import Dispersion
+from glmstat.inference.absorbed import summary_lines
 from glmstat.inference.covariance import label
 from glmstat.inference.eform import exponentiated, ratio_notes
 from glmstat.inference.interval import wald
@@ -235,6 +236,7 @@ def _facts(fit: Fit, level: float) -> Iterator[str]:
         f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
     )
     yield f"{_likelihood(fit)} · {count(estimate.convergence.iterations, 'iteration')}"
+    yield from summary_lines(fit)
     yield from _references_and_notes(fit)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,21 @@ from glmstat.estimate import Dispersion
 from glmstat.matrix import Array, Block
 from glmstat.workspace import Workspace
 
-__all__ = ["choose_dispersion", "log_likelihood"]
+__all__ = ["Saturated", "choose_dispersion", "log_likelihood", "saturated_asks", "saturated_sum"]
 
 Estimator = Literal["pearson", "deviance", "ml"]
+
+
+class Saturated(NamedTuple):
+    """The log-likelihood at mu = y for one dispersion, and its slope in the log of the dispersion."""
+
+    value: float
+    dispersion: float
+    slope: float = 0.0
+
+    def at(self, phi: float) -> float:
+        """Return it for another dispersion."""
+        return self.value + (self.slope * float(np.log(phi / self.dispersion)) if self.slope else 0.0)
 
 
 def choose_dispersion(
@@ -54,10 +66,16 @@ def _positive(value: float) -> float:
     return number
 
 
-def log_likelihood(workspace: Workspace, gamma: Array, facts: Facts, counts: Counts) -> float:
+def log_likelihood(
+    workspace: Workspace, gamma: Array, facts: Facts, counts: Counts, saturated: Saturated | None = None
+) -> float:
     """Return the log-likelihood, constants included, or NaN where the family has none.
 
     An estimated dispersion is replaced by the one that R's AIC plugs in.
+
+    Parameters
+    ----------
+    saturated : the log-likelihood at mu = y where a pass has summed it already.
     """
     family = workspace.likelihood.family
     if not family.has_likelihood:
@@ -65,13 +83,37 @@ def log_likelihood(workspace: Workspace, gamma: Array, facts: Facts, counts: Cou
     phi = family.dispersion
     if phi is None:
         phi = family.loglik_dispersion(facts.deviance, counts.rows, counts.weight)
+    if saturated is not None and phi > 0:
+        return saturated.at(phi) - facts.deviance / (2.0 * phi)
     return _loglik_at(workspace, facts.deviance, phi)
 
 
 def _loglik_at(workspace: Workspace, deviance: float, phi: float) -> float:
     with np.errstate(all="ignore"):
-        saturated = workspace.frame.reduce(_saturated(workspace, phi))
+        saturated = saturated_sum(workspace, phi)
         return float(saturated - deviance / (2.0 * phi)) if phi > 0 else float("inf")
+
+
+def saturated_asks(workspace: Workspace, guess: float) -> tuple[float, ...]:
+    """Return the dispersions at which the saturated log-likelihood tells what it is at any, or none.
+
+    Parameters
+    ----------
+    guess : the dispersion, where it is estimated.
+    """
+    family = workspace.likelihood.family
+    if not family.has_likelihood:
+        return ()
+    if family.dispersion is not None:
+        return (family.dispersion,)
+    straight = family.name == "gaussian" and not family.user_defined  # linear in log(phi)
+    return (guess, 2.0 * guess) if straight and 1e-200 < guess < 1e200 else ()
+
+
+def saturated_sum(workspace: Workspace, phi: float) -> float:
+    """Return the log-likelihood of all rows at mu = y, for one dispersion."""
+    with np.errstate(all="ignore"):
+        return workspace.frame.reduce(_saturated(workspace, phi))
 
 
 def _saturated(workspace: Workspace, phi: float) -> Callable[[Block], float]:

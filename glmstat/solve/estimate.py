@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,29 +11,31 @@ from glmstat.compute import Counts, Facts
 from glmstat.control import Control
 from glmstat.data.reduce import single_blas_thread
 from glmstat.errors import ArgumentError
-from glmstat.estimate import Convergence, Estimate, Null, Status
+from glmstat.estimate import Estimate, Null
 from glmstat.frame import ModelFrame
 from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
-from glmstat.solve.constrained import Interior
-from glmstat.solve.dispersion import choose_dispersion, log_likelihood
+from glmstat.solve.dispersion import Saturated, choose_dispersion, log_likelihood, saturated_sum
+from glmstat.solve.ending import after_ladder, how_it_ended
 from glmstat.solve.growing import growing_row
+from glmstat.solve.ladder import Closing, Ladder, climb_ladder, wants_ladder
 from glmstat.solve.linear import factor
 from glmstat.solve.maximum import Maximum, maximise
 from glmstat.solve.newton import Ascent, perfect_deviance
-from glmstat.solve.null import null_intercept
+from glmstat.solve.null import closed_null, has_closed_null, null_from, null_intercept
 from glmstat.solve.rank import Rank, full_rank, settle_rank
 from glmstat.solve.refine import refine_linear
 from glmstat.solve.scaling import open_workspace
 from glmstat.solve.start import Start, inside, null_start, start_at, starting_points, weighted_start
-from glmstat.solve.subsample import subsample_start
+from glmstat.solve.together import together
 from glmstat.workspace import Workspace
 
 __all__ = ["fit_estimate"]
 
 UNTHREADED = 10_000  # cells below which BLAS starts no threads of its own
 _FIXED = 1e-7  # share of a row's length below which its part in the loose coordinates is rounding
+TWICE = 2_000_000  # cells up to which a likelihood that may have several maxima is climbed from two starts
 REFINED = 200_000  # cells up to which a linear model's last digits are worth their doubled precision
 
 
@@ -60,6 +62,17 @@ def fit_estimate(
     DomainError : no coefficients keep every mean inside its domain.
     ArgumentError : `start` of another length or outside the domain.
     """
+    if isinstance(frame, ModelFrame) and frame.design.absorbed:
+        from glmstat.solve.absorb.fit import fit_absorbed
+
+        return fit_absorbed(
+            frame,
+            likelihood,
+            start=start,
+            control=control or Control(),
+            dispersion=dispersion,
+            penalty=penalty,
+        )
     if frame.rows * len(frame.columns) < UNTHREADED:
         return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
     with single_blas_thread():
@@ -74,24 +87,62 @@ def _fit(
     dispersion: Literal["pearson", "deviance", "ml"] | float | None,
     penalty: Array | None,
 ) -> Estimate:
-    whole = open_workspace(frame, likelihood, penalty)
-    counts = whole.counts()
-    intercept = null_intercept(whole, counts, has_offset=frame.has_offset)
-    workspace, rank, points = _begin(whole, frame, intercept, start, control)
+    ladder = None
+    if start is None and wants_ladder(frame, control):
+        ladder = climb_ladder(frame, likelihood, control, penalty)
+        if ladder.ascent is not None and ladder.counts is not None:
+            everything = Rank(np.arange(ladder.workspace.size))
+            maximum = Maximum(ladder.ascent)
+            found = _Found(ladder.workspace, everything, maximum, ladder.counts, np.nan, ladder)
+            return _estimate(frame, found, dispersion)
+    whole = open_workspace(frame, likelihood, penalty) if ladder is None else ladder.workspace
+    counts, intercept = _totals(whole, frame, ladder)
+    workspace, rank, points = _begin(whole, frame, intercept, start, ladder)
     null = null_start(workspace, _clipped(workspace, intercept))
-    maximum = maximise(workspace, points, null, control, counts)
-    return _estimate(frame, workspace, rank, maximum, counts, intercept, dispersion)
+    finite = ladder is not None and ladder.certified == "finite"
+    maximum = maximise(workspace, points, null, control, counts, finite=finite)
+    return _estimate(frame, _Found(workspace, rank, maximum, counts, intercept, ladder), dispersion)
+
+
+def _totals(whole: Workspace, frame: ModelFrame, ladder: Ladder | None) -> tuple[Counts, float]:
+    """Totals of response and weights, and the intercept of the null model."""
+    has_offset = frame.has_offset
+    if ladder is not None and ladder.counts is not None:
+        if ladder.intercept is not None:
+            return ladder.counts, ladder.intercept
+        return ladder.counts, null_intercept(whole, ladder.counts, has_offset=has_offset)
+    if frame.small or not (has_offset and has_closed_null(whole)):
+        counts = whole.counts()
+        return counts, null_intercept(whole, counts, has_offset=has_offset)
+    counts, closed = together(whole, Workspace.counts, closed_null)
+    known = null_from(whole, counts, closed, has_offset=True)
+    return counts, null_intercept(whole, counts, has_offset=True) if known is None else known
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A maximum and what was summed on the way."""
+
+    workspace: Workspace
+    rank: Rank
+    maximum: Maximum
+    counts: Counts
+    intercept: float
+    ladder: Ladder | None
+
+    @property
+    def closing(self) -> Closing | None:
+        return None if self.ladder is None else self.ladder.closing
 
 
 def _begin(
-    whole: Workspace, frame: ModelFrame, intercept: float, start: Array | None, control: Control
+    whole: Workspace, frame: ModelFrame, intercept: float, start: Array | None, ladder: Ladder | None
 ) -> tuple[Workspace, Rank, list[Start]]:
     """The workspace of the columns that are not aliased, and where its ascent starts."""
     everything = Rank(np.arange(whole.size))
-    sampled = subsample_start(whole, frame, control) if start is None else None
-    if sampled is not None:
-        point = start_at(whole, sampled)
-        information = None if point.sums is None else point.sums.information
+    point = None if ladder is None else ladder.point
+    if point is not None and point.sums is not None:
+        information = point.sums.information
         if information is not None and full_rank(information):
             return whole, everything, [point]
     first = whole.start_pass()
@@ -104,11 +155,9 @@ def _begin(
             first = workspace.start_pass()
     if start is not None:
         return workspace, rank, [_given(workspace, start, rank)]
-    return (
-        workspace,
-        rank,
-        starting_points(workspace, weighted_start(first), _usable_null(workspace, intercept)),
-    )
+    points = starting_points(workspace, weighted_start(first), _usable_null(workspace, intercept))
+    large = not frame.small and frame.rows * whole.size >= TWICE
+    return workspace, rank, points[:1] if large else points
 
 
 def _usable_null(workspace: Workspace, intercept: float) -> Array | None:
@@ -153,14 +202,9 @@ def _given(workspace: Workspace, start: Array, rank: Rank) -> Start:
 
 
 def _estimate(
-    frame: ModelFrame,
-    workspace: Workspace,
-    rank: Rank,
-    maximum: Maximum,
-    counts: Counts,
-    intercept: float,
-    dispersion: Literal["pearson", "deviance", "ml"] | float | None,
+    frame: ModelFrame, found: _Found, dispersion: Literal["pearson", "deviance", "ml"] | float | None
 ) -> Estimate:
+    workspace, maximum, counts, closing = found.workspace, found.maximum, found.counts, found.closing
     final, gamma = maximum.ascent.workspace, maximum.ascent.gamma
     beta = final.transform @ gamma
     penalty_free = final.penalty is None
@@ -173,7 +217,7 @@ def _estimate(
     ):
         beta = refine_linear(final, beta)
         gamma = final.to_gamma(beta)
-    facts, null = _facts(frame, final, gamma, counts, intercept)
+    facts, null, saturated = _facts(frame, final, gamma, found)
     df_residual = counts.rows - workspace.size
     slots = final.columns
     theta = np.full(workspace.width, np.nan)
@@ -182,11 +226,12 @@ def _estimate(
     perfect = final.likelihood.family.dispersion is None and facts.pearson <= perfect_deviance(final, counts)
     chosen = choose_dispersion(final, gamma, facts, counts, df_residual, dispersion)
     theta.flags.writeable = False
-    rank = replace(rank, notes=(*rank.notes, *_left_open(frame, workspace, maximum)))
-    information = _information(frame, final, gamma, maximum)
+    rank = replace(found.rank, notes=(*found.rank.notes, *_left_open(frame, workspace, maximum)))
+    information = _information(frame, final, gamma, maximum, closing)
     growing = None
-    if not maximum.directions and maximum.ascent.certified == "not needed":
+    if closing is None and not maximum.directions and maximum.ascent.certified == "not needed":
         growing = growing_row(final, gamma, information, chosen.value, _natural(final, counts))
+    convergence = how_it_ended(maximum, rank, perfect, facts, df_residual, growing)
     return Estimate(
         theta=theta,
         directions=maximum.directions,
@@ -194,13 +239,15 @@ def _estimate(
         weight=counts.weight,
         fingerprint=frame.fingerprint,
         information=information,
-        loglik=log_likelihood(final, gamma, facts, counts),
+        loglik=log_likelihood(final, gamma, facts, counts, saturated),
         deviance=facts.deviance,
         null=null,
         pearson=facts.pearson,
         dispersion=chosen,
         aliased={frame.columns[int(workspace_place)]: why for workspace_place, why in rank.reasons.items()},
-        convergence=_convergence(maximum, rank, perfect, facts, df_residual, growing),
+        convergence=convergence
+        if found.ladder is None
+        else after_ladder(convergence, found.ladder, facts, maximum),
         df_residual=df_residual,
         penalty=final.penalty,
     )
@@ -232,16 +279,28 @@ def _linear(workspace: Workspace) -> bool:
 
 
 def _facts(
-    frame: ModelFrame, final: Workspace, gamma: Array, counts: Counts, intercept: float
-) -> tuple[Facts, Null]:
+    frame: ModelFrame, final: Workspace, gamma: Array, found: _Found
+) -> tuple[Facts, Null, Saturated | None]:
     """Totals at the estimate, and the null model: intercept if there is one, offset, nothing else."""
-    has_intercept = frame.intercept is not None
+    closing, has_intercept = found.closing, frame.intercept is not None
+    intercept = found.intercept if closing is None else closing.intercept
     at = intercept if has_intercept else 0.0
-    facts = final.facts(gamma, at if np.isfinite(at) else None)
-    return facts, Null(facts.null if np.isfinite(at) else 0.0, counts.rows - int(has_intercept))
+    at = at if np.isfinite(at) else None
+    saturated = None if closing is None else closing.saturated
+    if closing is not None:
+        facts = closing.facts
+    elif frame.small or final.likelihood.family.dispersion is None:
+        facts = final.facts(gamma, at)
+    else:
+        phi = final.likelihood.family.dispersion
+        facts, value = together(final, lambda one: one.facts(gamma, at), lambda one: saturated_sum(one, phi))
+        saturated = Saturated(value, phi)
+    return facts, Null(0.0 if at is None else facts.null, found.counts.rows - int(has_intercept)), saturated
 
 
-def _information(frame: ModelFrame, final: Workspace, gamma: Array, maximum: Maximum) -> DenseInformation:
+def _information(
+    frame: ModelFrame, final: Workspace, gamma: Array, maximum: Maximum, closing: Closing | None
+) -> DenseInformation:
     transform, root = final.transform, None
     interior = maximum.interior
     if interior is not None and interior.active.count and final.size:
@@ -253,7 +312,7 @@ def _information(frame: ModelFrame, final: Workspace, gamma: Array, maximum: Max
     elif maximum.ascent.qr:
         root = final.triangle(gamma, "expected")[:-1, :-1]
     else:
-        expected = _last_information(maximum.ascent)
+        expected = _last_information(maximum.ascent) if closing is None else closing.information
         expected = final.pass_(gamma, "expected").expected if expected is None else expected
         found = None if expected is None else factor(expected)
         root = None if found is None else found.root
@@ -294,73 +353,3 @@ def _null_space(held: Array) -> Array:
     _, values, vectors = np.linalg.svd(held / np.where(norms > 0, norms, 1.0))
     rank = int(np.sum(values > 1e-9 * values.max(initial=1.0)))
     return vectors[rank:].T
-
-
-def _convergence(
-    maximum: Maximum, rank: Rank, perfect: bool, facts: Facts, df_residual: int, growing: int | None
-) -> Convergence:
-    ascent = maximum.ascent
-    status, reason = _status(maximum, perfect)
-    if growing is not None and status in ("converged", "perfect fit"):
-        status, reason = "not converged", f"the linear predictor of row {growing} is still growing"
-    notes = list(rank.notes)
-    if status == "converged" and ascent.floor and df_residual:
-        notes.append(f"coefficients accurate to {ascent.decrement:.0e} standard errors (rounding)")
-    if maximum.several is not None:
-        low, high = sorted(-2.0 * value for value in maximum.several)
-        notes.append(
-            f"the likelihood has several maxima: deviances differ by {high - low:.6g}; the better is reported"
-        )
-    level = facts.deviance + 2.0 * ascent.objective
-    trace = tuple(replace(step, deviance=step.deviance + level) for step in ascent.trace)
-    before = trace[-1].deviance if trace else facts.deviance
-    change = abs(before - facts.deviance) / (0.1 + abs(facts.deviance))
-    verdict = "separated" if maximum.directions else "undecided" if maximum.undecided else ascent.certified
-    return Convergence(
-        status=status,
-        reason=reason,
-        separation=verdict,
-        decrement=ascent.decrement,
-        iterations=ascent.iterations,
-        halvings=ascent.halvings,
-        r_criterion=change,
-        trace=trace,
-        notes=tuple(notes),
-        bound_rows=maximum.interior.active
-        if maximum.interior is not None and maximum.interior.active.count
-        else None,
-        separated_rows=maximum.separated,
-    )
-
-
-def _status(maximum: Maximum, perfect: bool) -> tuple[Status, str]:
-    ascent, interior = maximum.ascent, maximum.interior
-    if maximum.directions:
-        done = ascent.ending == "converged" or ascent.workspace.size == 0 or _settled(interior)
-        return ("separated", "") if done else ("not converged", _why(maximum))
-    if interior is not None:
-        if _settled(interior):
-            return "boundary", ""
-        return "not converged", "the interior point method did not close its gap"
-    if perfect:
-        return "perfect fit", ""
-    return ("converged", "") if ascent.ending == "converged" else ("not converged", _why(maximum))
-
-
-def _settled(interior: Interior | None) -> bool:
-    """Whether the maximum lies on the edge of the domain and was reached."""
-    return interior is not None and interior.settled and interior.active.count > 0
-
-
-def _why(maximum: Maximum) -> str:
-    ascent = maximum.ascent
-    steps = "1 iteration" if ascent.iterations == 1 else f"{ascent.iterations} iterations"
-    words = {
-        "iterations": f"{steps} did not reach the maximum",
-        "stuck": f"stuck: no step raises the likelihood, decrement {ascent.decrement:.1e}",
-        "growing": f"the linear predictor of row {ascent.row} is still growing",
-        "singular": "the information became singular",
-        "ask": "separation is not excluded",
-        "edge": "a mean reached the edge of its domain",
-    }
-    return words[ascent.ending]

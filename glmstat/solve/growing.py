@@ -43,6 +43,11 @@ def growing_row(
     if inverse is None or not np.isfinite(inverse).all():
         return None
     scale = np.sqrt(dispersion) if np.isfinite(dispersion) else 1.0
+    if not workspace.frame.small:
+        errors = np.linalg.norm(inverse, axis=1)
+        largest = workspace.extremes(errors, np.zeros_like(errors), "none").terms  # sum of |x| times errors
+        if scale * largest <= LOST * size:
+            return None
 
     def kernel(block: Block) -> _Widest:
         found = _Widest()

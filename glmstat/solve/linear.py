@@ -11,6 +11,8 @@ from glmstat.triangular import cholesky, cholesky_solve, reciprocal_condition, t
 
 __all__ = ["Factored", "factor", "positive_direction"]
 
+_MANY = 64  # coefficients from which some are the levels of a large factor
+
 
 @dataclass(frozen=True, eq=False)
 class Factored:
@@ -38,7 +40,24 @@ def factor(information: Array) -> Factored | None:
     root = cholesky(scaled)
     if root is None:
         return None
-    return Factored(root * size, reciprocal_condition(root, float(np.abs(scaled).sum(axis=0).max())))
+    return Factored(root * size, max(_reciprocal(root, scaled), _without_first(root, scaled)))
+
+
+def _reciprocal(root: Array, matrix: Array) -> float:
+    return reciprocal_condition(root, float(np.abs(matrix).sum(axis=0).max()))
+
+
+def _without_first(root: Array, scaled: Array) -> float:
+    """Return the reciprocal condition of J with its first column swept out, 0 where that would cancel.
+
+    The intercept makes the columns of a factor's levels look collinear, which costs a solve no digits.
+    """
+    row = root[0, 1:]
+    left = 1.0 - row * row
+    if len(root) < _MANY or left.min() < 0.5:
+        return 0.0
+    size = np.sqrt(left)
+    return _reciprocal(root[1:, 1:] / size, (scaled[1:, 1:] - np.outer(row, row)) / size / size[:, None])
 
 
 def positive_direction(expected: Array, observed: Array, score: Array) -> tuple[Array, str] | None:

@@ -13,7 +13,7 @@ from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.constrained import Interior, climb_inside
 from glmstat.solve.newton import Ascent, Verdict, ascend, perfect_deviance
 from glmstat.solve.rank import settle_rank
-from glmstat.solve.separation import Undecided, separating_direction
+from glmstat.solve.separation import Undecided, has_cone, separating_direction
 from glmstat.solve.start import Start, inside, start_at, starting_points, weighted_start
 from glmstat.workspace import Workspace, moved
 
@@ -39,7 +39,13 @@ class Maximum:
 
 
 def maximise(
-    workspace: Workspace, points: list[Start], null: Array | None, control: Control, counts: Counts
+    workspace: Workspace,
+    points: list[Start],
+    null: Array | None,
+    control: Control,
+    counts: Counts,
+    *,
+    finite: bool = False,
 ) -> Maximum:
     """Return the maximum of the likelihood, from the best of the starting points.
 
@@ -47,11 +53,13 @@ def maximise(
     ----------
     points : where to start; two where the likelihood may have several maxima.
     null : coefficients of the null model, well inside the domain, for the interior point method.
+    finite : whether it is known already that the maximum does not lie at infinity.
     """
-    found = _from(workspace, points[0], null, control, counts)
+    verdict: Verdict = "not needed" if not has_cone(workspace) else "finite" if finite else "undecided"
+    found = _from(workspace, points[0], null, control, counts, verdict)
     if len(points) == 1 or found.directions:
         return found
-    other = _from(workspace, points[1], null, control, counts)
+    other = _from(workspace, points[1], null, control, counts, verdict)
     return _better(found, other, perfect_deviance(workspace, counts))
 
 
@@ -72,21 +80,17 @@ def _rank_of(found: Maximum) -> int:
 
 
 def _from(
-    workspace: Workspace, point: Start, null: Array | None, control: Control, counts: Counts
+    workspace: Workspace,
+    point: Start,
+    null: Array | None,
+    control: Control,
+    counts: Counts,
+    verdict: Verdict,
 ) -> Maximum:
-    verdict: Verdict = "undecided" if _has_cone(workspace) else "not needed"
     ascent = ascend(workspace, point, control, counts, verdict)
     if ascent.certified == "undecided" and ascent.ending not in ("converged", "growing"):
         return _after_verdict(workspace, ascent, null, control, counts)
     return _at_edge(workspace, ascent, null, control, counts)
-
-
-def _has_cone(workspace: Workspace) -> bool:
-    return (
-        workspace.size > 0
-        and workspace.penalty is None
-        and workspace.likelihood.cone(np.ones(1), np.ones(1)) is not None
-    )
 
 
 def _after_verdict(

@@ -14,7 +14,7 @@ import numpy as np
 from glmstat.compute import Counts, Extremes, Sums
 from glmstat.control import Control
 from glmstat.errors import DomainError
-from glmstat.estimate import Pass
+from glmstat.estimate import Pass, PassKind
 from glmstat.matrix import Array
 from glmstat.solve.linear import factor, positive_direction
 from glmstat.solve.start import Start, needed
@@ -39,7 +39,8 @@ class Ascent:
 
     `floor` says that rounding, not the tolerance, ended it. `certified` is the verdict on separation.
     `information` is the expected information one step before the end, where a pass has summed it;
-    `moved` how far that step moved the linear predictor of any row.
+    `curvature` the one of which that step came, where it did; `moved` how far that step moved the linear
+    predictor of any row.
     """
 
     workspace: Workspace
@@ -57,6 +58,7 @@ class Ascent:
     row: int = -1
     information: Array | None = None
     moved: float = np.inf
+    curvature: Array | None = None
 
 
 @dataclass(eq=False)
@@ -67,6 +69,7 @@ class _Climb:
     gamma: Array
     sums: Sums
     control: Control
+    tolerance: float
     dispersion: _Dispersion
     qr: bool = False
     certified: Verdict = "undecided"
@@ -79,6 +82,8 @@ class _Climb:
     rises: int = 0
     far: int = 0
     halvings: int = 0
+    steps: int = 0
+    rows: int = 0
     trace: list[Pass] = field(default_factory=list)
 
 
@@ -100,7 +105,12 @@ class _Dispersion:
 
 
 def ascend(
-    workspace: Workspace, start: Start, control: Control, counts: Counts, certified: Verdict = "undecided"
+    workspace: Workspace,
+    start: Start,
+    control: Control,
+    counts: Counts,
+    certified: Verdict = "undecided",
+    tolerance: float | None = None,
 ) -> Ascent:
     """Return the end of the ascent from a starting point.
 
@@ -108,6 +118,7 @@ def ascend(
     ----------
     counts : totals of the rows that count, for the dispersion in the decrement.
     certified : what is known of separation; where nothing is, the ending "ask" demands a verdict.
+    tolerance : None takes that of `control`.
     """
     need, gamma, sums = needed(workspace), start.gamma, start.sums
     if sums is None:
@@ -116,7 +127,9 @@ def ascend(
     deviance = workspace.facts(gamma, None).deviance if fixed is None else 0.0
     df = max(counts.rows - workspace.size, 1)
     dispersion = _Dispersion(fixed, deviance, sums.objective, df, perfect_deviance(workspace, counts))
-    climb = _Climb(workspace, gamma, sums, control, dispersion, certified=certified)
+    rows = getattr(workspace.frame, "rows", counts.rows)
+    close = control.tolerance if tolerance is None else tolerance
+    climb = _Climb(workspace, gamma, sums, control, close, dispersion, certified=certified, rows=rows)
     if not workspace.size:
         climb.decrement = 0.0
         return _end(climb, "converged")
@@ -150,13 +163,14 @@ def _end(climb: _Climb, ending: Ending | tuple[Ending, int]) -> Ascent:
         climb.decrement,
         climb.certified,
         tuple(climb.trace),
-        len(climb.trace),
+        climb.steps,
         climb.halvings,
         floor=climb.worn,
         qr=climb.qr,
         row=row,
         moved=climb.moved,
         information=climb.sums.observed if climb.workspace.likelihood.canonical else climb.sums.expected,
+        curvature=climb.sums.expected if climb.sums.observed is None else climb.sums.observed,
     )
 
 
@@ -177,7 +191,7 @@ def _step(climb: _Climb, need: Need) -> Ending | tuple[Ending, int] | None:
     if ending is not None:
         if ending == "converged" and extremes is not None:
             climb.gamma, climb.moved = climb.gamma + delta, extremes.step
-            climb.trace.append(_record(climb, 1.0, 0, name))
+            _record(climb, 1.0, 0, name)
         return ending
     return _advance(climb, delta, gain, exempt, extremes, need, name)
 
@@ -231,16 +245,18 @@ def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | N
     climb.rises += 1e-3 >= climb.decrement >= climb.previous
     near = exempt or climb.decrement > 0.5 * climb.previous
     soon = 1e-6 if climb.workspace.frame.small else 1e-4
-    near = near or climb.decrement <= max(soon, climb.control.tolerance)
+    near = near or climb.decrement <= max(soon, climb.tolerance)
     extremes = None
-    early = climb.workspace.frame.small or near or len(climb.trace) >= PATIENCE
+    early = climb.workspace.frame.small or near or climb.steps >= PATIENCE
     if climb.certified == "undecided" and early:
         extremes = _certificate(climb, delta, need)
+        _looked(climb, "certificate")
         if extremes is not None:
             climb.certified = "finite" if _proves_finite(extremes) else "undecided"
             climb.far = climb.far + 1 if extremes.step >= 0.5 else 0
     if (extremes is None or need == "both") and (near or climb.workspace.likelihood.bounded):
         extremes = climb.workspace.extremes(climb.gamma, delta, "none")
+        _looked(climb, "extremes")
     return extremes
 
 
@@ -277,14 +293,9 @@ def _ending(
     if (still or worn) and _seen_by_fisher(climb):
         climb.worn = True
         return "ask" if undecided else _worn_ending(climb)
-    if undecided and (len(climb.trace) >= 12 or (climb.far >= 3 and len(climb.trace) >= 6)):
+    if undecided and (climb.steps >= 12 or (climb.far >= 3 and climb.steps >= 6)):
         return "ask"
-    if (
-        climb.certified == "not needed"
-        and extremes.eta > 1e4
-        and extremes.step > 1.0
-        and len(climb.trace) > 30
-    ):
+    if climb.certified == "not needed" and extremes.eta > 1e4 and extremes.step > 1.0 and climb.steps > 30:
         return "growing", extremes.row
     return None
 
@@ -294,7 +305,7 @@ def _close_enough(climb: _Climb, extremes: Extremes) -> bool:
 
     Rows that are read anew for each pass are spared the pass that only confirms quadratic convergence.
     """
-    tolerance = climb.control.tolerance
+    tolerance = climb.tolerance
     if climb.decrement <= tolerance:
         exponent = climb.workspace.likelihood.family.link.exponent
         return bool(exponent) or extremes.step < 0.5  # half a unit of a log or of a probability's scale
@@ -342,10 +353,17 @@ def _advance(
             return "edge" if climb.workspace.likelihood.bounded else "stuck"
     climb.halvings += halvings
     climb.rises = 0 if halvings else climb.rises
-    climb.trace.append(_record(climb, step, halvings, name))
+    _record(climb, step, halvings, name)
     climb.gamma, climb.sums = climb.gamma + step * delta, sums
     return "edge" if climb.jams >= 3 else None
 
 
-def _record(climb: _Climb, step: float, halvings: int, name: str) -> Pass:
-    return Pass(-2.0 * climb.sums.objective, climb.decrement, step, halvings, name)
+def _record(climb: _Climb, step: float, halvings: int, name: str) -> None:
+    climb.steps += 1
+    deviance, rows = -2.0 * climb.sums.objective, climb.rows
+    climb.trace.append(Pass(deviance, climb.decrement, step, halvings, name, "information", rows))
+
+
+def _looked(climb: _Climb, kind: PassKind) -> None:
+    """Record a pass that only looks."""
+    climb.trace.append(Pass(-2.0 * climb.sums.objective, climb.decrement, 0.0, 0, "", kind, climb.rows))

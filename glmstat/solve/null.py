@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from glmstat.compute import Counts
 from glmstat.matrix import Array, Block
 from glmstat.workspace import Workspace
 
-__all__ = ["null_intercept"]
+__all__ = ["closed_null", "has_closed_null", "null_from", "null_intercept", "null_slope"]
 
 
 class _LogRatio(NamedTuple):
@@ -44,26 +44,64 @@ def null_intercept(workspace: Workspace, counts: Counts, *, has_offset: bool) ->
     Closed form without an offset (the mean), for power variances with log link, and for gaussian
     identity; else the root of the score.
     """
-    family, link = workspace.likelihood.family, workspace.likelihood.family.link
+    found = closed_null(workspace) if has_offset and _closed(workspace, counts) else None
+    known = null_from(workspace, counts, found, has_offset=has_offset)
+    if known is not None:
+        return known
     with np.errstate(all="ignore"):
-        mean = counts.response / counts.weight if counts.weight else np.nan
-        simple = float(link.eta(np.array([mean]))[0])
-        if not has_offset:
-            return simple
-        if workspace.likelihood.null_power is not None and (mean > 0 or family.power == 1):
-            return _log_ratio(workspace, float(workspace.likelihood.null_power))
-        if family.name == "gaussian" and link.name == "identity":
-            return float(workspace.frame.reduce(_difference)) / counts.weight
+        simple = _simple(workspace, counts)
         return _root(workspace, simple) if np.isfinite(simple) else simple
+
+
+def has_closed_null(workspace: Workspace) -> bool:
+    """Whether sums that need no coefficients give the null intercept beside an offset."""
+    family = workspace.likelihood.family
+    return workspace.likelihood.null_power is not None or (
+        family.name == "gaussian" and family.link.name == "identity"
+    )
+
+
+def closed_null(workspace: Workspace) -> Any:
+    """Return sums over the rows that give the null intercept; None where there is no closed form."""
+    power = workspace.likelihood.null_power
+    with np.errstate(all="ignore"):
+        if power is not None:
+            return workspace.frame.reduce(lambda block: _ratio_of(block, float(power)))
+        return workspace.frame.reduce(_difference) if has_closed_null(workspace) else None
+
+
+def null_from(workspace: Workspace, counts: Counts, found: Any, *, has_offset: bool) -> float | None:
+    """Return the null intercept from totals and the sums of `closed_null`; None where they do not tell."""
+    with np.errstate(all="ignore"):
+        if not has_offset:
+            return _simple(workspace, counts)
+        if found is None or not _closed(workspace, counts):
+            return None
+        if isinstance(found, _LogRatio):
+            return float(np.log(found.top) + found.top_shift - np.log(found.bottom) - found.bottom_shift)
+        return float(found) / counts.weight
+
+
+def null_slope(workspace: Workspace, b: float) -> _Slope:
+    """Return score and information of the null intercept at b."""
+    with np.errstate(all="ignore"):
+        return workspace.frame.reduce(lambda block: _slope(workspace, block, b))
+
+
+def _closed(workspace: Workspace, counts: Counts) -> bool:
+    """Whether the sums of `closed_null` give the maximum for these totals."""
+    if workspace.likelihood.null_power is not None:
+        return counts.response > 0 or workspace.likelihood.family.power == 1
+    return has_closed_null(workspace)
+
+
+def _simple(workspace: Workspace, counts: Counts) -> float:
+    mean = counts.response / counts.weight if counts.weight else np.nan
+    return float(workspace.likelihood.family.link.eta(np.array([mean]))[0])
 
 
 def _difference(block: Block) -> float:
     return float(block.total @ (block.y - block.offset[:, 0]))
-
-
-def _log_ratio(workspace: Workspace, power: float) -> float:
-    sums = workspace.frame.reduce(lambda block: _ratio_of(block, power))
-    return float(np.log(sums.top) + sums.top_shift - np.log(sums.bottom) - sums.bottom_shift)
 
 
 def _ratio_of(block: Block, power: float) -> _LogRatio:

@@ -11,12 +11,13 @@ import numpy as np
 from glmstat.data.reduce import Addable
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array, Block
-from glmstat.workspace import Workspace
+from glmstat.matrix import Array, Block, Dense, IntArray, run_length
+from glmstat.workspace import Rowwise, Workspace
 
 __all__ = ["open_workspace", "power_of_two"]
 
 S = TypeVar("S", bound=Addable)
+RUNS, RUN = 16, 256  # of the first block, where no better rows tell the size of the columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +38,8 @@ class _Total:
 
 
 @dataclass(frozen=True)
-class _FirstBlock:
-    """The first block of a frame, standing for the whole."""
+class _FirstRows:
+    """Some rows of the first block of a frame, standing for the whole."""
 
     block: Block
     small: bool = False
@@ -47,11 +48,33 @@ class _FirstBlock:
         return kernel(self.block)
 
 
-def open_workspace(frame: ModelFrame, likelihood: GLM, penalty: Array | None = None) -> Workspace:
+def _spread(block: Block) -> Block:
+    """A few short runs of a block, their columns written out."""
+    total = len(block.y)
+    starts = range(0, total, max(total // RUNS, RUN))
+    runs = [slice(start, min(start + RUN, total)) for start in starts]
+    values = np.empty((block.X[0].shape[1], sum(run.stop - run.start for run in runs)))
+    place = 0
+    for run in runs:
+        width = run.stop - run.start
+        block.X[0].fill(values[:, place : place + width], run.start, run.stop)
+        place += width
+    rows = np.concatenate([np.arange(run.start, run.stop) for run in runs])
+    total_weight = block.total[rows]
+    return Block(0, (Dense(values),), block.y[rows], block.offset[rows], total_weight)
+
+
+def open_workspace(
+    frame: ModelFrame, likelihood: GLM, penalty: Array | None = None, seen: Rowwise | None = None
+) -> Workspace:
     """Return the frame seen through columns centred at their mean and scaled by a power of two.
 
-    Large frames take mean and size from their first block: the choice moves no result, it only keeps
+    Large frames take mean and size from some of their rows: the choice moves no result, it only keeps
     the sums well conditioned.
+
+    Parameters
+    ----------
+    seen : those rows; None takes the first block.
     """
     width = len(frame.columns)
     nothing = np.zeros(width)
@@ -59,23 +82,27 @@ def open_workspace(frame: ModelFrame, likelihood: GLM, penalty: Array | None = N
         frame, likelihood, np.arange(width), width, nothing, np.ones(width), frame.intercept, penalty=penalty
     )
     if not frame.small:
-        return _by_first_block(plain, frame.block(0))
+        return _by_some(plain, seen or _FirstRows(_spread(frame.block(0))), frame.coded)
     scale = power_of_two(plain.frame.reduce(lambda block: _largest(plain, block)).size)
     scaled = replace(plain, scale=scale)
     return scaled if plain.intercept is None else replace(scaled, centre=_means(scaled))
 
 
-def _by_first_block(plain: Workspace, block: Block) -> Workspace:
+def _by_some(plain: Workspace, seen: Rowwise, coded: IntArray) -> Workspace:
     """Scale only columns whose squares could overflow, centre only those far from 0 for their spread."""
-    sample = replace(plain, frame=_FirstBlock(block))
-    size = _largest(sample, block).size
+    sample = replace(plain, frame=seen)
+    size = seen.reduce(lambda block: _largest(sample, block)).size
+    size[coded] = 1.0
     scale = power_of_two(np.where((size > 1e-60) & (size < 1e60), 1.0, size))
     if plain.intercept is None:
         return replace(plain, scale=scale)
     scaled = replace(sample, scale=scale)
     centre = _means(scaled)
-    spread = _largest(replace(scaled, centre=centre), block).size
-    centre[np.abs(centre) * scale < 8.0 * spread] = 0.0
+    centred = replace(scaled, centre=centre)
+    spread = seen.reduce(lambda block: _largest(centred, block)).size
+    one_level = (spread == 0.0) & (np.abs(centre) <= 1.0)  # of a factor, in all of the rows seen
+    centre[(np.abs(centre) * scale < 8.0 * spread) | one_level] = 0.0
+    centre[coded] = 0.0
     return replace(plain, centre=centre, scale=scale)
 
 
@@ -94,18 +121,25 @@ def power_of_two(size: Array) -> Array:
 
 
 def _largest(workspace: Workspace, block: Block) -> _Largest:
-    size = np.zeros(workspace.size)
-    for rows, columns in workspace.columns_of(block):
-        np.maximum(size, np.abs(_used(columns, block.total[rows])).max(axis=1, initial=0.0), out=size)
+    """Size of each column; 1 for those that stay codes, which are neither centred nor scaled."""
+    split, size = workspace.split(block), np.ones(workspace.size)
+    size[split.places] = 0.0
+    for rows, pieces in split.runs(len(block.y), run_length(split.plain)):
+        for columns, values in pieces:
+            places = split.places[columns]
+            found = np.abs(_used(values, block.total[rows])).max(axis=1, initial=0.0)
+            size[places] = np.maximum(size[places], found)
     return _Largest(size)
 
 
 def _total(workspace: Workspace, block: Block) -> _Total:
-    total, count = np.zeros(workspace.size), 0
-    for rows, columns in workspace.columns_of(block):
-        kept = _used(columns, block.total[rows])
-        total += kept.sum(axis=1)
-        count += kept.shape[1]
+    """Sum of each column; 0 for those that stay codes."""
+    split, total, count = workspace.split(block), np.zeros(workspace.size), 0
+    for rows, pieces in split.runs(len(block.y), run_length(split.plain)):
+        weights = block.total[rows]
+        for columns, values in pieces:
+            total[split.places[columns]] += _used(values, weights).sum(axis=1)
+        count += int(np.count_nonzero(weights > 0))
     return _Total(count, total)
 
 

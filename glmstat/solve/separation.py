@@ -12,7 +12,7 @@ from glmstat.solve.sample import choose_rows, scatter
 from glmstat.solve.simplest import simplest_direction
 from glmstat.workspace import Workspace
 
-__all__ = ["Undecided", "separating_direction"]
+__all__ = ["Undecided", "has_cone", "separating_direction"]
 
 TOLERANCE = 1e-9
 EVERY_ROW = 4000  # constraints up to which the programme simply takes every bound row
@@ -21,6 +21,15 @@ ROUNDS = 60
 
 class Undecided(Exception):
     """The programme reached its limit of rounds."""
+
+
+def has_cone(workspace: Workspace) -> bool:
+    """Whether the maximum may lie at infinity along a direction that the columns span."""
+    return (
+        workspace.size > 0
+        and workspace.penalty is None
+        and workspace.likelihood.cone(np.ones(1), np.ones(1)) is not None
+    )
 
 
 def separating_direction(workspace: Workspace) -> Array | None:

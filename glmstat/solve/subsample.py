@@ -1,84 +1,169 @@
-"""A spread of the rows of a large frame, held in memory: where the ascent over all rows can start."""
+"""The ascent over subsamples: the point from which all rows are climbed, and what it proves of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
 from glmstat.compute import Counts
 from glmstat.control import Control
-from glmstat.data.reduce import Addable, tree_sum
-from glmstat.frame import ModelFrame
-from glmstat.matrix import Array, Block, Dense
-from glmstat.solve.newton import ascend
-from glmstat.solve.start import starting_points, weighted_start
+from glmstat.errors import DomainError
+from glmstat.estimate import Pass
+from glmstat.matrix import Array
+from glmstat.solve.linear import factor
+from glmstat.solve.newton import ILL, Ascent, Verdict, ascend
+from glmstat.solve.null import null_intercept
+from glmstat.solve.rank import settle_rank
+from glmstat.solve.rungs import Sampled, SampledFrame
+from glmstat.solve.separation import has_cone
+from glmstat.solve.start import start_at, starting_points, weighted_start
 from glmstat.workspace import Workspace
 
-__all__ = ["subsample_start"]
+__all__ = ["Collinear", "Doubt", "Stand", "climb_rungs", "sound", "without_collinear"]
 
-S = TypeVar("S", bound=Addable)
-RUN = 2048
-ROWS = 32768
+STEPS = 15  # of an ascent: more say that this is no easy maximum
+PIVOT = 1e-10  # of an information, relative to its diagonal: below, all rows may see what the few do not
+CLOSE = 0.5  # standard errors of the subsample: a step so short ends at a hundredth of one
+
+
+class Doubt(Exception):
+    """A guard said no; the words say which."""
+
+
+class Collinear(Doubt):
+    """The subsample does not tell all coefficients: it lacks a level, or all rows do not tell them either."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Spread:
-    """One run of rows from each of some blocks."""
+class Stand:
+    """The maximum of a subsample.
 
-    blocks: tuple[Block, ...]
-    small: bool = True
-
-    def __add__(self, other: _Spread) -> _Spread:
-        return _Spread(self.blocks + other.blocks)
-
-    def reduce(self, kernel: Callable[[Block], S]) -> S:
-        return tree_sum(kernel(block) for block in self.blocks)
-
-
-def subsample_start(workspace: Workspace, frame: ModelFrame, control: Control) -> Array | None:
-    """Return the maximum over a spread of the rows, or None where it has none worth starting from.
-
-    Only a starting point: whatever the rows hide, the ascent over all of them decides.
+    Parameters
+    ----------
+    gamma, information : where it is, and the information (q, q) that led there, with the sample's penalty.
+    weight : sum of the weights, by which the information is multiplied up.
+    dispersion, intercept : of the subsample; the intercept is that of the null model, 0 if it has none.
+    verdict : on separation; "finite" holds for all rows, since more rows only narrow the cone.
     """
-    if frame.small or not workspace.size:
-        return None
-    every = max(1, -(-frame.rows // (65536 * (ROWS // RUN))))
-    spread = frame.reduce(lambda block: _run_of(block, every))
-    if sum(len(block.y) for block in spread.blocks) < 50 * workspace.size:
-        return None
-    sample = replace(workspace, frame=spread)
-    first = weighted_start(sample.start_pass())
-    if first is None:
-        return None
-    point = starting_points(sample, first, None)[0]
-    end = ascend(sample, point, control, Counts(rows=frame.rows), "not needed")
-    reached = end.ending == "converged" and end.iterations <= 15 and not end.qr
-    return end.gamma if reached and np.abs(end.gamma).max() < 1e3 else None
+
+    sample: Workspace
+    gamma: Array
+    information: Array
+    weight: float
+    dispersion: float
+    intercept: float
+    verdict: Verdict
 
 
-def _run_of(block: Block, every: int) -> _Spread:
-    """A run of the block that moves with its number, copied; of every so many blocks."""
-    total = len(block.y)
-    if block.number % every or not total:
-        return _Spread(())
-    start = (block.number * 7919 * RUN) % max(total - RUN, 1)  # 7919: a prime, so that places do not repeat
-    rows = slice(start, min(start + RUN, total))
-    columns = np.empty((block.X[0].shape[1], rows.stop - start))
-    block.X[0].fill(columns, rows.start, rows.stop)
-    frequency = None if block.frequency is None else block.frequency[rows].copy()
-    return _Spread(
-        (
-            Block(
-                block.number,
-                (Dense(columns),),
-                block.y[rows].copy(),
-                block.offset[rows].copy(),
-                block.weights[rows].copy(),
-                frequency,
-                start=block.start + start,
-            ),
-        )
-    )
+def climb_rungs(
+    workspace: Workspace,
+    frame: SampledFrame,
+    rungs: tuple[Sampled, ...],
+    control: Control,
+    trace: list[Pass],
+) -> Stand:
+    """Return the maximum of the last subsample, each ascent beginning where the one before ended.
+
+    Parameters
+    ----------
+    trace : takes the steps.
+
+    Raises
+    ------
+    Doubt : the last subsample has no maximum from which to climb all rows.
+    """
+    verdict: Verdict = "undecided" if has_cone(workspace) else "not needed"
+    why, stand = Doubt("the rows are too few for subsamples"), None
+    for rung in rungs:
+        share = frame.rows / rung.rows
+        penalty = None if workspace.penalty is None else workspace.penalty / share
+        sample = replace(workspace, frame=rung, penalty=penalty)
+        try:
+            end, counts = _ascent(sample, None if stand is None else stand.gamma, control, verdict)
+            deviance = sample.facts(end.gamma, None).deviance
+            trace += _steps(end, deviance, share)
+            stand = _stand(sample, frame, end, counts, deviance)
+            verdict = stand.verdict
+        except Doubt as doubt:
+            why, stand = doubt, None
+    if stand is None:
+        raise why
+    return stand
+
+
+def without_collinear(
+    workspace: Workspace, frame: SampledFrame, rung: Sampled, control: Control
+) -> Array | None:
+    """Return where an ascent may begin: the maximum in the columns that a subsample tells apart, or None.
+
+    The others have the coefficient 0. None where there is no such maximum; nothing is proved of all rows.
+    """
+    sample = replace(workspace, frame=rung, penalty=None)
+    kept = settle_rank(sample, frame.columns).kept
+    if len(kept) == workspace.size:
+        return None
+    try:
+        end, _ = _ascent(sample.kept(kept), None, control, "not needed")
+    except Doubt:
+        return None
+    if end.ending != "converged" or end.qr:
+        return None
+    gamma = np.zeros(workspace.size)
+    gamma[kept] = end.gamma
+    return gamma
+
+
+def _ascent(
+    sample: Workspace, gamma: Array | None, control: Control, verdict: Verdict
+) -> tuple[Ascent, Counts]:
+    counts = sample.counts()
+    if not counts.low < counts.high:
+        raise Doubt("the response is constant in the subsample")
+    if gamma is None:
+        first = sample.start_pass()
+        if first.expected is None or not sound(first.expected):
+            raise Collinear("the columns of the subsample are close to collinear")
+        try:
+            point = starting_points(sample, weighted_start(first), None)[0]
+        except DomainError:
+            raise Doubt("the subsample has no point inside the domain") from None
+    else:
+        point = start_at(sample, gamma)
+    if point.sums is None:
+        raise Doubt("the subsample has no likelihood where its ascent starts")
+    quick = replace(control, max_iterations=STEPS)
+    return ascend(sample, point, quick, counts, verdict, CLOSE), counts
+
+
+def sound(information: Array) -> bool:
+    """Whether an information has full rank and is well enough conditioned for its factor to be used."""
+    found = factor(information)
+    if found is None or found.rcond < ILL:
+        return False
+    return bool((np.square(np.diag(found.root)) > PIVOT * np.diag(information)).all())
+
+
+def _stand(sample: Workspace, frame: SampledFrame, end: Ascent, counts: Counts, deviance: float) -> Stand:
+    """The end of an ascent, where nothing speaks against it."""
+    if end.ending == "ask" or (end.ending == "converged" and end.certified == "undecided"):
+        raise Doubt("the subsample may be separated")
+    if end.ending == "iterations":
+        raise Doubt(f"the subsample took more than {STEPS} steps")
+    information = end.curvature
+    if end.ending != "converged" or end.qr or information is None or not sound(information):
+        raise Doubt("the information of the subsample is close to singular")
+    fixed = sample.likelihood.family.dispersion
+    free = max(counts.rows - sample.size, 1)
+    dispersion = max(deviance / free, 1e-300) if fixed is None else fixed
+    intercept = 0.0
+    if frame.intercept is not None:
+        intercept = null_intercept(sample, counts, has_offset=frame.has_offset)
+    return Stand(sample, end.gamma, information, counts.weight, dispersion, intercept, end.certified)
+
+
+def _steps(end: Ascent, deviance: float, share: float) -> list[Pass]:
+    """The steps of an ascent, with the deviance of all rows as the subsample estimates it."""
+    level = deviance + 2.0 * end.objective
+    steps = (step for step in end.trace if step.direction)
+    return [replace(step, deviance=share * (step.deviance + level), kind="sample") for step in steps]

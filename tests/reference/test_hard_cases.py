@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glmstat import glm
+from glmstat import Control, glm
 from glmstat.errors import (
     BoundaryWarning,
     ConvergenceWarning,
@@ -33,13 +33,20 @@ ROWS = 819_200
 
 
 @cache
-def fitted(name: str) -> tuple[Fit, tuple[type[Warning], ...]]:
-    """The fit of a case at default settings and the classes of its warnings."""
+def fitted(name: str, solver: Any = "auto") -> tuple[Fit, tuple[type[Warning], ...]]:
+    """The fit of a case by a solver, at default settings else, and the classes of its warnings."""
     case = next(case for case in CASES if case["id"] == name)
     data = {column: np.array(values) for column, values in hard.columns(case).items()}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fit = glm(case["formula"], data, case["family"], link=case["link"], weights=case.get("weights"))
+        fit = glm(
+            case["formula"],
+            data,
+            case["family"],
+            link=case["link"],
+            weights=case.get("weights"),
+            control=Control(solver=solver),
+        )
     return fit, tuple(warning.category for warning in caught)
 
 
@@ -81,6 +88,18 @@ def test_coefficients(case: dict[str, Any]) -> None:
         else:
             allowed = case.get("absolute", 0.0) if abs(wanted) < 1e-6 else 0.0
             assert abs(found - wanted) <= max(tolerance * abs(wanted), allowed), name
+
+
+@every()
+def test_the_ladder_ends_where_newton_does(case: dict[str, Any]) -> None:
+    (newton, said), (ladder, told) = fitted(case["id"]), fitted(case["id"], "ladder")
+    assert ladder.estimate.convergence.ladder
+    assert (ladder.status, told) == (newton.status, said)
+    assert list(ladder.estimate.aliased) == list(newton.estimate.aliased)
+    tolerance = case.get("tolerance", 1e-10)
+    np.testing.assert_allclose(ladder.coef, newton.coef, rtol=tolerance, atol=case.get("absolute", 0.0))
+    if case["status"] == "converged":
+        np.testing.assert_allclose(ladder.stderror(), newton.stderror(), rtol=max(1e-6, tolerance))
 
 
 @every(status="converged")
@@ -249,30 +268,35 @@ def test_rare_ones_at_the_end_equal_the_shuffled_fit(level: bool) -> None:  # ca
     last = glm(formula, {name: values[order] for name, values in data.items()}, "binomial")
     shuffled = glm(formula, data, "binomial")
     assert last.status == shuffled.status == "converged"
+    assert last.estimate.convergence.ladder == "the response is constant in the subsample"
     difference = np.asarray(last.coef) - np.asarray(shuffled.coef)
     assert np.abs(difference / np.asarray(shuffled.stderror())).max() < 1e-9
 
 
 @pytest.mark.slow
-def test_a_separated_subsample_is_not_a_separated_fit() -> None:  # case 34
+@pytest.mark.parametrize("solver", ["newton", "ladder"])
+def test_a_separated_subsample_is_not_a_separated_fit(solver: Any) -> None:  # case 34
     x = np.random.default_rng(34).standard_normal(ROWS)
     y = (x > 0).astype(float)
     y[-1500:] = 1 - y[-1500:]
     with warnings.catch_warnings():
         warnings.simplefilter("error", GlmstatWarning)
-        fit = glm("y ~ x", {"x": x, "y": y}, "binomial")
+        fit = glm("y ~ x", {"x": x, "y": y}, "binomial", control=Control(solver=solver))
     assert fit.status == "converged"
+    assert fit.estimate.convergence.ladder == ("the subsample may be separated" if solver == "ladder" else "")
     assert np.isfinite(np.asarray(fit.coef)).all()
 
 
 @pytest.mark.slow
-def test_zero_weights_at_the_head_equal_the_fit_of_the_rest() -> None:  # case 35
+@pytest.mark.parametrize(("solver", "digits"), [("newton", 1e-9), ("ladder", 1e-8)])
+def test_zero_weights_at_the_head_equal_the_fit_of_the_rest(solver: Any, digits: float) -> None:  # case 35
     rng = np.random.default_rng(35)
     data = {f"x{k}": rng.standard_normal(ROWS) for k in range(4)}
     data["y"] = rng.poisson(np.exp(0.2 + 0.1 * data["x0"])).astype(float)
     data["w"] = (np.arange(ROWS) >= int(0.95 * ROWS)).astype(float)
     formula = "y ~ x0 + x1 + x2 + x3"
-    weighted = glm(formula, data, "poisson", weights="w")
+    weighted = glm(formula, data, "poisson", weights="w", control=Control(solver=solver))
+    assert weighted.estimate.convergence.ladder == ("reached the maximum" if solver == "ladder" else "")
     rest = glm(formula, {name: values[data["w"] > 0] for name, values in data.items()}, "poisson")
     assert (weighted.nobs, weighted.df_residual, weighted.df_null) == (
         rest.nobs,
@@ -280,6 +304,6 @@ def test_zero_weights_at_the_head_equal_the_fit_of_the_rest() -> None:  # case 3
         rest.df_null,
     )
     np.testing.assert_allclose(np.asarray(weighted.coef), np.asarray(rest.coef), rtol=1e-11)
-    np.testing.assert_allclose(np.asarray(weighted.stderror()), np.asarray(rest.stderror()), rtol=1e-11)
+    np.testing.assert_allclose(np.asarray(weighted.stderror()), np.asarray(rest.stderror()), rtol=digits)
     assert weighted.deviance == pytest.approx(rest.deviance, rel=1e-12)
     assert weighted.bic == pytest.approx(rest.bic, rel=1e-12)

@@ -32,6 +32,7 @@ class Rows:
         names = (f"x{j}" if j != self.intercept else "Intercept" for j in range(self.X.shape[1]))
         self.columns = tuple(names)
         self.has_offset = self.offset is not None
+        self.coded = np.zeros(0, dtype=np.intp)
 
     def changed(self, change):
         return _Changed(self, change)
@@ -49,9 +50,25 @@ class Rows:
         X = Dense(np.ascontiguousarray(self.X[rows].T))
         return Block(number, (X,), y, offset[:, None], weights, frequency, start=rows.start)
 
+    @property
+    def source_rows(self):
+        return len(self.y)
+
+    def sample(self, runs):
+        whole = Rows(self.X, self.y, self.offset, self.weights, self.frequency, self.intercept, len(self.y))
+        return tuple(_piece(whole.block(0), run, number) for number, run in enumerate(runs))
+
     def reduce(self, kernel):
         count = -(-self.rows // self.block_rows)
         return run_blocks(lambda number: kernel(self.block(number)), count, self.workers)
+
+
+def _piece(block, run, number):
+    frequency = None if block.frequency is None else block.frequency[run]
+    columns = Dense(np.ascontiguousarray(block.X[0].values[:, run]))
+    return Block(
+        number, (columns,), block.y[run], block.offset[run], block.weights[run], frequency, start=run.start
+    )
 
 
 @dataclass

@@ -129,7 +129,7 @@ FORMULAS: dict[str, Entry] = {
     "not a text": (lambda: glm(3, DATA), FormulaError, ("formula", "text")),
     "smooth": (lambda: poisson("y ~ s(x)"), FormulaError, ("s(",)),
     "random effect": (lambda: poisson("y ~ x + (1 | f)"), FormulaError, ("|",)),
-    "bar": (lambda: poisson("y ~ x | f"), FormulaError, ("|",)),
+    "bar": (lambda: poisson("y ~ x |"), FormulaError, ("|",)),
     "survival": (lambda: poisson("Surv(t, y) ~ x"), FormulaError, ("Surv",)),
     "network": (lambda: poisson("y ~ nn(x)"), FormulaError, ("nn",)),
     "long": (lambda: poisson("y ~ x" + " + x" * 20_000), FormulaError, ("20,000",)),

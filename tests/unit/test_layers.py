@@ -13,12 +13,15 @@ PACKAGE = Path(__file__).parents[2] / "glmstat"
 LAYERS = (
     ("errors", "array", "table", "datasets", "control", "convention", "text", "progress"),
     ("links", "activations", "families", "likelihood", "data"),
-    ("layers", "matrix", "formula"),
+    ("layers", "parts", "coded", "pieces", "gram", "matrix", "formula"),
     (
         "triangular",
         "information",
         "compute",
+        "accumulate",
+        "extremes",
         "workspace",
+        "absorbed",
         "estimate",
         "verdict",
         "statement",

@@ -14,7 +14,7 @@ from glmstat.inference.check.shape import jarque_bera
 from glmstat.inference.check.variance import breusch_pagan
 from glmstat.inference.score import frame_of
 from glmstat.inference.selected import selection_note
-from glmstat.inference.statement import need_likelihood
+from glmstat.inference.statement import need_effects, need_likelihood
 from glmstat.text.layout import count
 from glmstat.text.listing import Listing
 
@@ -91,6 +91,7 @@ def _refuse(fit: Fit) -> None:
             f"{family.text} with {family.link.text} link. Take goodness_of_fit(), residuals() or influence()."
         )
     need_likelihood(fit, "check()")
+    need_effects(fit, "check()", "Take residuals() or goodness_of_fit().")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             "check() is not defined with sampling weights: its tests take the rows as drawn alike. "

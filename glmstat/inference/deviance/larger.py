@@ -26,6 +26,7 @@ from glmstat.inference.hypothesis.rao import Scores
 from glmstat.inference.restrict import Moments, Restricted
 from glmstat.inference.score import moved_by
 from glmstat.matrix import Array, Block
+from glmstat.solve.absorb.fit import beside_at
 from glmstat.solve.estimate import fit_estimate
 from glmstat.triangular import triangle
 
@@ -97,7 +98,14 @@ class Larger:
         directions = tuple(each for each in found if each is not None)
         if theta is None or len(directions) < len(found):
             return Outcome(0, nan, nan, nan)
-        rank, scores = _scores(fit, self.frame, theta, directions)
+        frame, beside = self.frame, 0
+        if fit.estimate.absorbed is not None:
+            frame, explained = beside_at(frame, fit.spec.likelihood, theta, fit.estimate.absorbed)
+            beside = fit.estimate.absorbed.df
+            if explained:
+                return Outcome(0, nan, nan, nan)
+        rank, scores = _scores(fit, frame, theta, directions)
+        rank += beside
         if fit.status == "boundary":
             return Outcome(rank - fit.estimate.rank, nan, nan, nan)
         return by_score(fit, scores, rank - fit.estimate.rank)

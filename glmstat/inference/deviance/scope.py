@@ -68,7 +68,11 @@ def updated(fit: Fit, text: str) -> Formula:
     """Return the formula of a fit changed by a text in which '.' stands for what was there."""
     call, design = fit.spec.call, fit.spec.design
     return update_formula(
-        design.formula, text, allow_python=call["allow_python"], functions=functions(design.context)
+        design.formula,
+        text,
+        allow_python=call["allow_python"],
+        functions=functions(design.context),
+        absorbing=call.model == "glm",
     )
 
 

@@ -107,7 +107,9 @@ def _without(fit: Fit, number: int, predictor: Predictor, dropped: Sequence[FitT
         return by_column
     parts = fit.spec.design.schema.parts
     left = tuple(piece.linear for piece in predictor.pieces if key(piece.linear) not in gone)
-    pieces = build_pieces(left, {text: parts[text] for term in left for text in key(term)})
+    absorbing = bool(fit.spec.design.absorbed)
+    used = {text: parts[text] for term in left for text in key(term)}
+    pieces = build_pieces(left, used, absorbing=absorbing)
     change = _change(predictor.pieces, pieces, parts, parts)
     if change is None or (np.isin(change, (0.0, 1.0)).all() and (change.sum(axis=0) == 1.0).all()):
         return by_column
@@ -151,7 +153,8 @@ def recoded(fit: Fit) -> tuple[Mapping[str, Array], tuple[str, ...]]:
     for number, predictor in enumerate(fit.spec.design.predictors):
         linear = tuple(piece.linear for piece in predictor.pieces)
         used = {text for term in linear for text in key(term)}
-        pieces = build_pieces(linear, {text: part for text, part in summed.items() if text in used})
+        own = {text: part for text, part in summed.items() if text in used}
+        pieces = build_pieces(linear, own, absorbing=bool(fit.spec.design.absorbed))
         change = _change(predictor.pieces, pieces, parts, summed)
         assert change is not None  # both codings span the same functions
         back = np.zeros((len(predictor.slots), len(fit.columns)))

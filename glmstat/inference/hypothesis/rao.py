@@ -17,6 +17,7 @@ from glmstat.matrix import Array, Block, IntArray
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
+    from glmstat.frame import ModelFrame
 
 __all__ = ["Scores", "coordinates", "generalised_statistic", "rao_statistic", "scores_at"]
 
@@ -51,9 +52,19 @@ def scores_at(fit: Fit, restricted: Restricted) -> Scores:
         raise ComparisonError(
             'A score test is not defined: a mean of the restricted fit lies at its bound. Use method="lr".'
         )
-    root = coordinates(fit, restricted)
-    sums = moments(fit, restricted.theta, root, directions=restricted.directions)
+    root, frame = coordinates(fit, restricted), _rows(fit, restricted)
+    sums = moments(fit, restricted.theta, root, frame, directions=restricted.directions)
     return _scaled(sums, root)
+
+
+def _rows(fit: Fit, restricted: Restricted) -> ModelFrame | None:
+    """The rows beside the effects of the restricted fit; None where nothing is absorbed: those of the fit."""
+    absorbed = restricted.estimate.absorbed
+    if absorbed is None:
+        return None
+    from glmstat.solve.absorb.fit import beside_at
+
+    return beside_at(frame_of(fit, "A score test"), fit.spec.likelihood, restricted.theta, absorbed)[0]
 
 
 def coordinates(fit: Fit, restricted: Restricted) -> Array:
@@ -77,7 +88,8 @@ def _whole(fit: Fit) -> bool:
 def _root_at(fit: Fit, restricted: Restricted) -> Array:
     """L (p, q) with L L' the inverse information at the restricted estimate, in the columns that move."""
     root = np.eye(len(fit.columns))[:, _moving(fit, restricted)]
-    found = _scaled(moments(fit, restricted.theta, root, directions=restricted.directions), root)
+    frame = _rows(fit, restricted)
+    found = _scaled(moments(fit, restricted.theta, root, frame, directions=restricted.directions), root)
     information = found.sums.information
     if not np.isfinite(information).all():
         raise _singular()
@@ -187,5 +199,6 @@ def _cluster_meat(fit: Fit, root: Array, restricted: Restricted) -> Array:
             rows += X.dot(root[predictor.slots]) * gradient[:, k : k + 1]
         return GroupSums.of([groups.of(block)], rows)
 
-    sums = frame_of(fit, "A score test").reduce(kernel).values[0]
+    frame = _rows(fit, restricted) or frame_of(fit, "A score test")
+    sums = frame.reduce(kernel).values[0]
     return sums.T @ sums

@@ -25,6 +25,7 @@ from glmstat.inference.influence.result import BoolArray, Influence, row_columns
 from glmstat.inference.residual import RESIDUALS, deletion_scale, residual_rows, standardised, studentised
 from glmstat.inference.rows import Rows, Target, rows_of_fit
 from glmstat.inference.score import frame_of
+from glmstat.inference.statement import need_effects
 from glmstat.inference.variable import REMEDY, Grouping, grouping
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.table import Native
@@ -80,6 +81,7 @@ def influence(
     """
     if data is not None:
         fit = fit.with_data(data)
+    need_effects(fit, "influence()", "Take residuals(), or write the factors as terms.")
     target = Target.of(to, overwrite)
     if by is None:
         return _of_rows(fit) if target is None else _write_rows(fit, target)

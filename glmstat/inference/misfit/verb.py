@@ -39,7 +39,7 @@ from glmstat.inference.misfit.statistic import (
 from glmstat.inference.misfit.variables import VERB, Standardised, standardised
 from glmstat.inference.reference import chi_squared_p_value, f_p_value
 from glmstat.inference.score import frame_of
-from glmstat.inference.statement import need_likelihood
+from glmstat.inference.statement import need_effects, need_likelihood
 from glmstat.inference.variable import Grouping, grouping
 from glmstat.inference.vcov.cluster import clusters, few, way_names
 from glmstat.matrix import Array
@@ -107,6 +107,7 @@ def _check_number(word: str, value: Any, least: int, most: int) -> None:
 def _refuse(fit: Fit) -> None:
     """Refuse fits without residuals, at an edge, or of several predictors."""
     need_likelihood(fit, VERB)
+    need_effects(fit, VERB, "Write the factors as terms, as in y ~ x + C(firm).")
     if len(fit.spec.design.predictors) > 1:
         raise ArgumentError(f"{VERB} needs a model with one predictor: this has several. Use fit.test().")
     refuse_boundary(fit, VERB)

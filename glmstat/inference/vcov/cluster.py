@@ -19,7 +19,9 @@ import numpy as np
 
 from glmstat.call import Values, Variable
 from glmstat.errors import ArgumentError, DataError, FewClustersWarning, outside
+from glmstat.inference.absorbed import nested_levels
 from glmstat.inference.hat import at_boundary
+from glmstat.inference.statement import need_effects
 from glmstat.inference.variable import Grouping, grouping
 from glmstat.inference.vcov.group_sums import group_scores
 from glmstat.inference.vcov.leverage_adjusted import adjusted, as_vcovcl
@@ -177,6 +179,7 @@ def _factored(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vc
 
 def _adjusted(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """The same without a factor, of scores that are adjusted for the leverage of their cluster."""
+    need_effects(fit, covariance.kind, 'Use "CR1" or "jackknife".')
     groups, signs = _intersections(fit, covariance, data)
     root, change = _leverage_root(fit, inverse, covariance)
     if covariance.small_sample == "sandwich":
@@ -212,7 +215,10 @@ def _vcov(
     scores: Sequence[Array],
 ) -> Vcov:
     """The covariance from the summed, adjusted scores of every intersection of ways."""
-    factors = cluster_factors(fit, covariance, [one.count for one in groups])
+    nested = 0
+    if covariance.small_sample == "fixest":
+        nested = nested_levels(fit, list(groups[: len(covariance.cluster)]))
+    factors = cluster_factors(fit, covariance, [one.count for one in groups], nested)
     meat = np.zeros((inverse.shape[1],) * 2)
     for sign, factor, rows in zip(signs, factors.each, scores, strict=True):
         meat += sign * factor * (rows.T @ rows)

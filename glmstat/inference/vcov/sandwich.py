@@ -11,6 +11,7 @@ from glmstat.errors import ArgumentError, row_list
 from glmstat.estimate import Separated
 from glmstat.inference.hat import defined, hat_root, leverage
 from glmstat.inference.score import frame_of, whitened
+from glmstat.inference.statement import need_effects
 from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov, from_meat
 from glmstat.inference.vcov.small_sample import meant_for
 from glmstat.matrix import Array, Block
@@ -118,6 +119,7 @@ def opg(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
     """
     from glmstat.inference.covariance import is_perfect
 
+    need_effects(fit, 'vcov "opg"', 'Use "HC0" or "HC1".')
     if not inverse.any() or is_perfect(fit):
         return Vcov(inverse)
     values, vectors = np.linalg.eigh(whitened(fit, inverse, data))

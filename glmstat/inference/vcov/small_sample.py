@@ -96,15 +96,17 @@ def meant_for(*presets: str) -> Callable[[Covariance], None]:
     return check
 
 
-def cluster_factors(fit: Fit, covariance: Covariance, counts: Sequence[int]) -> Factors:
+def cluster_factors(fit: Fit, covariance: Covariance, counts: Sequence[int], nested: int = 0) -> Factors:
     """Return the factors of a clustered covariance.
 
     CR0: 1. CR1: G / (G - 1), times (n - 1) / (n - k) where the preset counts rows. CR1S: both, always. n
-    counts rows as often as their frequency says, k is the number of estimated coefficients.
+    counts rows as often as their frequency says, k is the number of estimated coefficients, absorbed effects
+    among them; fixest does not count the effects of factors that are nested in clusters.
 
     Parameters
     ----------
     counts : number of clusters of each intersection of ways, single ways first.
+    nested : parameters that the preset does not count.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def cluster_factors(fit: Fit, covariance: Covariance, counts: Sequence[int]) -> 
     preset, kind = check_preset(covariance), covariance.kind
     if kind not in ("CR1", "CR1S"):
         return Factors((1.0,) * len(counts), 1.0, nan)
-    rows = _rows_factor(fit) if kind == "CR1S" or _counts_rows(fit, preset) else nan
+    rows = _rows_factor(fit, nested) if kind == "CR1S" or _counts_rows(fit, preset) else nan
     fewest = min(counts[: len(covariance.cluster)])
     used = [fewest if preset.ways == "fewest" else count for count in counts]
     each = tuple(count / (count - 1) * (1.0 if rows != rows else rows) for count in used)
@@ -147,8 +149,8 @@ def _counts_rows(fit: Fit, preset: Preset) -> bool:
     return preset.rows == "always" or (preset.rows == "gaussian" and linear)
 
 
-def _rows_factor(fit: Fit) -> float:
-    rows, rank = fit.nobs, fit.estimate.rank
+def _rows_factor(fit: Fit, nested: int) -> float:
+    rows, rank = fit.nobs, fit.estimate.rank - nested
     if rows <= rank:
         raise ArgumentError(
             f"(n - 1) / (n - k) needs more rows than coefficients: {rows} and {rank}. "

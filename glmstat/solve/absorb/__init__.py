@@ -1,0 +1,1 @@
+"""Fits whose effects of many levels are absorbed."""

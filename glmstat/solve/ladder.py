@@ -1,0 +1,321 @@
+"""The ascent over many rows: by subsamples, by steps that sum the score alone, and one information.
+
+A subsample's information, multiplied up, serves as that of all rows while it makes every step at most
+three tenths as long as the one before. Whatever else happens, plain Newton goes on from the best point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from glmstat.array import quiet
+from glmstat.compute import Counts, Facts
+from glmstat.control import Control
+from glmstat.estimate import Pass, PassKind
+from glmstat.likelihood.base import GLM
+from glmstat.matrix import Array
+from glmstat.solve.chord import PASSES, Climb, Step, check_rate, note, rate_of, read, step_from
+from glmstat.solve.dispersion import Saturated
+from glmstat.solve.linear import factor
+from glmstat.solve.newton import Ascent, Verdict
+from glmstat.solve.null import null_intercept
+from glmstat.solve.reading import AllRows, Reading
+from glmstat.solve.rungs import Sampled, take_rungs
+from glmstat.solve.scaling import open_workspace
+from glmstat.solve.separation import has_cone
+from glmstat.solve.start import Start, needed, start_at, weighted_start
+from glmstat.solve.subsample import Collinear, Doubt, Stand, climb_rungs, sound, without_collinear
+from glmstat.workspace import Workspace
+
+__all__ = ["Closing", "Ladder", "climb_ladder", "wants_ladder"]
+
+LARGE = 2_000_000  # numbers of a design from which on subsamples save more passes than they cost
+SPARE = 0.01  # of the tolerance, which steps that shrink by a rate must reach: Newton's leave far less
+MARGIN = 3.0  # by which the rows may be moved further than those of the subsample
+SMALL = 1e-2  # standard errors: a longer step is no last one
+SAME = 3e-3  # of the root of the tolerance: share of the information that the last step may change, 3e-7
+SAME_NULL = 1e-5  # by which the null intercept may be off: its square is lost in the deviance
+LENIENT = 4.0  # for a step that turned out longer than foreseen
+
+
+@dataclass(frozen=True, eq=False)
+class Closing:
+    """Totals at the estimate that the last pass over the rows has brought.
+
+    `information` is the expected one, `intercept` that of the null model behind the facts; None for the
+    saturated log-likelihood where it needs the dispersion first.
+    """
+
+    information: Array
+    facts: Facts
+    intercept: float
+    saturated: Saturated | None
+
+
+@dataclass(frozen=True, eq=False)
+class Ladder:
+    """Where the ladder led, and why it ended.
+
+    `ascent` and `closing` are there where it reached the maximum. Else `reason` says what made it give up,
+    and plain Newton goes on from `point`, or from its own start where that is None. `certified` holds for all
+    rows; `counts` are there once all rows were read, and the null model's `intercept` where that told it.
+    """
+
+    workspace: Workspace
+    trace: tuple[Pass, ...]
+    reason: str = ""
+    certified: Verdict = "undecided"
+    counts: Counts | None = None
+    intercept: float | None = None
+    point: Start | None = None
+    ascent: Ascent | None = None
+    closing: Closing | None = None
+
+
+def wants_ladder(frame: Any, control: Control) -> bool:
+    """Whether the rows of a frame are climbed by subsamples."""
+    if control.solver == "newton" or not hasattr(frame, "sample") or control.max_iterations < PASSES:
+        return False
+    return control.solver == "ladder" or (not frame.small and frame.rows * len(frame.columns) >= LARGE)
+
+
+@quiet
+def climb_ladder(frame: Any, likelihood: GLM, control: Control, penalty: Array | None) -> Ladder:
+    """Return the maximum over the rows of a frame, or how far its subsamples led.
+
+    Source: chord steps: Ortega & Rheinboldt (1970), section 10.2.
+    """
+    rungs = take_rungs(frame, forced=control.solver == "ladder")
+    seen = None if frame.small or not rungs else rungs[-1]
+    workspace = open_workspace(frame, likelihood, penalty, seen)
+    over = AllRows(workspace, frame.intercept is not None, frame.has_offset)
+    constant = likelihood.constant_information and not likelihood.bounded
+    trace: list[Pass] = []
+    stand = None
+    try:
+        stand = climb_rungs(workspace, frame, rungs, control, trace)
+    except Doubt as doubt:
+        if not constant:
+            return _part_of(over, frame, rungs, control, doubt, trace)
+    if likelihood.bounded and stand is not None:
+        point = start_at(workspace, stand.gamma)
+        why = "the predictors have an edge, which every step must look for"
+        return Ladder(workspace, tuple(trace), why, stand.verdict, point=_usable(point))
+    climb = Climb(over, control, frame.rows, stand, trace)
+    if stand is not None:
+        over.intercept, over.dispersion = stand.intercept, stand.dispersion
+    try:
+        return _reached(climb, *(_by_constant(climb) if constant else _by_chord(climb)))
+    except Doubt as doubt:
+        return _given_up(climb, str(doubt))
+
+
+def _by_chord(climb: Climb) -> tuple[Step, Array]:
+    """Scores of all rows with the subsample's information, and one information of all rows at the end."""
+    stand = climb.stand
+    assert stand is not None
+    reading = read(climb, stand.gamma, "none")
+    chord = factor(_of_all_rows(climb, stand))
+    if chord is None:
+        raise Doubt("the information of the subsample is close to singular")
+    step = step_from(climb, reading, chord)
+    while True:
+        check_rate(climb, step)
+        note(climb, step, "chord", "score")
+        if _newton_ends(climb, step, rate_of(climb)):
+            return _by_newton(climb, step)
+        step = step_from(climb, read(climb, step.target, "none"), chord)
+
+
+def _by_newton(climb: Climb, step: Step) -> tuple[Step, Array]:
+    """Steps of the information of all rows: one, unless it turned out too long to be the last."""
+    while True:
+        reading = read(climb, step.target, "both", last=True)
+        sums = reading.sums
+        expected, observed = sums.expected, sums.expected if sums.observed is None else sums.observed
+        if expected is None or observed is None or not (sound(expected) and sound(observed)):
+            raise Doubt("the information of all rows is close to singular")
+        newton, fisher = factor(observed), factor(expected)
+        assert newton is not None and fisher is not None
+        step = step_from(climb, reading, newton, secant=False)
+        check_rate(climb, step)
+        note(climb, step, "newton", "information")
+        flat = float(sums.score @ fisher.solve(sums.score)) > 1e-6 * climb.over.dispersion
+        if not flat and _newton_ends(climb, step, 1.0, slack=LENIENT):
+            return replace(step, decrement=_newton_left(step, 1.0)), expected
+
+
+def _newton_ends(climb: Climb, step: Step, rate: float, slack: float = 1.0) -> bool:
+    """Whether a Newton step that is `rate` times as long leaves less than the tolerance.
+
+    The information that it comes from must do for the standard errors too: to a share of theirs that the
+    typical move of a predictor bounds.
+    """
+    tolerance = climb.control.tolerance
+    same = rate * step.moves.typical <= slack * SAME * np.sqrt(tolerance)
+    return same and rate * step.decrement <= SMALL and _newton_left(step, rate) <= tolerance
+
+
+def _newton_left(step: Step, rate: float) -> float:
+    """The decrement after a Newton step that is `rate` times as long: the third derivatives' share of it."""
+    return 0.5 * MARGIN * rate * step.decrement * rate * step.moves.curved
+
+
+def _by_constant(climb: Climb) -> tuple[Step, Array]:
+    """One information of all rows for good, where it does not depend on the coefficients."""
+    stand, linear = climb.stand, _linear(climb.over.workspace)
+    if stand is None:
+        first = climb.over.workspace.start_pass()
+        gamma, expected = weighted_start(first), first.expected
+        climb.trace.append(Pass(np.nan, np.nan, 1.0, 0, "newton", "start", climb.rows))
+        if gamma is None or expected is None or not sound(expected):
+            raise Doubt("the information of all rows is close to singular")
+        reading = read(climb, gamma, "none", last=True)
+    else:
+        reading = read(climb, stand.gamma, "expected", last=linear)
+        expected = reading.sums.expected
+        if expected is None or not sound(expected):
+            raise Doubt("the information of all rows is close to singular")
+    root = factor(expected)
+    assert root is not None
+    kind: PassKind = "score" if stand is None else "information"
+    while True:
+        if climb.stand is None and reading.facts is not None:
+            climb.over.dispersion = _dispersion(climb, reading)
+        step = step_from(climb, reading, root)
+        if linear and reading.facts is not None:
+            note(climb, step, "newton", kind)
+            return replace(step, decrement=1e-16 * step.decrement), expected
+        check_rate(climb, step)
+        note(climb, step, "newton" if kind == "information" else "chord", kind)
+        rate, kind = rate_of(climb), "score"
+        if reading.facts is not None and _left(step.decrement, rate) <= SPARE * climb.control.tolerance:
+            return replace(step, decrement=_left(step.decrement, rate)), expected
+        soon = _left(step.decrement * rate, rate) <= SPARE * climb.control.tolerance
+        reading = read(climb, step.target, "none", last=soon)
+
+
+def _left(decrement: float, rate: float) -> float:
+    """What steps that shrink by a rate leave in sum after one of this size."""
+    return decrement * rate / (1.0 - rate)
+
+
+def _dispersion(climb: Climb, reading: Reading) -> float:
+    assert reading.facts is not None
+    free = max(climb.over.counts.rows - climb.over.workspace.size, 1)
+    fixed = climb.over.workspace.likelihood.family.dispersion
+    return max(reading.facts.deviance / free, 1e-300) if fixed is None else fixed
+
+
+def _linear(workspace: Workspace) -> bool:
+    family = workspace.likelihood.family
+    return family.power == 0 and family.link.name == "identity"
+
+
+def _of_all_rows(climb: Climb, stand: Stand) -> Array:
+    """The information of the subsample, multiplied up."""
+    share, sample = climb.over.counts.weight / stand.weight, stand.sample
+    if climb.over.penalty is None or sample.penalty is None:
+        return stand.information * share
+    own = sample.transform.T @ sample.penalty @ sample.transform
+    return (stand.information - own) * share + climb.over.penalty
+
+
+def _reached(climb: Climb, step: Step, expected: Array) -> Ladder:
+    over, reading = climb.over, step.reading
+    assert reading.facts is not None
+    facts, intercept = _with_null(climb, step)
+    certified: Verdict = "not needed" if climb.stand is None else climb.stand.verdict
+    trace = tuple(climb.trace)
+    ascent = Ascent(
+        over.workspace,
+        step.target,
+        reading.sums.objective + 0.5 * step.gain,
+        reading.sums.magnitude,
+        "converged",
+        step.decrement,
+        certified,
+        (),
+        sum(found.kind != "sample" for found in trace),
+        0,
+        information=expected,
+        moved=step.moves.largest,
+    )
+    closing = Closing(expected, facts, intercept, reading.saturated)
+    return Ladder(
+        over.workspace, trace, "", certified, over.counts, intercept, ascent=ascent, closing=closing
+    )
+
+
+def _with_null(climb: Climb, step: Step) -> tuple[Facts, float]:
+    """The facts at the end of the step, and the null intercept that they belong to."""
+    over, facts = climb.over, _after(climb, step)
+    shift = over.intercept - step.reading.intercept
+    if not over.has_intercept or shift == 0.0:
+        return facts, over.intercept
+    if _linear(over.workspace) and over.known:
+        return facts._replace(null=facts.null - shift * shift * over.counts.weight), over.intercept
+    if over.known and abs(shift) <= SAME_NULL:
+        return facts, step.reading.intercept
+    intercept = null_intercept(over.workspace, over.counts, has_offset=over.has_offset)
+    return over.workspace.facts(step.target, intercept), intercept
+
+
+def _after(climb: Climb, step: Step) -> Facts:
+    """The facts at the end of a step that was not followed by a pass; exact to the third order."""
+    facts, penalty = step.reading.facts, climb.over.penalty
+    assert facts is not None
+    fall = step.gain
+    if penalty is not None:
+        fall += float((2.0 * step.reading.gamma + step.delta) @ penalty @ step.delta)
+    deviance = max(facts.deviance - fall, 0.0)
+    pearson = deviance if _linear(climb.over.workspace) else facts.pearson + _shift(climb, step)
+    return facts._replace(deviance=deviance, pearson=pearson)
+
+
+def _shift(climb: Climb, step: Step) -> float:
+    """What a last step adds to Pearson's chi-squared by the subsample, where the dispersion hangs on it."""
+    stand = climb.stand
+    if stand is None or climb.over.workspace.likelihood.family.dispersion is not None:
+        return 0.0
+    before, after = (stand.sample.facts(at, None).pearson for at in (step.reading.gamma, step.target))
+    return (after - before) * climb.over.counts.weight / stand.weight
+
+
+def _given_up(climb: Climb, why: str) -> Ladder:
+    """Where plain Newton goes on: the highest point that was summed."""
+    over, best = climb.over, climb.best
+    certified: Verdict = "undecided" if has_cone(over.workspace) else "not needed"
+    certified = certified if climb.stand is None else climb.stand.verdict
+    point = None
+    if best is not None:
+        enough = best.sums.expected is not None and best.sums.observed is not None
+        point = Start(best.gamma, best.sums) if enough else start_at(over.workspace, best.gamma)
+    counts = over.counts if over.counts.rows else None
+    return Ladder(over.workspace, tuple(climb.trace), why, certified, counts, _null(over), _usable(point))
+
+
+def _part_of(
+    over: AllRows, frame: Any, rungs: tuple[Sampled, ...], control: Control, doubt: Doubt, trace: list[Pass]
+) -> Ladder:
+    """The maximum of the last subsample in the columns that it tells apart, as a start over all rows."""
+    workspace, gamma = over.workspace, None
+    if isinstance(doubt, Collinear) and not workspace.likelihood.bounded:
+        gamma = without_collinear(workspace, frame, rungs[-1], control)
+    if gamma is None:
+        return Ladder(workspace, tuple(trace), str(doubt))
+    sums = over.read(gamma, needed(workspace)).sums
+    point = Start(gamma, sums) if sums.finite else None
+    return Ladder(workspace, tuple(trace), str(doubt), counts=over.counts, intercept=_null(over), point=point)
+
+
+def _null(over: AllRows) -> float | None:
+    """The null intercept where the totals told it to the end."""
+    return over.intercept if over.has_intercept and over.drift == 0.0 else None
+
+
+def _usable(point: Start | None) -> Start | None:
+    return None if point is None or point.sums is None else point
