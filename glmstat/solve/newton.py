@@ -306,10 +306,10 @@ def _close_enough(climb: _Climb, extremes: Extremes) -> bool:
     Rows that are read anew for each pass are spared the pass that only confirms quadratic convergence.
     """
     tolerance = climb.tolerance
+    unit = bool(climb.workspace.likelihood.family.link.exponent)  # a power has the response's unit
     if climb.decrement <= tolerance:
-        exponent = climb.workspace.likelihood.family.link.exponent
-        return bool(exponent) or extremes.step < 0.5  # half a unit of a log or of a probability's scale
-    large = not climb.workspace.frame.small and not climb.qr
+        return unit or extremes.step < 0.5  # half a unit of a log or of a probability's scale
+    large = not climb.workspace.frame.small and not climb.qr and not unit
     return large and climb.decrement <= 1e-4 and climb.decrement * extremes.step <= 1e-2 * tolerance
 
 

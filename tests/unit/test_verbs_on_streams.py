@@ -1,4 +1,4 @@
-"""Verbs on data that are read block by block: the numbers of the same rows in memory, or a refusal in words."""
+"""Verbs on data that are read block by block: the numbers of rows in memory, or a refusal in words."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -77,8 +77,9 @@ def gaussian(path: Path) -> tuple[Any, Any, Any]:
 
 
 def _three(path: Path, formula: str, family: str, **words: Any) -> tuple[Any, Any, Any]:
-    small = glm(formula, D, family, **words)
-    large, streamed = (glm(formula, data, family, control=STREAM, **words) for data in (D, path))
+    small: Any = glm(formula, D, family, **words)
+    fits: list[Any] = [glm(formula, data, family, control=STREAM, **words) for data in (D, path)]
+    large, streamed = fits
     assert small.frame.small and large.frame.large and streamed.frame.large
     assert not streamed.frame.source.held
     return small, large, streamed
@@ -261,12 +262,16 @@ def test_draws_of_blocks_have_the_spread_that_theory_says(
     np.testing.assert_array_equal(again.estimates, drawn.estimates[:3])
 
 
+def _drawn(block: Any) -> float:
+    return float(block.frequency.sum())
+
+
 def test_cases_of_blocks_are_drawn_as_often_as_there_are_rows(poisson: tuple[Any, Any, Any]) -> None:
     from glmstat.inference.bootstrap.blockwise import BlockCases, block_sizes
 
     frame = poisson[2].frame
     drawn = BlockCases(block_sizes(frame)).frame(frame, np.random.default_rng(2))
-    assert drawn.reduce(lambda block: float(block.frequency.sum())) == poisson[2].nobs
+    assert drawn.reduce(_drawn) == poisson[2].nobs
 
 
 # ---------------------------------------------------------------- new rows
@@ -288,7 +293,6 @@ def test_new_rows_are_refused_as_in_memory(poisson: tuple[Any, Any, Any], tmp_pa
             poisson[0].predict(file, to=out)
         assert str(streamed.value) == str(held.value)
     assert [entry.name for entry in tmp_path.iterdir()] == ["new.parquet"]
-    new.to_parquet(file, row_group_size=GROUP)
     kept = new.assign(t=1.0)
     kept.to_parquet(file, row_group_size=GROUP)
     for policy in ("na", "reference"):
@@ -333,7 +337,7 @@ def test_predictions_are_written(
 
 
 def test_rows_that_were_excluded_are_written_as_nan(path: Path, tmp_path: Path) -> None:
-    words = {"na_action": "exclude", "subset": "x > -1"}
+    words: dict[str, Any] = {"na_action": "exclude", "subset": "x > -1"}
     fits = [
         glm(FORMULA, D, "poisson", **words),
         *(glm(FORMULA, data, "poisson", control=STREAM, **words) for data in (D, path)),
