@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -26,7 +27,8 @@ from glmstat.formula.roles import Roles, read_roles
 from glmstat.formula.terms import Formula
 from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array, Block, Columns, Dense, IntArray
+from glmstat.matrix import Array, Block, Columns, Dense, Hidden, IntArray, Product
+from glmstat.parts import Chosen
 
 __all__ = ["Coordinates", "ModelFrame", "beside_effects", "model_frame"]
 
@@ -35,6 +37,7 @@ THREADED_CELLS = 1_000_000  # from here on several threads gain more than they c
 THREADED_COLUMNS = 64  # runs of fewer columns are so short that threads mostly hand over Python's lock
 MEMORY = 16e6  # bytes: two million numbers
 _BLAS_CELLS = 8_000  # below, BLAS uses one thread by itself
+HELD = 8.4e6  # bytes that blocks of data in memory may own while a fit passes over them
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class ModelFrame:
     change: Callable[[Block], Block] | None = field(default=None, repr=False)
     coordinates: Coordinates | None = None
     reads: tuple[str, ...] = ()
+    _held: _Held | None = field(default=None, init=False, repr=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -295,6 +299,28 @@ class ModelFrame:
             return list(range(count))
         return [place for place in range(count) if kept[place * size : (place + 1) * size].any()]
 
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Keep what blocks of data in memory cost to make, as far as it takes little room, until the end."""
+        if self.kept is None and self.change is None and self.random_access and not self.design.absorbed:
+            self.__dict__["_held"] = _Held()
+        try:
+            yield
+        finally:
+            self.__dict__["_held"] = None
+
+    def made(self, whole: Frame, number: int) -> Block | None:
+        """Return the rows of a whole block that enter, as numbers; None where none does."""
+        held = self._held
+        if held is None:
+            return self._make(whole, number)
+        block = held.blocks.get(number)
+        if block is None:
+            block = self._make(whole, number)
+            if block is not None:
+                held.keep(block)
+        return block
+
     def _make(self, whole: Frame, number: int) -> Block | None:
         """The rows of a whole block that enter, as numbers; None where none does."""
         frame = self.selection.entering(whole)
@@ -310,6 +336,9 @@ class ModelFrame:
         )
         return made if self.change is None else self.change(made)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_held": None}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         for block in self.kept or ():
@@ -324,8 +353,46 @@ class _Run:
     kernel: Callable[[Block], Any]
 
     def __call__(self, whole: Frame, number: int) -> Any:
-        block = self.frame._make(whole, number)
+        block = self.frame.made(whole, number)
         return None if block is None else self.kernel(block)
+
+
+@dataclass(eq=False)
+class _Held:
+    """Blocks of data in memory, while a fit passes over them; those whose arrays need too much room are not kept."""
+
+    room: float = HELD
+    blocks: dict[int, Block] = field(default_factory=dict)
+
+    def keep(self, block: Block) -> None:
+        """Keep a block for as long as there is room."""
+        parts = [part for X in block.X if isinstance(X, Columns) for part in X.parts]
+        own = sum(map(_owned, (block.y, block.offset, block.rows, block.frequency)))
+        own += 0 if block.weights is _ones(len(block.y)) else _owned(block.weights)
+        own += sum(_owned(getattr(part, name, None)) for part in parts for name in ("values", "codes"))
+        if any(isinstance(part, (Product, Chosen, Hidden)) for part in parts):
+            return
+        if own <= self.room:
+            self.room -= own
+            self.blocks[block.number] = block
+
+
+def _owned(values: Any) -> int:
+    """Bytes that an array keeps from being freed: 0 for views of what is held elsewhere."""
+    if not isinstance(values, np.ndarray):
+        return 0
+    whole = values
+    while isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    return 0 if whole.base is not None or whole.nbytes >= 2 * values.nbytes else whole.nbytes
+
+
+@lru_cache(maxsize=4)
+def _ones(rows: int) -> Array:
+    """The weights of rows that have none."""
+    ones = np.ones(rows)
+    ones.flags.writeable = False
+    return ones
 
 
 def _whole(total: S | None) -> S:
@@ -440,7 +507,7 @@ def _response(design: Design, frame: Frame, weights: Weights) -> tuple[Array, Ar
     coding, response = design.schema.response, design.formula.response
     assert coding is not None and response is not None
     y, trials = coding.values(response, design.environment(frame))
-    total = weights.total(frame.rows)
+    total = _ones(frame.rows) if weights.prior is None and weights.sampling is None else weights.total(frame.rows)
     return y, total if trials is None else total * trials
 
 

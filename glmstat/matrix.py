@@ -181,7 +181,13 @@ class Columns(DesignMatrix):
 
     def split(self, centre: Array | None = None, scale: Array | None = None) -> Split:
         """Return factors of many levels as codes, the other columns in place."""
-        return _split(self, None, centre, scale)
+        known = self.__dict__.get("_known")
+        if known is not None and known[0] is centre and known[1] is scale:
+            return known[2]
+        found = _split(self, None, centre, scale)
+        if not found.coded:
+            self.__dict__["_known"] = centre, scale, found
+        return found
 
     @cached_property
     def _coded(self) -> Split | None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Library", "Native", "frame", "noted", "series"]
+__all__ = ["Library", "Native", "frame", "noted", "row_labels", "series"]
 
 Library = Literal["pandas", "polars", "pyarrow"]
 
@@ -82,6 +82,13 @@ def frame(columns: Mapping[str, NDArray[Any] | Sequence[Any]], like: Native, ind
     import narwhals.stable.v2 as nw
 
     return nw.from_dict(copies, backend=like.library).to_native()
+
+
+def row_labels(rows: int) -> Any:
+    """Return the labels of rows that have none but their numbers: a pandas RangeIndex."""
+    import pandas
+
+    return pandas.RangeIndex(rows)
 
 
 def noted(table: Any, **facts: Any) -> Any:

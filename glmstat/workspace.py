@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from glmstat.matrix import Array, Block, DesignMatrix, IntArray, run_length
 from glmstat.parts import hold_memory
 from glmstat.pieces import Split, of_array, times
 from glmstat.triangular import triangle
+
+if TYPE_CHECKING:
+    from glmstat.device import Device, Placed
 
 __all__ = ["Need", "Rowwise", "Run", "Workspace", "moved"]
 
@@ -66,6 +69,7 @@ class Workspace:
     intercept : place of the constant column among those in use, or None.
     directions : recession directions (p,) of all columns as given: rows they move are left out.
     penalty : S (p, p) of all columns as given: beta'S beta / 2 is taken off the objective, for dispersion 1.
+    device : where the sums of a large frame are made; None makes them here.
     """
 
     frame: Rowwise
@@ -77,6 +81,7 @@ class Workspace:
     intercept: int | None
     directions: tuple[Array, ...] = ()
     penalty: Array | None = None
+    device: Device | None = None
     _kept: dict[int, Array] = field(default_factory=dict, init=False, repr=False)
     _splits: dict[int, Split] = field(default_factory=dict, init=False, repr=False)
 
@@ -220,6 +225,16 @@ class Workspace:
             eta = times(written, pieces) + base[rows] if pieces else base[rows].copy()
             yield Look(rows, pieces, eta[:, None], block.y[rows], self._weights(total, block, rows))
 
+    def _away(self, block: Block, *, exact: bool = False) -> Placed | None:
+        """The rows of a block on the device; None where the sums are made here."""
+        device = self.device
+        if device is None or block.frame is None or not device.serves(self.likelihood):
+            return None
+        from glmstat.device import place
+
+        weights = self._weights(block.total, block, slice(0, len(block.y)))
+        return place(device, self.split(block), block, weights, exact=exact)
+
     def pass_(self, gamma: Array, need: Need) -> Sums:
         """One pass: objective and score, and the information asked for, less the penalty."""
         totals = self.frame.reduce(lambda block: self._totals(block, gamma, need))
@@ -230,6 +245,9 @@ class Workspace:
         return sums if self._penalty is None else sums.penalised(self._penalty, gamma)
 
     def _totals(self, block: Block, gamma: Array, need: Need) -> Totals:
+        away = self._away(block)
+        if away is not None:
+            return away.totals(self.likelihood, gamma, need)
         split = self.split(block)
         grams = 0 if need == "none" else 1 + (need == "both" and not self.likelihood.canonical)
         step = _SCORE_RUN if need == "none" else run_length(split.plain)
@@ -258,6 +276,9 @@ class Workspace:
         return Sums(0.0, 0.0, totals.score, expected if self._penalty is None else expected + self._penalty)
 
     def _start(self, block: Block) -> Totals:
+        away = self._away(block, exact=True)
+        if away is not None:
+            return away.start(self.likelihood, self.likelihood.start(block.y, block.total))
         split = self.split(block)
         step = run_length(split.plain)
         sums = Accumulator(split, len(block.y), step, 1)
@@ -366,6 +387,9 @@ class Workspace:
         return self.frame.reduce(lambda block: self._facts(block, gamma, null))
 
     def _facts(self, block: Block, gamma: Array, null: float | None) -> Facts:
+        away = self._away(block)
+        if away is not None:
+            return away.facts(self.likelihood, gamma, null)
         deviance = pearson = null_deviance = 0.0
         total = block.total
         with np.errstate(all="ignore"):

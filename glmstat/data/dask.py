@@ -28,7 +28,7 @@ from glmstat.data.reader import read_pandas
 from glmstat.data.reduce import Addable
 from glmstat.data.source import BLOCK_ROWS, MemorySource, no_column, unique_names
 from glmstat.errors import DataError, DependencyError, GlmstatError
-from glmstat.table import Native
+from glmstat.table import Native, row_labels
 
 __all__ = ["DaskSource", "open_dask"]
 
@@ -168,7 +168,8 @@ class DaskSource:
     def collect(self, names: Iterable[str]) -> MemorySource:
         """Return the data as those in memory; columns beside `names` are read when they are asked for."""
         wanted = [name for name in names if name in self]
-        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), self.native)
+        native = Native(self.native.library, row_labels(self.rows))
+        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), native)
 
     def whole(self, names: Sequence[str]) -> CutRows:
         """Return all rows of some columns, in memory."""

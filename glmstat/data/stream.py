@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Lock
 from typing import Any, Protocol, TypeVar
@@ -19,7 +19,7 @@ from glmstat.data.known import FoundLevels, Marks
 from glmstat.data.reduce import Addable, Tree, run_tasks
 from glmstat.data.source import BLOCK_ROWS, MemorySource, aligned, no_column
 from glmstat.errors import DataError
-from glmstat.table import Library, Native
+from glmstat.table import Library, Native, row_labels
 
 __all__ = ["Reader", "StreamSource"]
 
@@ -155,13 +155,17 @@ class StreamSource:
         return other
 
     def align_column(self, value: Any, what: str) -> Column:
-        """Return an argument given as an array, one value per row in the order of the data, as a column."""
-        return aligned(value, what, self.rows)
+        """Return an argument given as an array, one value per row, as a column.
+
+        A pandas Series is put in the order of the rows by its labels, which are their numbers.
+        """
+        return aligned(value, what, self.rows, row_labels(self.rows))
 
     def collect(self, names: Iterable[str]) -> MemorySource:
         """Return the data as those in memory; columns beside `names` are read when they are asked for."""
         wanted = [name for name in names if name in self]
-        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), self.native)
+        native = replace(self.native, index=row_labels(self.rows) if self.native.library == "pandas" else None)
+        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), native)
 
     def whole(self, names: Sequence[str]) -> CutRows:
         """Return all rows of some columns, in memory."""

@@ -71,7 +71,7 @@ def load_torch() -> Any:
         return import_module("torch")
     except ImportError as error:
         raise DependencyError(
-            "Training a network needs torch: it is not installed. Run pip install 'glmstat[neural]'."
+            "Networks and devices need torch: it is not installed. Run pip install 'glmstat[neural]'."
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -75,7 +76,8 @@ def fit_estimate(
         )
     if frame.rows * len(frame.columns) < UNTHREADED:
         return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
-    with single_blas_thread():
+    held = frame.holding() if isinstance(frame, ModelFrame) else nullcontext()
+    with single_blas_thread(), held:
         return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
 
 

@@ -116,7 +116,7 @@ def test_empty_partitions_first_and_last(data, memory):
         {"formula": "y ~ ns(x, 3) + f:z"},
         {"formula": "y ~ x", "na_action": "raise"},
     ],
-    ids=str,
+    ids=lambda words: " ".join(words),
 )
 def test_same_numbers_as_memory_for_any_call(words, data):
     words = {"formula": FORMULA, "family": "poisson", "control": STREAM, **words}
