@@ -15,7 +15,8 @@ from glmstat.matrix import Array, Block, Dense, DesignMatrix, IntArray
 __all__ = ["Absorbed", "Effect", "Partialled"]
 
 Codes = NDArray[np.int64]
-_ARRAYS = ("cells", "values", "means", "counts", "rounds")
+_ARRAYS = ("cells", "values", "means", "counts", "rounds", "free")
+_FREE = 1e-6  # sum of `free` that is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,8 @@ class Effect:
     counts : (L,) rows that have the level and enter.
     rounds : (L,) when a level with infinite effect was left out, from 1 on; 0 for others. Where levels of a
         row pull to both sides the first wins.
+    free : (L,) what may be added to the effects beyond a constant of each factor, and changes no row of the
+        fit: where a new row's sum over the factors is not 0 the effects do not determine its predictor.
     """
 
     text: str
@@ -40,6 +43,7 @@ class Effect:
     means: Array
     counts: IntArray
     rounds: IntArray
+    free: Array
 
     def places(self, codes: Codes) -> Codes:
         """Return the places (n,) of numbers of levels among the cells; -1 where they are not."""
@@ -100,6 +104,19 @@ class Absorbed:
         moved = far != 0.0
         return np.where(moved, far, total) if moved.any() else total
 
+    def estimable(self, codes: Sequence[Codes]) -> NDArray[np.bool_]:
+        """Return whether the effects determine the predictors (n,) of rows with known levels.
+
+        Where factors fall apart into sets of rows that no shared level joins, each set has its own constant:
+        a row with levels of two sets could get any predictor. An infinite effect is the limit in any case.
+        """
+        places = [effect.places(numbers) for effect, numbers in zip(self.effects, codes, strict=True)]
+        total, good = np.zeros(len(places[0])), np.zeros(len(places[0]), dtype=bool)
+        for effect, at in zip(self.effects, places, strict=True):
+            total += np.append(effect.free, 0.0)[at]
+            good |= ~np.isfinite(np.append(effect.values, np.nan)[at])
+        return good | (np.abs(total) <= _FREE)
+
     def change(self, theta: Array) -> Callable[[Block], Block]:
         """Return what makes a frame's blocks those of the coefficients alone, at the estimate.
 
@@ -112,6 +129,10 @@ class Absorbed:
         theta : (p,) coefficients; NaN counts as 0.
         """
         return _Change(self, np.nan_to_num(theta))
+
+    def undo(self, theta: Array) -> Callable[[Block], Block]:
+        """Return what gives changed blocks their columns and offset again, but for rounding."""
+        return _Change(self, np.nan_to_num(theta), -1.0)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -156,6 +177,7 @@ class _Change:
 
     absorbed: Absorbed
     theta: Array
+    sign: float = 1.0
 
     def __call__(self, block: Block) -> Block:
         assert block.roles is not None
@@ -167,10 +189,12 @@ class _Change:
             added[out] = self._far(added[out])
         for effect, at in zip(effects, places, strict=True):
             added += np.append(self.theta @ effect.means, 0.0)[at]
-        means = tuple(np.column_stack([effect.means, np.zeros(len(effect.means))]) for effect in effects)
+        means = tuple(
+            np.column_stack([self.sign * effect.means, np.zeros(len(effect.means))]) for effect in effects
+        )
         matrix = Partialled(whole, tuple(places), means)
         offset = np.array(block.offset, order="F")
-        offset[:, 0] += added
+        offset[:, 0] += self.sign * added
         changed = matrix.dense() if isinstance(whole, Dense) else matrix
         weights = np.where(out, 0.0, block.weights) if out.any() else block.weights
         return replace(block, X=(changed,), offset=offset, weights=weights)

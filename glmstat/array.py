@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from importlib import import_module
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-__all__ = ["EPSILON", "TINY", "Array", "IntArray", "Namespace", "namespace", "quiet", "stirling_error"]
+__all__ = [
+    "EPSILON",
+    "TINY",
+    "Array",
+    "IntArray",
+    "Namespace",
+    "namespace",
+    "quiet",
+    "silence",
+    "stirling_error",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Array: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -21,7 +36,45 @@ Elementwise: TypeAlias = Callable[..., Any]
 EPSILON = float(np.finfo(np.float64).eps)
 TINY = float(np.finfo(np.float64).tiny)
 
-quiet = np.errstate(all="ignore")
+_SILENT: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+class silence:
+    """A context in which numpy tells of no overflow, no division by 0 and no NaN.
+
+    As `np.errstate(all="ignore")`, but functions that are `quiet` know that they need not ask for it again:
+    that costs as much as their arithmetic on a few rows.
+
+    >>> with silence():
+    ...     float(np.log(np.array([0.0]))[0])
+    -inf
+    """
+
+    _token: Token[bool]
+
+    def __enter__(self) -> None:
+        self._errors = np.errstate(all="ignore")
+        self._errors.__enter__()
+        self._token = _SILENT.set(True)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _SILENT.reset(self._token)
+        self._errors.__exit__(kind, error, trace)
+
+
+def quiet(function: Callable[P, T]) -> Callable[P, T]:
+    """Return the function with its numpy arithmetic in `silence`."""
+
+    @wraps(function)
+    def silent(*arguments: P.args, **options: P.kwargs) -> T:
+        if _SILENT.get():
+            return function(*arguments, **options)
+        with silence():
+            return function(*arguments, **options)
+
+    return silent
 
 
 @dataclass(frozen=True)

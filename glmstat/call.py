@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from glmstat.table import Library
 
 if TYPE_CHECKING:
     from glmstat.data.passes import Passes
+    from glmstat.device import Device
     from glmstat.formula.design import Design
     from glmstat.formula.terms import Formula
 
@@ -293,11 +294,12 @@ def frame_for(
     passes : watches over the passes; None where nobody does.
     """
     _check_kinds(call)
+    device = _device(call)
     source = open_source(call["data"])
     if passes is not None:
         source = passes.watch(source, call["control"], partial(_known_by, call, likelihood))
     formula, memory = read_formula(call, source.names), call["control"].memory
-    return model_frame(
+    frame = model_frame(
         source,
         formula,
         {word: call[word] for word in ROLES},
@@ -315,12 +317,25 @@ def frame_for(
             for word, value in (beside or {}).items()
         },
     )
+    return frame if device is None else replace(frame, device=device)
+
+
+def _device(call: Call) -> Device | None:
+    """Where the sums of a large frame are made; `rglm` trains there, and makes its sums here."""
+    control = call["control"]
+    if call.model != "glm" or control.device == "cpu":
+        return None
+    from glmstat.data.torch import open_device
+    from glmstat.device import Device
+
+    open_device(control.device)
+    return Device(control.device, control.precision)
 
 
 def _known_by(call: Call, likelihood: GLM) -> dict[str, str]:
     """By what a call is known: all that has a say in the numbers of its passes."""
     from glmstat import __version__
-    from glmstat.data.digest import described, digest
+    from glmstat.data.digest import digest
 
     silent = ("data", "family", "link", "control", "compat", "vcov", "progress")
     words = {word: value for word, value in call.arguments.items() if word not in silent}
@@ -332,7 +347,20 @@ def _known_by(call: Call, likelihood: GLM) -> dict[str, str]:
     covariance = call["vcov"].key if isinstance(call["vcov"], Covariance) else call["vcov"]
     family = f"{likelihood.family.name}, {likelihood.family.link.text} ({digest(likelihood)[:8]})"
     known = {**words, "family": family, "vcov": covariance, **control}
-    return {"version": __version__, **{word: described(value) for word, value in known.items()}}
+    return {"version": __version__, **{word: _told(word, value) for word, value in known.items()}}
+
+
+def _told(word: str, value: Any) -> str:
+    """An argument as a text that differs where it does."""
+    from glmstat.data.digest import Undescribed, described
+
+    try:
+        return described(value)
+    except Undescribed as error:
+        raise ArgumentError(
+            f"A checkpoint cannot tell whether {word} is the same when the call is repeated: it holds a "
+            f"{error}. Give plain functions and values, or leave checkpoint out."
+        ) from None
 
 
 def read_formula(call: Call, columns: Sequence[str]) -> Formula:

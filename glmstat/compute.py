@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from glmstat.gram import LevelGram
-from glmstat.matrix import Array
+from glmstat.matrix import Array, Block
 from glmstat.triangular import triangle
 
-__all__ = ["Counts", "Extremes", "Facts", "Sums", "Totals", "Triangle"]
+__all__ = ["Counts", "Extremes", "Facts", "Sums", "Tally", "Totals", "Triangle"]
+
+FEW = 1024  # values of a response that are worth a table
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +59,16 @@ class Sums:
 
 @dataclass(frozen=True, eq=False)
 class Totals:
-    """Sums of a pass before factors are coded: objective, score and Grams as blocks have them."""
+    """Sums of a pass before factors are coded: objective, score and Grams as blocks have them.
+
+    `facts` are there where they were asked for, their `null` being the objective of the null model.
+    """
 
     objective: float
     magnitude: float
     score: Array
     grams: tuple[Array | LevelGram, ...]
+    facts: Facts | None = None
 
     def __add__(self, other: Totals) -> Totals:
         return Totals(
@@ -70,6 +76,7 @@ class Totals:
             self.magnitude + other.magnitude,
             self.score + other.score,
             tuple(_added(a, b) for a, b in zip(self.grams, other.grams, strict=True)),
+            None if self.facts is None or other.facts is None else self.facts + other.facts,
         )
 
     def matrices(self) -> tuple[Array, ...]:
@@ -136,6 +143,40 @@ class Counts(NamedTuple):
             min(self.low, other.low),
             max(self.high, other.high),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Weights summed by response, where that is a few whole numbers from 0 on.
+
+    Parameters
+    ----------
+    sums : sum of the weights (k,) of the rows whose response is 0, 1, …; None where there are others.
+    plain : whether every row weighs 1 and counts once.
+    """
+
+    sums: Array | None
+    plain: bool = True
+
+    @classmethod
+    def of(cls, block: Block) -> Tally:
+        """Return the tally of one block."""
+        y = block.y
+        if not len(y) or not (y.min() >= 0.0 and y.max() < FEW):
+            return cls(None)
+        whole = y.astype(np.intp)
+        if not np.array_equal(whole, y):
+            return cls(None)
+        plain = block.frequency is None and bool((block.weights == 1.0).all())
+        return cls(np.bincount(whole, None if plain else block.total).astype(np.float64), plain)
+
+    def __add__(self, other: Tally) -> Tally:
+        if self.sums is None or other.sums is None:
+            return Tally(None)
+        short, long = sorted((self.sums, other.sums), key=len)
+        total = long.copy()
+        total[: len(short)] += short
+        return Tally(total, self.plain and other.plain)
 
 
 class Facts(NamedTuple):

@@ -27,6 +27,7 @@ __all__ = ["Device", "Placed", "place"]
 
 Tensor = Any
 _RUN = 8192
+_SINGLE_RUN = 4096  # rows whose products are added in single precision
 _LARGEST, _LEAST = 1e15, 1e-15  # of a column in single precision: beyond, its squares leave the numbers
 _APART = 1e-2  # of a column's length, squared, that the columns before it must leave of it
 
@@ -172,8 +173,7 @@ class Placed:
             return None
         largest = weight.abs().max()
         shares = (weight / largest).to(self.single.dtype)
-        product = ((self.single * shares) @ self.single.T).to(weight.dtype)
-        gram = _symmetric(product * largest)
+        gram = _symmetric(_by_runs(self.single * shares, self.single) * largest)
         return gram if _apart(gram) else None
 
     def _times(self, place: int, values: Tensor) -> Tensor:
@@ -259,9 +259,18 @@ def _symmetric(product: Tensor) -> Array:
 
 
 def _sums(codes: Tensor, values: Tensor, levels: int) -> Tensor:
-    """Sums of values (n,) or (n, d) by level; in a fixed order, as `index_add_` would not add on every device."""
+    """Sums of values (n,) or (n, d) by level, in a fixed order, which `index_add_` does not keep."""
     out = values.new_zeros((levels, *values.shape[1:]))
     return out.index_put_((codes,), values, accumulate=True)
+
+
+def _by_runs(one: Tensor, other: Tensor) -> Tensor:
+    """The product of some rows (d, n) with others transposed, runs of it added in double precision."""
+    torch, width, rows = load_torch(), *one.shape
+    whole = rows // _SINGLE_RUN * _SINGLE_RUN
+    left, right = (side[:, :whole].reshape(width, -1, _SINGLE_RUN).permute(1, 0, 2) for side in (one, other))
+    total = torch.bmm(left, right.mT).sum(0, dtype=torch.float64)
+    return total + (one[:, whole:] @ other[:, whole:].T).to(torch.float64)
 
 
 def _without_rows(one: Coded) -> Coded:

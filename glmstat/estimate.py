@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -57,6 +57,7 @@ class Pass:
         subsample), "start" (the sums of a first weighted least squares), "certificate" (whether the maximum
         is finite), "extremes" (how far a step may go).
     rows : how many rows were read.
+    seconds : since the pass before; no part of what makes two passes equal.
     """
 
     deviance: float
@@ -66,6 +67,7 @@ class Pass:
     direction: str
     kind: PassKind = "information"
     rows: int = 0
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class Convergence:
     `r_criterion` is the last relative change of the deviance, R's measure, recorded and not used.
     `trace` has an entry for every pass over rows that decided something. `ladder` says how the ascent by
     subsamples ended: "reached the maximum", or why plain Newton went on; empty where there was none.
+    `runaway` names coefficients that ran to infinity where separation is undecided: "s → -inf".
+    `readings` counts how often the data were read up to the estimate, what is no step among it: to find the
+    rows, the levels of text, a start; 0 for a few rows in memory. It is no part of what makes two fits equal.
     """
 
     status: Status
@@ -106,6 +111,8 @@ class Convergence:
     bound_rows: Separated | None = None
     separated_rows: Separated | None = None
     ladder: str = ""
+    runaway: tuple[str, ...] = ()
+    readings: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +169,7 @@ class Estimate:
         """Slots of the coefficients that have a standard error."""
         return np.flatnonzero(np.isfinite(self.coef))
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """Number of coefficients that are not aliased, and of absorbed effects that are not redundant."""
         return int(np.sum(~np.isnan(self.theta))) + (0 if self.absorbed is None else self.absorbed.df)

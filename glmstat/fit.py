@@ -37,7 +37,7 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
 
     as_convention(call["compat"])
     covariance = as_covariance(call["vcov"])
-    if covariance != Covariance() and call["sampling_weights"] is not None:
+    if call["sampling_weights"] is not None and covariance != Covariance():
         need_robust(covariance)
     with Passes() as passes:
         frame = frame_for(call, likelihood, covariance.variables, passes)

@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from glmstat.copies import Copies, Fingerprint
+from glmstat.array import silence
+from glmstat.copies import Copies, Fingerprint, Held, ones
 from glmstat.data.passes import Passes
 from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
 from glmstat.data.source import BLOCK_ROWS, BoolArray, Frame, MemorySource, Source
@@ -27,8 +28,10 @@ from glmstat.formula.roles import Roles, read_roles
 from glmstat.formula.terms import Formula
 from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array, Block, Columns, Dense, Hidden, IntArray, Product
-from glmstat.parts import Chosen
+from glmstat.matrix import Array, Block, Columns, Dense, IntArray
+
+if TYPE_CHECKING:
+    from glmstat.device import Device
 
 __all__ = ["Coordinates", "ModelFrame", "beside_effects", "model_frame"]
 
@@ -37,7 +40,6 @@ THREADED_CELLS = 1_000_000  # from here on several threads gain more than they c
 THREADED_COLUMNS = 64  # runs of fewer columns are so short that threads mostly hand over Python's lock
 MEMORY = 16e6  # bytes: two million numbers
 _BLAS_CELLS = 8_000  # below, BLAS uses one thread by itself
-HELD = 8.4e6  # bytes that blocks of data in memory may own while a fit passes over them
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class ModelFrame:
     change : what is done to every block of a large frame, where it stands for other numbers.
     coordinates : the columns after such a change.
     reads : further columns of the data that a change reads.
+    device : where the solver's sums over the rows of a large frame are made; None makes them here.
     """
 
     source: Source
@@ -88,7 +91,8 @@ class ModelFrame:
     change: Callable[[Block], Block] | None = field(default=None, repr=False)
     coordinates: Coordinates | None = None
     reads: tuple[str, ...] = ()
-    _held: _Held | None = field(default=None, init=False, repr=False)
+    device: Device | None = None
+    _held: Held | None = field(default=None, init=False, repr=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -160,7 +164,7 @@ class ModelFrame:
         """Whether each pass reads the caller's data."""
         return self.kept is None
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Number of rows that enter, those of weight 0 among them."""
         return self.missing.rows - self.missing.dropped
@@ -197,6 +201,10 @@ class ModelFrame:
             return ""  # of other numbers in the rows of a large frame; a pass would tell nothing
         return self.reduce(Fingerprint.of).text
 
+    def known_fingerprint(self, found: Fingerprint) -> None:
+        """Note the fingerprint that a pass of something else has summed too."""
+        self.__dict__.setdefault("fingerprint", found.text)
+
     def reread(self) -> str:
         """Return the fingerprint of the data as they are now; only for frames that hold copies."""
         return replace(self, kept=None).fingerprint
@@ -205,7 +213,8 @@ class ModelFrame:
     def names(self) -> tuple[str, ...]:
         """Columns of the data that a pass reads."""
         response = self.design.formula.response
-        parts = [*self.design.parts.values(), *(part.role for part in self.design.offsets)]
+        design = self.design
+        parts = [*design.parts.values(), *design.levels.values(), *(part.role for part in design.offsets)]
         read = [*parts, *(() if response is None else response.expressions)]
         known = [name for role in read for name in role.names]
         names = dict.fromkeys([*known, *self.roles.names, *self.reads])
@@ -273,6 +282,8 @@ class ModelFrame:
         kernel : without side effects: it may run in another process, or twice.
         """
         if self.kept is not None and self.rows * (len(self.design.columns) + 1) <= _BLAS_CELLS:
+            if len(self.kept) == 1:
+                return kernel(self.kept[0])
             return _whole(tree_sum(kernel(block) for block in self.kept))
         cells = self.rows * len(self.design.columns)
         with single_blas_thread():
@@ -303,7 +314,7 @@ class ModelFrame:
     def holding(self) -> Iterator[None]:
         """Keep what blocks of data in memory cost to make, as far as it takes little room, until the end."""
         if self.kept is None and self.change is None and self.random_access and not self.design.absorbed:
-            self.__dict__["_held"] = _Held()
+            self.__dict__["_held"] = Held()
         try:
             yield
         finally:
@@ -312,14 +323,24 @@ class ModelFrame:
     def made(self, whole: Frame, number: int) -> Block | None:
         """Return the rows of a whole block that enter, as numbers; None where none does."""
         held = self._held
-        if held is None:
+        if held is None or whole.chosen is not None:
             return self._make(whole, number)
-        block = held.blocks.get(number)
-        if block is None:
+        known = held.blocks.get(number)
+        if known is None:
             block = self._make(whole, number)
             if block is not None:
                 held.keep(block)
-        return block
+            return block
+        if known.y is not None and known.offset is not None:
+            return Block(
+                number, known.X, known.y, known.offset, known.weights, start=whole.run.start, frame=whole
+            )
+        environment = self.design.environment(whole)
+        offset = self.design.offset(environment) if known.offset is None else known.offset
+        y = known.y
+        if y is None:
+            y, _ = _response(self.design, whole, read_weights(self.roles, environment)[0])
+        return Block(number, known.X, y, offset, known.weights, start=whole.run.start, frame=whole)
 
     def _make(self, whole: Frame, number: int) -> Block | None:
         """The rows of a whole block that enter, as numbers; None where none does."""
@@ -355,44 +376,6 @@ class _Run:
     def __call__(self, whole: Frame, number: int) -> Any:
         block = self.frame.made(whole, number)
         return None if block is None else self.kernel(block)
-
-
-@dataclass(eq=False)
-class _Held:
-    """Blocks of data in memory, while a fit passes over them; those whose arrays need too much room are not kept."""
-
-    room: float = HELD
-    blocks: dict[int, Block] = field(default_factory=dict)
-
-    def keep(self, block: Block) -> None:
-        """Keep a block for as long as there is room."""
-        parts = [part for X in block.X if isinstance(X, Columns) for part in X.parts]
-        own = sum(map(_owned, (block.y, block.offset, block.rows, block.frequency)))
-        own += 0 if block.weights is _ones(len(block.y)) else _owned(block.weights)
-        own += sum(_owned(getattr(part, name, None)) for part in parts for name in ("values", "codes"))
-        if any(isinstance(part, (Product, Chosen, Hidden)) for part in parts):
-            return
-        if own <= self.room:
-            self.room -= own
-            self.blocks[block.number] = block
-
-
-def _owned(values: Any) -> int:
-    """Bytes that an array keeps from being freed: 0 for views of what is held elsewhere."""
-    if not isinstance(values, np.ndarray):
-        return 0
-    whole = values
-    while isinstance(whole.base, np.ndarray):
-        whole = whole.base
-    return 0 if whole.base is not None or whole.nbytes >= 2 * values.nbytes else whole.nbytes
-
-
-@lru_cache(maxsize=4)
-def _ones(rows: int) -> Array:
-    """The weights of rows that have none."""
-    ones = np.ones(rows)
-    ones.flags.writeable = False
-    return ones
 
 
 def _whole(total: S | None) -> S:
@@ -470,7 +453,7 @@ def model_frame(
     given = {**arguments, "subset": subset}
     source = _held_if_small(source, formula, memory)
     roles, joined = read_roles(source, given, allow_python=allow_python, functions=functions, beside=beside)
-    with np.errstate(all="ignore"):
+    with silence():
         seen = examine(
             joined,
             formula,
@@ -507,7 +490,9 @@ def _response(design: Design, frame: Frame, weights: Weights) -> tuple[Array, Ar
     coding, response = design.schema.response, design.formula.response
     assert coding is not None and response is not None
     y, trials = coding.values(response, design.environment(frame))
-    total = _ones(frame.rows) if weights.prior is None and weights.sampling is None else weights.total(frame.rows)
+    total = (
+        ones(frame.rows) if weights.prior is None and weights.sampling is None else weights.total(frame.rows)
+    )
     return y, total if trials is None else total * trials
 
 

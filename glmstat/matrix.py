@@ -312,8 +312,13 @@ class Dense(DesignMatrix):
 
     def split(self, centre: Array | None = None, scale: Array | None = None) -> Split:
         """Return the columns in place."""
+        known = self.__dict__.get("_known")
+        if known is not None and known[0] is centre and known[1] is scale:
+            return known[2]
         width = len(self.values)
-        return arranged(width, np.arange(width), (Wide(self.values),), (), centre, scale)
+        found = arranged(width, np.arange(width), (Wide(self.values),), (), centre, scale)
+        self.__dict__["_known"] = centre, scale, found
+        return found
 
     def fill(self, out: Array, start: int, stop: int) -> None:
         """Copy a run."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
 from glmstat.coded import Coded
-from glmstat.parts import Array, Chosen, Constant, IntArray, Part, Wide
+from glmstat.parts import Array, Chosen, Constant, IntArray, Numeric, Part, Wide
 
 __all__ = ["Piece", "Split", "arranged", "of_array", "times"]
 
@@ -158,23 +159,21 @@ def arranged(
     as_is = ((centre[places] == 0.0) & (scale[places] == 1.0)).tolist()
     sources: list[_Source] = []
     at = column = 0
-    for part in parts:
-        columns = slice(column, column + part.width)
+    for wide, group in _groups(parts):
+        columns = slice(column, column + sum(part.width for part in group))
         column = columns.stop
-        values = _viewed(part)
+        values = _viewed(group) if wide else None
         if values is not None and all(as_is[columns]):
             sources.append(_Source(columns, values, (), slice(at, at)))
             continue
-        place = slice(at, at + part.width)
-        at = place.stop
-        if isinstance(part, Constant) and not all(as_is[columns]):
-            part = Chosen(part, np.zeros(1, np.intp))  # no longer ones, so written anew in each run
-        last = sources[-1] if sources else None
-        if last is not None and last.values is None:
-            joined = slice(last.columns.start, columns.stop), slice(last.buffer.start, at)
-            sources[-1] = _Source(joined[0], None, (*last.parts, (place, part)), joined[1])
-        else:
-            sources.append(_Source(columns, None, ((place, part),), place))
+        begin, placed, of = at, [], columns.start
+        for part in group:
+            own = slice(of, of + part.width)
+            if isinstance(part, Constant) and not all(as_is[own]):
+                part = Chosen(part, np.zeros(1, np.intp))  # no longer ones, so written anew in each run
+            placed.append((slice(at, at + part.width), part))
+            at, of = at + part.width, own.stop
+        sources.append(_Source(columns, None, tuple(placed), slice(begin, at)))
     rows = [
         (source.buffer.start + k, places[source.columns.start + k])
         for source in sources
@@ -191,9 +190,26 @@ def arranged(
     )
 
 
-def _viewed(part: Part) -> Array | None:
-    """The values of a part that can be read where they lie."""
-    if not isinstance(part, Wide) or part.values.dtype != np.float64 or part.width < _VIEWED:
+def _groups(parts: Sequence[Part]) -> list[tuple[bool, list[Part]]]:
+    """Parts that are read as one, and whether they are columns of numbers, enough to be viewed.
+
+    The formula alone decides, so that sums have the same bits wherever the columns lie.
+    """
+    out: list[tuple[bool, list[Part]]] = []
+    for numbers, run in groupby(parts, key=lambda part: isinstance(part, (Numeric, Wide))):
+        group = list(run)
+        wide = numbers and sum(part.width for part in group) >= _VIEWED
+        if out and not wide and not out[-1][0]:
+            out[-1][1].extend(group)
+        else:
+            out.append((wide, group))
+    return out
+
+
+def _viewed(group: Sequence[Part]) -> Array | None:
+    """The values of columns that can be read where they lie, all in one array."""
+    part = group[0]
+    if len(group) > 1 or not isinstance(part, Wide) or part.values.dtype != np.float64:
         return None
     return part.values
 

@@ -43,7 +43,13 @@ def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[typ
     if estimate.directions:
         yield SeparationWarning, _separated(estimate, columns)
     elif end.separation == "undecided":
-        yield SeparationWarning, "Separation is not excluded: some coefficients may be infinite."
+        named = ", ".join(end.runaway)
+        words = (
+            f"Separation, {named} beside the absorbed effects: these numbers are where the ascent stopped."
+        )
+        remedy = " Leave such columns out, or merge their levels."
+        unknown = "Separation is not excluded: some coefficients may be infinite."
+        yield SeparationWarning, words + remedy if named else unknown
 
 
 def headline(estimate: Estimate, columns: tuple[str, ...]) -> tuple[str, ...]:

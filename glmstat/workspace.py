@@ -23,15 +23,17 @@ from glmstat.matrix import Array, Block, DesignMatrix, IntArray, run_length
 from glmstat.parts import hold_memory
 from glmstat.pieces import Split, of_array, times
 from glmstat.triangular import triangle
+from glmstat.whole import CELLS, Whole
 
 if TYPE_CHECKING:
     from glmstat.device import Device, Placed
 
-__all__ = ["Need", "Rowwise", "Run", "Workspace", "moved"]
+__all__ = ["FactsAsked", "Need", "Rowwise", "Run", "Workspace", "moved", "summed"]
 
 Need = Literal["none", "expected", "observed", "both"]
 S = TypeVar("S", bound=Addable)
 _SCORE_RUN = 8192
+_SMALLEST = 1e-290  # expected information by which a squared gradient can be divided
 _STILL = 1e-6  # step, relative to eta, above which rounding of the terms of eta is not asked for
 
 
@@ -46,6 +48,17 @@ class Rowwise(Protocol):
     def reduce(self, kernel: Callable[[Block], S]) -> S:
         """Return the sum of `kernel(block)` over all blocks."""
         ...
+
+
+class FactsAsked(NamedTuple):
+    """That the facts are wanted.
+
+    null : the null model's intercept; None where its objective is not wanted.
+    deviance : whether the deviance is.
+    """
+
+    null: float | None
+    deviance: bool = True
 
 
 class Run(NamedTuple):
@@ -237,22 +250,39 @@ class Workspace:
 
     def pass_(self, gamma: Array, need: Need) -> Sums:
         """One pass: objective and score, and the information asked for, less the penalty."""
-        totals = self.frame.reduce(lambda block: self._totals(block, gamma, need))
-        grams = totals.matrices()
-        expected = grams[0] if need in ("expected", "both") else None
-        observed = grams[-1] if need in ("observed", "both") else None
-        sums = Sums(totals.objective, totals.magnitude, totals.score, expected, observed)
+        sums = None if self._whole is None else self._whole.sums(self.likelihood, gamma, need)
+        if sums is None:
+            sums = summed(self.frame.reduce(lambda block: self._totals(block, gamma, need)), need)
         return sums if self._penalty is None else sums.penalised(self._penalty, gamma)
 
-    def _totals(self, block: Block, gamma: Array, need: Need) -> Totals:
+    @cached_property
+    def _whole(self) -> Whole | None:
+        """The rows where they are few, kept in one piece, and all count."""
+        kept = getattr(self.frame, "kept", None)
+        if kept is None or len(kept) != 1 or self.directions or not self.size:
+            return None
+        block: Block = kept[0]
+        few = len(block.y) * (self.width + 1) <= CELLS
+        return Whole(self._columns(block), block) if few and block.total.all() else None
+
+    def totals(self, gamma: Array, need: Need, facts: FactsAsked | None = None) -> Totals:
+        """One pass, its sums as blocks have them and without the penalty, with the facts if asked."""
+        return self.frame.reduce(lambda block: self._totals(block, gamma, need, facts))
+
+    def _totals(self, block: Block, gamma: Array, need: Need, facts: FactsAsked | None = None) -> Totals:
         away = self._away(block)
         if away is not None:
-            return away.totals(self.likelihood, gamma, need)
+            totals = away.totals(self.likelihood, gamma, need)
+            return (
+                totals
+                if facts is None
+                else _with_facts(totals, away.facts(self.likelihood, gamma, facts.null))
+            )
         split = self.split(block)
         grams = 0 if need == "none" else 1 + (need == "both" and not self.likelihood.canonical)
         step = _SCORE_RUN if need == "none" else run_length(split.plain)
         sums = Accumulator(split, len(block.y), step, grams)
-        full = not self.directions and bool(block.total.all())
+        full, found = not self.directions and bool(block.total.all()), np.zeros(3)
         with np.errstate(all="ignore"):
             for look in self._looks(split, block, gamma, step):
                 rows = self.likelihood.rows(look.y, look.eta, look.weights, information=need)
@@ -263,7 +293,27 @@ class Workspace:
                 sums.objective += float(rows.objective.sum())
                 sums.magnitude += float(np.abs(rows.objective).sum())
                 sums.add(look, rows.gradient[:, 0], *(weight[:, 0, 0] for weight in weights[:grams]))
-        return sums.totals()
+                if facts is not None:
+                    found += self._facts_of(look, block, rows, facts)
+        totals = sums.totals()
+        return totals if facts is None else replace(totals, facts=Facts(*found.tolist()))
+
+    def _facts_of(self, look: Look, block: Block, rows: Rows, asked: FactsAsked) -> Array:
+        """Deviance and Pearson chi-squared of a run, and the objective of the null model."""
+        used, null, deviance = look.weights > 0, 0.0, 0.0
+        if asked.deviance:
+            deviance = _sum(self.likelihood.deviance(look.y, look.eta, look.weights), used)
+        expected = rows.expected
+        if expected is not None and expected.min(initial=np.inf) > _SMALLEST:
+            pearson = float(np.square(rows.gradient[:, 0]) @ (1.0 / expected[:, 0, 0]))
+        else:
+            pearson = _sum(self.likelihood.pearson(look.y, look.eta, look.weights), used)
+        if asked.null is not None:
+            weights = block.total[look.rows]
+            eta = block.offset[look.rows] + asked.null
+            there = self.likelihood.rows(look.y, eta, weights, information="none")
+            null = _sum(there.objective, weights > 0)
+        return np.array([deviance, pearson, null])
 
     def start_pass(self) -> Sums:
         """Weighted least squares of the working response at the family's starting means, as sums.
@@ -298,6 +348,8 @@ class Workspace:
 
     def extremes(self, gamma: Array, delta: Array, need: Need) -> Extremes:
         """Largest and least values over rows of the step delta from gamma."""
+        if self._whole is not None:
+            return self._whole.extremes(self.likelihood, gamma, delta, need)
         return self.frame.reduce(lambda block: self._extremes(block, gamma, delta, need))
 
     def _extremes(self, block: Block, gamma: Array, delta: Array, need: Need) -> Extremes:
@@ -377,7 +429,7 @@ class Workspace:
         return Counts(
             int(rows),
             float(weights.sum()),
-            float(weights @ np.where(used, y, 0.0)),
+            float(weights @ (y if used.all() else np.where(used, y, 0.0))),
             float(seen.min()),
             float(seen.max()),
         )
@@ -387,7 +439,7 @@ class Workspace:
         return self.frame.reduce(lambda block: self._facts(block, gamma, null))
 
     def _facts(self, block: Block, gamma: Array, null: float | None) -> Facts:
-        away = self._away(block)
+        away = self._away(block, exact=True)
         if away is not None:
             return away.facts(self.likelihood, gamma, null)
         deviance = pearson = null_deviance = 0.0
@@ -402,6 +454,20 @@ class Workspace:
                     eta = block.offset[run.rows] + null
                     null_deviance += _sum(self.likelihood.deviance(run.y, eta, weights), weights > 0)
         return Facts(deviance, pearson, null_deviance)
+
+
+def _with_facts(totals: Totals, facts: Facts) -> Totals:
+    """The totals with their facts, the null model's deviance told as its objective."""
+    null = totals.objective + 0.5 * (facts.deviance - facts.null)
+    return replace(totals, facts=facts._replace(null=null))
+
+
+def summed(totals: Totals, need: Need) -> Sums:
+    """Return the sums of a pass with the factors coded."""
+    grams = totals.matrices()
+    expected = grams[0] if need in ("expected", "both") else None
+    observed = grams[-1] if need in ("observed", "both") else None
+    return Sums(totals.objective, totals.magnitude, totals.score, expected, observed)
 
 
 def moved(direction: Array, matrix: DesignMatrix, rows: slice) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glmstat.data.columns import Array, Booleans, Column, Kind, Level, Levels, Numbers, Times
+from glmstat.data.columns import Array, Booleans, Column, Kind, Level, Levels, Numbers, Times, as_level
 from glmstat.data.cut import missing_column
 from glmstat.data.known import used_levels
 from glmstat.data.optional import need
@@ -47,7 +47,7 @@ class Fields:
         if latest is None or not latest[0].equals(dictionary):
             listed = dictionary.to_pylist()
             levels = tuple(
-                value if value is None or type(value) is str else _level(value) for value in listed
+                value if value is None or type(value) is str else _level(value, name) for value in listed
             )
             latest = self._latest[name] = dictionary, levels
         return latest[1]
@@ -304,14 +304,12 @@ def _encoded(values: Any, levels: tuple[Any, ...], ordered: bool) -> Levels:
         kept = tuple(dict.fromkeys(level for level in levels if level is not None))
         place = {level: code for code, level in enumerate(kept)}
         found = np.array([*(place.get(level, -1) for level in levels), -1])[found]
-        return Levels(found, tuple(map(_level, kept)), ordered)
+        return Levels(found, kept, ordered)
     return Levels(_locked(found), levels, ordered, holes=holes)
 
 
-def _level(value: Any) -> Level:
-    if isinstance(value, (bool, str)):
-        return value
-    return float(value) if isinstance(value, (int, float)) else str(value)
+def _level(value: Any, name: str) -> Level:
+    return as_level(value, f"Column '{name}'") if isinstance(value, (int, float)) else str(value)
 
 
 def sorted_levels(column: Levels) -> Levels:

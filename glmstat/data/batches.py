@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from inspect import Parameter, signature
 from typing import Any
 
 from glmstat.data.arrow import ArrowPiece, Fields
@@ -13,7 +14,7 @@ from glmstat.data.source import MemorySource, open_source
 from glmstat.errors import DataError
 from glmstat.table import Library
 
-__all__ = ["BatchReader", "held_or_anew", "read_once"]
+__all__ = ["BatchReader", "check_callable", "held_or_anew", "read_once"]
 
 HELD = 256e6  # bytes that an object with an Arrow stream may fill in memory before it is asked again
 ONCE = 1e9  # bytes that a stream may fill that is known to be read once
@@ -53,16 +54,19 @@ class BatchReader:
             raise DataError(
                 f"{self.text} must return an iterator of batches: it returns {found}. Yield data frames."
             )
+        first = 0
         for number, given in enumerate(made):
-            yield self._open(given, number)
+            batch = self._open(given, number, first)
+            first += batch.rows
+            yield batch
 
-    def _open(self, given: Any, number: int) -> _Batch:
+    def _open(self, given: Any, number: int, first: int) -> _Batch:
         if type(given).__module__.startswith("pyarrow") and hasattr(given, "schema"):
             if self._fields is None or not self._fields.same(given.schema):
                 self._fields = Fields(given.schema)
             return _Batch(ArrowPiece(given, self._fields), frozenset(), "pyarrow", number)
         try:
-            source = open_source(given, f"Batch {number} of {self.text}", least=0)
+            source = open_source(given, f"Batch {number} of {self.text}", least=0, first=first)
         except DataError as error:
             raise DataError(f"{error} (Batch {number} of {self.text}.)") from None
         if not isinstance(source, MemorySource):
@@ -120,6 +124,32 @@ class BatchReader:
     def stamp(self) -> Hashable:
         """Return None: nothing tells whether the function yields the same rows again."""
         return None
+
+
+def check_callable(make: Callable[..., Any], text: str) -> None:
+    """Refuse a function that cannot be called without arguments.
+
+    Parameters
+    ----------
+    make : the function.
+    text : what messages call it.
+
+    Raises
+    ------
+    DataError : it needs one.
+
+    >>> check_callable(lambda size=10: iter(()), "Function make")
+    """
+    try:
+        parameters = signature(make).parameters.values()
+    except (ValueError, TypeError):  # some that are not written in Python do not tell
+        return
+    several = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    needed = [one.name for one in parameters if one.default is Parameter.empty and one.kind not in several]
+    if needed:
+        raise DataError(
+            f"{text} needs arguments: {', '.join(needed)}. Give a function without any: lambda: make(…)."
+        )
 
 
 class _Batch:

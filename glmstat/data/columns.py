@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -24,6 +25,7 @@ __all__ = [
     "Numbers",
     "Times",
     "Values",
+    "as_level",
 ]
 
 Array = NDArray[np.float64]
@@ -31,6 +33,27 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.intp]
 Kind = Literal["numeric", "boolean", "categorical", "ordered", "time"]
 Level = str | float | bool
+LARGEST_WHOLE = 2.0**53  # from here on float64 no longer tells neighbouring integers apart
+
+
+def as_level(value: Any, label: str) -> Level:
+    """Return the value of a library's category as a level.
+
+    Raises
+    ------
+    DataError : a whole number of 2^53 or more, which float64 merges with its neighbours.
+
+    >>> as_level(3, "Column 'f'"), as_level("a", "Column 'f'")
+    (3.0, 'a')
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)) and abs(int(value)) >= LARGEST_WHOLE:
+        raise DataError(
+            f"{label} has whole numbers of 2^53 or more as levels, which float64 merges with their "
+            f"neighbours: {value}. Convert it to text."
+        )
+    return float(value) if isinstance(value, (int, float, np.number, Decimal)) else str(value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from glmstat.data.arrow import ArrowPiece, Fields, NoColumns, is_text
-from glmstat.data.columns import Kind, Level
+from glmstat.data.columns import BoolArray, IntArray, Kind, Level
 from glmstat.data.cut import Piece
 from glmstat.data.files import Files
 from glmstat.data.optional import need, reading
@@ -20,12 +23,15 @@ from glmstat.table import Library
 __all__ = ["CSVReader"]
 
 _BLOCK = 1 << 21  # bytes parsed at a time; the first block settles the types
+_FEW = 20  # numbers, and numbers for each word, from where on the words are taken for mistakes
 _MISSING = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )  # the words that pandas.read_csv takes for a missing value
 _TRUE, _FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 _WRONG_VALUE = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to (\w+).*?: (.*)")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_CODE = re.compile(r"\s*0\d+\s*")  # "01" is no number that anybody writes
 _WRONG_LENGTH = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
 
@@ -51,6 +57,7 @@ class CSVReader:
         self.files = files
         self.text = files.text
         self.stamp = files.stamp
+        self._weighed: set[str] = set()
         self._headers = [_look(path).names for path in files.paths]
         self.names = tuple(name for name in unique_names(self._headers[0]) if name)  # pandas' index has none
         for path, header in zip(files.paths, self._headers, strict=True):
@@ -73,7 +80,7 @@ class CSVReader:
 
         Raises
         ------
-        DataError : it is not text in UTF-8.
+        DataError : it is not text in UTF-8, or numbers with a little text among them.
         """
         from pyarrow import types
 
@@ -83,7 +90,30 @@ class CSVReader:
             raise DataError(
                 f"Column '{name}' of {self.text} is not UTF-8 text: it has other bytes. Convert the file."
             )
-        return self._fields.kind(name)
+        kind = self._fields.kind(name)
+        if kind == "categorical" and name not in self._weighed:
+            self._refuse_numbers(name)
+            self._weighed.add(name)
+        return kind
+
+    def _refuse_numbers(self, name: str) -> None:
+        """Refuse text that is one typo, or one word for a missing value, away from a column of numbers."""
+        with closing(self._batches(self.files.paths[0], [name])) as batches:
+            batch = next(batches, None)
+        if batch is None:
+            return
+        values = batch.column(0)
+        words: list[str] = values.dictionary.to_pylist()
+        places = values.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)
+        rows = np.bincount(places, minlength=len(words) + 1)[:-1]
+        text = np.array([_NUMBER.fullmatch(word) is None for word in words], dtype=bool)
+        if any(_CODE.fullmatch(word) for word in words) or not _typo(text, rows):
+            return
+        row = int(np.flatnonzero(np.append(text, False)[places])[0])
+        raise DataError(
+            f"Column '{name}' of '{self.files.paths[0].name}' mixes numbers and text: "
+            f"'{words[places[row]]}' in row {row:,}. Correct it, or read it with the types that you mean."
+        )
 
     @property
     def _fields(self) -> Fields:
@@ -116,7 +146,7 @@ class CSVReader:
             for batch in self._batches(path, columns or self.names[:1], read=bool(columns)):
                 yield ArrowPiece(batch, fields) if columns else NoColumns(batch.num_rows)
 
-    def _batches(self, path: Path, names: Sequence[str], *, read: bool = True) -> Iterator[Any]:
+    def _batches(self, path: Path, names: Sequence[str], *, read: bool = True) -> Generator[Any]:
         import pyarrow
         from pyarrow import csv
 
@@ -145,6 +175,15 @@ class CSVReader:
                 f"Row {row:,} of '{path.name}' has {given} values for {wanted} columns{lost}. Correct it."
             )
         return DataError(f"'{path.name}' cannot be parsed: {reason.splitlines()[0]}. Correct the file.")
+
+
+def _typo(text: BoolArray, rows: IntArray) -> bool:
+    """Whether a few words (K,), in so many rows (K,), stand among numbers by mistake."""
+    numbers = int(rows[~text].sum())
+    if not text.any() or numbers < _FEW:
+        return False
+    rare = int(rows[text].sum()) <= max(1, int(rows.sum()) // 100)
+    return rare or (~text).sum() >= _FEW * text.sum()
 
 
 def _words() -> dict[str, Any]:

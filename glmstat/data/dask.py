@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -21,6 +23,7 @@ from glmstat.data.partition import (
     Stop,
     add,
     changed,
+    check_columns,
     cut,
     work_on,
 )
@@ -56,7 +59,8 @@ def open_dask(data: Any, what: str = "data", least: int = 1) -> DaskSource:
     >>> source.rows, source.kind("y"), source.levels("f")
     (3, 'numeric', ('a', 'b', 'c'))
     """
-    if not (hasattr(data, "to_delayed") and hasattr(data, "dtypes") and data.ndim == 2):
+    form = type(data)  # a delayed object has every attribute, its type has not
+    if not (hasattr(form, "to_delayed") and hasattr(form, "dtypes") and data.ndim == 2):
         found = f"got a Dask {type(data).__name__}"
         raise DataError(f"{what} must be a Dask DataFrame: {found}. Convert it with dask.dataframe first.")
     return DaskSource(data, what, least=least)
@@ -169,7 +173,7 @@ class DaskSource:
         """Return the data as those in memory; columns beside `names` are read when they are asked for."""
         wanted = [name for name in names if name in self]
         native = Native(self.native.library, row_labels(self.rows))
-        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), native)
+        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), native, self)
 
     def whole(self, names: Sequence[str]) -> CutRows:
         """Return all rows of some columns, in memory."""
@@ -286,16 +290,33 @@ class DaskSource:
 
     def _partition(self, labels: Mapping[str, Any], place: Place) -> Partition:
         """Some columns of one partition, brought here."""
-        chosen = self._here[list(labels.values())].partitions[place.number]
-        with _as_cut():
-            table = _computed(chosen.compute)
+        chosen = list(labels.values())
+        table = self._computed(lambda: self._here[chosen].partitions[place.number].compute(), labels)
         if len(table) != place.rows:
             raise place.changed(self.what, len(table))
         return Partition(table, labels, place, self.known.kinds, self.known.levels)
 
+    def _computed(self, action: Callable[[], Any], labels: Mapping[str, Any]) -> Any:
+        """Return what Dask computes of some columns; one that a partition lacks is named."""
+        try:
+            return _computed(action)
+        except DataError as error:
+            if isinstance(error.__cause__, KeyError):
+                self._check_columns(labels)
+            raise
+
+    def _check_columns(self, labels: Mapping[str, Any]) -> None:
+        from dask.base import compute
+        from dask.delayed import delayed
+
+        given = [delayed(list)(part) for part in self._here.to_delayed()]
+        places = self.known.places or [Place(number) for number in range(len(given))]
+        for place, columns in zip(places, _computed(lambda: compute(*given)), strict=True):
+            check_columns(labels, columns, place)
+
     def _sum(self, labels: Mapping[str, Any], work: Any, block_rows: int = BLOCK_ROWS) -> Any:
         """Return the sum of what all partitions give to some work, in the tree of `data.reduce`."""
-        total = _computed(lambda: self._task(labels, work, block_rows).compute())
+        total = self._computed(lambda: self._task(labels, work, block_rows).compute(), labels)
         if isinstance(total, Stop):
             raise total.error
         return total
@@ -326,7 +347,7 @@ class DaskSource:
         """Each partition with at least these columns, in order; the same partitions whatever the columns."""
         graphs, names = self.known.graphs, tuple(labels)
         if names not in graphs:
-            with _as_cut():
+            with _as_cut(), _silent():
                 whole, parts = self._here.to_delayed(), self._here[list(labels.values())].to_delayed()
             # Where no file is read for it, to choose columns is no more than one more task per partition.
             graphs[names] = whole if len(whole[0].dask) < len(parts[0].dask) else parts
@@ -356,6 +377,15 @@ def _as_cut() -> Any:
     return configured({"optimization.tune.active": False})
 
 
+@contextmanager
+def _silent() -> Generator[None]:
+    """Keep what Dask uses of pandas, and should not, from whoever calls us."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        yield
+
+
 def _packed(work: Any) -> Parcel:
     import cloudpickle
 
@@ -370,7 +400,8 @@ def _packed(work: Any) -> Parcel:
 def _computed(action: Callable[[], S]) -> S:
     """Return what Dask computes; what it raises, as one error of ours."""
     try:
-        return action()
+        with _as_cut(), _silent():
+            return action()
     except GlmstatError:
         raise
     except Exception as error:

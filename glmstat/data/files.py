@@ -43,7 +43,10 @@ class Files:
             try:
                 facts = path.stat()
             except OSError:
-                raise DataError(f"File '{path.name}' is gone: it was there before. Fit it again.") from None
+                raise DataError(
+                    f"File '{path.name}' is gone: it was there before. Fit it again; or take "
+                    "fit.with_data(path) where it is now."
+                ) from None
             found.append((str(path), facts.st_size, facts.st_mtime_ns))
         return tuple(found)
 
@@ -85,15 +88,27 @@ def find_files(paths: Sequence[str]) -> Files:
 
     Raises
     ------
-    DataError : nothing is there, files of two formats, or files that hold no table.
+    DataError : nothing is there, a file that is there twice, files of two formats, or that hold no table.
     """
     found = [path for text in paths for path in _expand(text)]
+    _refuse_twice(found)
     formats = {_format(path): path for path in reversed(found)}
     if len(formats) > 1:
         names = " and ".join(f"'{path.name}'" for path in formats.values())
         raise DataError(f"Files have different formats: {names}. Give files of one format.")
     text = f"'{paths[0]}'" if len(paths) == 1 else f"The list of {len(paths)} paths"
     return Files(found, f"'{found[0].name}'" if len(found) == 1 else text, next(iter(formats)))
+
+
+def _refuse_twice(paths: Sequence[Path]) -> None:
+    seen: set[Path] = set()
+    for path in paths:
+        file = path.resolve()
+        if file in seen:
+            raise DataError(
+                f"File '{path.name}' is named twice: its rows would count twice. Name every file once."
+            )
+        seen.add(file)
 
 
 def _expand(text: str) -> list[Path]:

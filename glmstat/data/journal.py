@@ -98,6 +98,20 @@ class Journal:
             place = self.part[1]
         return None if place is None else self._load(place)
 
+    def learned(self) -> dict[str, Any]:
+        """Return what all records together tell of the data.
+
+        Raises
+        ------
+        FileError : a record that glmstat never writes.
+        """
+        places = [*self.passes.values(), *([] if self.part is None else [self.part[1]])]
+        whole: dict[str, Any] = {}
+        for place in places:
+            for word, value in self._load(place).learned.items():
+                whole[word] = {**whole.get(word, {}), **value} if isinstance(value, dict) else value
+        return whole
+
     def forget(self, number: int) -> None:
         """Cut off a pass and all after it."""
         places = [place for at, place in self.passes.items() if at >= number]

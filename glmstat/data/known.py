@@ -14,7 +14,7 @@ from glmstat.data.cut import Piece
 from glmstat.data.frame import Frame
 from glmstat.errors import DataError
 
-_STEP, _START = 0x9E3779B97F4A7C16, 0xD1B54A32D192ED03  # even and odd, so that each row's number is odd
+STEP, START = 0x9E3779B97F4A7C16, 0xD1B54A32D192ED03  # even and odd, so that each row's number is odd
 
 __all__ = ["FoundLevels", "Marks", "used_levels"]
 
@@ -95,8 +95,8 @@ class Marks:
     def add(self, frame: Frame, names: Sequence[str]) -> None:
         """Take in a whole block."""
         if len(self._odd) < frame.rows:
-            self._odd = np.arange(frame.rows, dtype=np.uint64) * np.uint64(_STEP) + np.uint64(_START)
-        odd, shift = self._odd[: frame.rows], frame.run.start * _STEP
+            self._odd = np.arange(frame.rows, dtype=np.uint64) * np.uint64(STEP) + np.uint64(START)
+        odd, shift = self._odd[: frame.rows], frame.run.start * STEP
         for name in names:
             bits = _bits(frame, name)
             if bits is not None:

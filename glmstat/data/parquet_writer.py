@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import secrets
@@ -53,16 +52,15 @@ def check_target(to: Any, *, overwrite: bool) -> Path:
 
     Raises
     ------
-    FileError : no path, a file that is there and is not to be overwritten.
-    IsADirectoryError, FileNotFoundError : a folder in its place; a folder that is not there.
+    FileError : no path, a folder, no such folder, a file that is there and is not to be overwritten.
     """
     if not isinstance(to, (str, os.PathLike)) or not os.fspath(to):
         raise FileError(f'to must be the path of a file: {to!r}. Write to="predictions.parquet".')
     path = Path(os.fspath(to))
     if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "A folder, not a file", str(path))
+        raise FileError(f"A folder, not a file: {path}. Give the path of a file in it.")
     if not path.parent.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
+        raise FileError(f"No such folder: {path.parent}. Make it first.")
     if path.exists() and not overwrite:
         raise FileError(f"File exists: {path}. Give another name, or overwrite=True.")
     return path

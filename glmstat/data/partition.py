@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from glmstat.data.columns import Booleans, Column, Kind, Level, Levels, Numbers
 from glmstat.data.cut import CutRows, NotRead, missing_column
 from glmstat.data.frame import Frame
+from glmstat.data.known import START, STEP
 from glmstat.data.reader import read_pandas
 from glmstat.data.reduce import Addable, single_blas_thread, sum_of_some, tree_sum
 from glmstat.errors import DataError, GlmstatError
@@ -31,11 +32,11 @@ __all__ = [
     "Survey",
     "add",
     "changed",
+    "check_columns",
     "cut",
     "work_on",
 ]
 
-MARKED = 256  # values of a column by which a partition is known again
 FACTORS: tuple[Kind, Kind] = ("categorical", "ordered")
 
 
@@ -54,7 +55,7 @@ class Place(NamedTuple):
     def text(self) -> str:
         """The place in words."""
         rows = "no rows" if not self.rows else f"rows {self.first:,} to {self.first + self.rows - 1:,}"
-        return f"partition {self.number:,} ({rows})"
+        return f"partition {self.number:,}" + (f" ({rows})" if self.rows >= 0 else "")
 
     def changed(self, what: str, rows: int) -> DataError:
         """Return the error of a partition that came with another number of rows."""
@@ -98,6 +99,7 @@ class Partition:
         """
         made = self._made.get(name)
         if made is None:
+            check_columns({name: self.labels[name]}, self.data.columns, self.place)
             made = read_pandas(self.data[self.labels[name]].values, f"Column '{name}'", self.place.first)
             kind = self.kinds.get(name, made.kind)
             if kind != made.kind:
@@ -117,6 +119,28 @@ class Partition:
         if is_absent(column):
             return missing_column(kind, len(column), f"Column '{name}'")
         raise _mixed(name, column.kind, self.place, kind)
+
+
+def check_columns(labels: Mapping[str, Any], given: Iterable[Any], place: Place) -> None:
+    """Refuse a partition that lacks a column.
+
+    Parameters
+    ----------
+    labels : label of each column that is read, by name.
+    given : labels of those that the partition has.
+    place : where it stands.
+
+    Raises
+    ------
+    DataError : one is not there.
+    """
+    has = set(given)
+    for name, label in labels.items():
+        if label not in has:
+            raise DataError(
+                f"Column '{name}' is not in every partition: {place.text} lacks it. "
+                "Add the column, or correct the meta of the Dask data frame."
+            )
 
 
 def _mixed(name: str, found: Kind, place: Place, elsewhere: Kind) -> DataError:
@@ -265,6 +289,7 @@ class Look:
     def __call__(self, data: Any, place: Place) -> Survey:
         """Return what one partition tells."""
         partition = Partition(data, self.labels, place)
+        check_columns(self.labels, data.columns, place)
         return Survey((len(data),), {name: Found.of(partition, name) for name in self.labels})
 
 
@@ -276,7 +301,7 @@ class Share:
     marks: Mapping[str, int]
 
     def __add__(self, other: Share) -> Share:
-        marks = {name: mark + other.marks[name] for name, mark in self.marks.items()}
+        marks = {name: (mark + other.marks[name]) % 2**64 for name, mark in self.marks.items()}
         return Share(sum_of_some([self.total, other.total]), marks)
 
 
@@ -337,16 +362,19 @@ def cut(
 
 
 def _mark(column: Column, first: int) -> int:
-    """A number that most changes of a column's values change."""
-    some = slice(None, None, max(1, len(column) // MARKED))
+    """The part of a column's mark that a partition adds, as in `data.known.Marks`; of times 0."""
     if isinstance(column, Levels):
-        levels = (*column.levels, None)
-        content = repr([levels[code] for code in column.codes[some].tolist()]).encode()
+        known = [zlib.crc32(repr(level).encode()) for level in (*column.levels, None)]
+        bits = np.array(known, dtype=np.uint64)[column.codes]
     elif isinstance(column, (Numbers, Booleans)):
-        content = np.ascontiguousarray(column.data[some]).tobytes()
+        exact = column.data if column.data.dtype.itemsize == 8 else column.data.astype(np.float64)
+        bits = np.ascontiguousarray(exact).view(np.uint64)
     else:
-        content = b""
-    return zlib.crc32(content, first & 0xFFFFFFFF)
+        return 0
+    odd = np.arange(first, first + len(bits), dtype=np.uint64)
+    odd *= np.uint64(STEP)
+    odd += np.uint64(START)
+    return int(bits @ odd)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import inf, isfinite
 from types import TracebackType
@@ -72,7 +72,7 @@ class Passes:
         if control.checkpoint is not None:
             from glmstat.data.journal import check_place
 
-            check_place(control.checkpoint)
+            check_place(str(control.checkpoint))
         self._meter, self._facts, self._control = Meter(control.progress), facts, control
         self._keeps = control.checkpoint is not None and not source.held
         return _watched(source, self)
@@ -169,13 +169,13 @@ class Passes:
 
             assert self._control is not None and self._control.checkpoint is not None
             facts = _facts(self._facts(), now.source, now.columns)
-            self.journal = Journal(self._control.checkpoint, facts)
+            self.journal = Journal(str(self._control.checkpoint), facts)
+            self._recall(now, self.journal.learned())
         found = self.journal.find(self.number - self._first)
         if found is not None and found.request != now.request:
             self.journal.forget(self.number - self._first)
+            self._told.clear()
             found = None
-        if found is not None:
-            self._recall(now, found.learned)
         return found
 
     def _keep(self, now: _Now[Any], count: int, value: Any) -> None:
@@ -200,25 +200,23 @@ class Passes:
         """What is known of the data: levels and rows of a stream, digests of columns in memory."""
         if now.source.held:
             return {"columns": {name: self._digest(now.source, name) for name in now.columns}}
-        stream: Any = now.source
-        if not hasattr(stream, "reader"):
-            return {}
-        known = stream.known
+        known = now.source.known
         levels = {name: levels for name, levels in dict(known.levels).items() if name not in self._told}
         return {"rows": known.rows, "levels": levels, "marks": dict(known.marks)}
 
     def _recall(self, now: _Now[Any], learned: Mapping[str, Any]) -> None:
-        """Give the source what it learned in an earlier run, and refuse other data."""
+        """Refuse other data than those of the file, and give the source what it learned in an earlier run."""
         assert self.journal is not None
         from glmstat.data.journal import changed
 
         for name, digest in learned.get("columns", {}).items():
             if name not in now.source or self._digest(now.source, name) != digest:
                 raise changed(self.journal.path, f"Column '{name}' has other values")
-        stream: Any = now.source
-        if not hasattr(stream, "reader"):
+        if "rows" not in learned or now.source.held:
             return
-        known = stream.known
+        if _stamp(now.source) is None:
+            self._read_again(now, learned)
+        known = now.source.known
         if None not in (known.rows, learned["rows"]) and known.rows != learned["rows"]:
             raise changed(self.journal.path, f"{known.rows:,} rows, {learned['rows']:,} before")
         known.rows = learned["rows"] if known.rows is None else known.rows
@@ -226,6 +224,25 @@ class Passes:
         for name, levels in learned["levels"].items():
             known.levels.setdefault(name, levels)
             self._told.add(name)
+
+    def _read_again(self, now: _Now[Any], learned: Mapping[str, Any]) -> None:
+        """Compare the columns of the file with those of data that have no stamp, in a pass of its own."""
+        assert self.journal is not None and self._meter is not None
+        from glmstat.data.journal import changed
+
+        names = list(dict.fromkeys([*learned["marks"], *learned["levels"]]))
+        missing = [name for name in names if name not in now.source]
+        if missing:
+            raise changed(self.journal.path, f"No column '{missing[0]}'")
+        if not names:
+            return
+        self._meter.begin("comparing the data with the checkpoint", now.rows)
+        now.source.map_reduce(_nothing, names, block_rows=now.block_rows)
+        known = now.source.known
+        for name in names:
+            same = name not in learned["levels"] or known.levels.get(name) == learned["levels"][name]
+            if not same or learned["marks"].get(name, known.marks.get(name)) != known.marks.get(name):
+                raise changed(self.journal.path, f"Column '{name}' has other values")
 
     def _digest(self, source: Any, name: str) -> str:
         made = self._digests.get(name)
@@ -253,7 +270,8 @@ class _Now(Tree[S]):
 
     def __init__(self, passes: Passes, source: Source, block_rows: int) -> None:
         super().__init__()
-        self.passes, self.source, self.block_rows = passes, source, block_rows
+        self.passes, self.block_rows = passes, block_rows
+        self.source: Any = source
         self.request, self.known = "", False
         self.columns: tuple[str, ...] = ()
 
@@ -275,7 +293,7 @@ class _Memory(MemorySource):
     """Data in memory, their passes watched."""
 
     def __init__(self, inner: MemorySource, passes: Passes) -> None:
-        super().__init__(inner.names, inner.rows, inner.column, inner.native)
+        super().__init__(inner.names, inner.rows, inner.column, inner.native, inner.origin)
         self.inner, self.passes = inner, passes
 
     def joined(self, columns: Mapping[str, Column]) -> MemorySource:
@@ -376,13 +394,22 @@ def _facts(call: Mapping[str, str], source: Source, columns: Sequence[str]) -> F
     if source.held:
         return Facts(version, words, {"number of rows": f"{source.rows:,}"})
     stream: Any = source
-    streams = hasattr(stream, "reader")
-    rows = stream.reader.rows if streams else source.rows
+    rows = stream.reader.rows if hasattr(stream, "reader") else source.rows
     data = {} if rows is None else {"number of rows": f"{rows:,}"}
-    stamp = stream.reader.stamp() if streams else None
+    stamp = _stamp(source)
     if stamp is None:
         return Facts(version, words, {**data, "digest of the first rows": _first(source, columns)})
     return Facts(version, words, {**data, f"stamp of {stream.reader.text}": digest(stamp)})
+
+
+def _stamp(source: Source) -> Hashable:
+    """What changes when the data do; None where nothing can tell."""
+    stream: Any = source
+    return stream.reader.stamp() if hasattr(stream, "reader") else None
+
+
+def _nothing(frame: Frame, number: int) -> None:
+    """Read a block for what its source notes of it."""
 
 
 def _asked(columns: Sequence[str], block_rows: int, map: Callable[..., Any]) -> str:

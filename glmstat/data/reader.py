@@ -13,19 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glmstat.data.columns import Booleans, Column, IntArray, Level, Levels, Numbers, Times
+from glmstat.data.columns import Booleans, Column, IntArray, Level, Levels, Numbers, Times, as_level
 from glmstat.errors import DataError
 
 __all__ = ["count_values", "read_array", "read_pandas", "read_series", "read_values"]
 
+_FEW = 1_000  # values of text from which the library's own codes cost less than Python's
 
-def read_values(values: Any, label: str) -> Column:
+
+def read_values(values: Any, label: str, first: int = 0) -> Column:
     """Return an array, series, list or tuple (n,) of any library as a column.
 
     Parameters
     ----------
     values : numpy array, pandas, Polars or Arrow series, list or tuple.
     label : what messages call it, such as "Column 'x'" or "weights".
+    first : source row number of the first value, for messages.
 
     Raises
     ------
@@ -36,12 +39,12 @@ def read_values(values: Any, label: str) -> Column:
     """
     count_values(values, label)
     if isinstance(values, np.ndarray):
-        return read_array(values, label)
+        return read_array(values, label, first)
     if isinstance(values, Sequence):
-        return read_array(_from_list(values), label)
+        return read_array(_from_list(values), label, first)
     root = type(values).__module__.partition(".")[0]
     if root == "pandas":
-        return read_pandas(getattr(values, "values", values), label)
+        return read_pandas(getattr(values, "values", values), label, first)
     if root in ("polars", "pyarrow", "narwhals", "modin", "cudf"):
         return read_series(values, label)
     return read_array(np.asarray(values), label)
@@ -123,7 +126,7 @@ def read_pandas(values: Any, label: str, first: int = 0) -> Column:
         return read_array(values, label, first)
     dtype = values.dtype
     if hasattr(dtype, "categories"):
-        levels = tuple(_level(value) for value in values.categories.tolist())
+        levels = tuple(as_level(value, label) for value in values.categories.tolist())
         return _levels(values.codes, levels, bool(dtype.ordered))
     if dtype.kind in "mM":
         return Times(label, values)
@@ -132,8 +135,10 @@ def read_pandas(values: Any, label: str, first: int = 0) -> Column:
     if dtype.kind == "b":
         absent = np.asarray(values.isna())
         return Booleans(values.to_numpy(dtype=bool, na_value=False), absent if absent.any() else None)
-    if dtype.type is str:
+    if dtype.type is str and len(values) > _FEW:
         return _factorized(*values.factorize())
+    if dtype.type is str:
+        return _encode_text(np.asarray(values, dtype=object).tolist())
     return _read_objects(np.asarray(values, dtype=object), label, first)
 
 
@@ -242,8 +247,9 @@ def _encode_text(listed: list[Any]) -> Levels:
     seen = dict.fromkeys(listed)
     levels = sorted(value for value in seen if isinstance(value, str))
     code = dict.fromkeys(seen, -1) | {value: place for place, value in enumerate(levels)}
-    codes = np.fromiter(map(code.__getitem__, listed), np.intp, len(listed))
-    return _levels(codes, tuple(map(str, levels)), False)
+    kind = np.min_scalar_type(-len(levels) - 1)
+    codes = np.fromiter(map(code.__getitem__, listed), kind, len(listed))
+    return Levels(codes, tuple(map(str, levels)), False, holes=-1 in code.values())
 
 
 def _factorized(codes: IntArray, uniques: Any) -> Levels:
@@ -257,14 +263,6 @@ def _factorized(codes: IntArray, uniques: Any) -> Levels:
 def _levels(codes: NDArray[Any], levels: tuple[Level, ...], ordered: bool) -> Levels:
     small = codes.astype(np.min_scalar_type(-len(levels) - 1), copy=False)
     return Levels(small, levels, ordered, holes=bool(len(small)) and bool(small.min() < 0))
-
-
-def _level(value: Any) -> Level:
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (int, float, np.integer, np.floating, Decimal)):
-        return float(value)
-    return str(value)
 
 
 def _mixed(listed: Iterable[Any], present: dict[type, str], label: str, first: int) -> DataError:

@@ -12,7 +12,7 @@ from glmstat.data.frame import Frame
 from glmstat.data.reader import count_values, read_pandas, read_series, read_values
 from glmstat.data.reduce import Addable, Tree, run_blocks
 from glmstat.errors import ColumnError, DataError, near
-from glmstat.table import Library, Native
+from glmstat.table import Library, Native, row_labels
 
 __all__ = [
     "Array",
@@ -27,6 +27,7 @@ __all__ = [
     "Values",
     "aligned",
     "no_column",
+    "numbered",
     "open_memory",
     "open_source",
     "unique_names",
@@ -114,13 +115,26 @@ class MemorySource:
     """Data held in memory, read in place.
 
     Made by `open_source`. A column is looked at when it is first asked for, and its kind and levels are kept.
+
+    Parameters
+    ----------
+    names, rows : of the data.
+    read : gives a column by name.
+    native : library and labels of the caller's data.
+    origin : where the rows were collected from; it says how arguments given as arrays are matched.
     """
 
     held = True
 
     def __init__(
-        self, names: tuple[str, ...], rows: int, read: Callable[[str], Column], native: Native
+        self,
+        names: tuple[str, ...],
+        rows: int,
+        read: Callable[[str], Column],
+        native: Native,
+        origin: Source | None = None,
     ) -> None:
+        self.origin = origin
         self.names = names
         self.rows = rows
         self.native = native
@@ -197,7 +211,7 @@ class MemorySource:
         if not columns:
             return self
         read = _Join(self, columns)
-        return MemorySource((*self.names, *columns), self.rows, read, self.native)
+        return MemorySource((*self.names, *columns), self.rows, read, self.native, self.origin)
 
     def without(self, names: Iterable[str]) -> MemorySource:
         """Return the source without some columns."""
@@ -205,7 +219,7 @@ class MemorySource:
         if hidden.isdisjoint(self.names):
             return self
         left = tuple(name for name in self.names if name not in hidden)
-        return MemorySource(left, self.rows, self.column, self.native)
+        return MemorySource(left, self.rows, self.column, self.native, self.origin)
 
     def align(self, value: Any, what: str) -> Values:
         """Return one value per row for an argument given as an array, a series or a list.
@@ -227,6 +241,8 @@ class MemorySource:
 
     def align_column(self, value: Any, what: str) -> Column:
         """Return what `align` returns, as a column: with its kind and its missing values."""
+        if self.origin is not None:
+            return self.origin.align_column(value, what)
         return aligned(value, what, self.rows, self.index)
 
 
@@ -241,6 +257,23 @@ def aligned(value: Any, what: str, rows: int, index: Any = None) -> Column:
     if given != rows:
         raise DataError(f"Length of {what} differs from data: {given} values, {rows} rows. {_ONE_EACH}.")
     return read_values(_on_index(value, index, what), what)
+
+
+def numbered(value: Any, what: str, rows: int) -> Column:
+    """Return an argument as a column of `rows` values, by row number: the rows have no labels.
+
+    Raises
+    ------
+    DataError : a scalar, another length, or a pandas Series with labels that are not 0 to rows - 1, in order.
+    """
+    column = aligned(value, what, rows)
+    if _is_pandas_series(value) and not value.index.equals(row_labels(rows)):
+        shown = ", ".join(repr(label) for label in value.index[:3].tolist())
+        raise DataError(
+            f"Index of {what} differs from that of the rows: it begins with {shown}, and rows that are read "
+            "block by block are numbered from 0. Give a column, or .to_numpy() in the order of the rows."
+        )
+    return column
 
 
 def _on_index(value: Any, index: Any, what: str) -> Any:
@@ -261,7 +294,7 @@ def _same_labels(wanted: Any, given: Any, what: str) -> Any:
     return wanted
 
 
-def open_source(data: Any, what: str = "data", *, least: int = 1) -> Source:
+def open_source(data: Any, what: str = "data", *, least: int = 1, first: int = 0) -> Source:
     """Return the data as a source of rows, without copying them.
 
     Parameters
@@ -270,6 +303,7 @@ def open_source(data: Any, what: str = "data", *, least: int = 1) -> Source:
         one length, read in place; or data that are read block by block: see `glmstat.data.streams`.
     what : what messages call it.
     least : fewest rows that there may be; new data may have none.
+    first : number that messages give to the first row of a pandas frame or a mapping.
 
     Returns
     -------
@@ -283,7 +317,8 @@ def open_source(data: Any, what: str = "data", *, least: int = 1) -> Source:
     >>> source.names, source.kind("f"), source.levels("f")
     (('y', 'f'), 'categorical', ('a', 'b'))
     """
-    source = data if hasattr(data, "map_reduce") else _open(data, what, least)
+    # Of the type: some objects, such as Dask's delayed ones, claim to have every attribute.
+    source = data if hasattr(type(data), "map_reduce") else _open(data, what, least, first)
     if source.held and source.rows < least:
         raise DataError(f"{what} has no rows. Check how it was filtered.")
     return source
@@ -295,12 +330,12 @@ def open_memory(data: Any, what: str = "data", *, least: int = 1) -> MemorySourc
     return source if isinstance(source, MemorySource) else source.collect(source.names)
 
 
-def _open(data: Any, what: str, least: int) -> Source:
+def _open(data: Any, what: str, least: int, first: int) -> Source:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(data, pandas.DataFrame):
-        return _open_pandas(data)
+        return _open_pandas(data, first)
     if isinstance(data, Mapping):
-        return _open_mapping(data)
+        return _open_mapping(data, first)
     from glmstat.data.streams import open_stream
 
     return open_stream(data, what, least) or _open_foreign(data, what)
@@ -320,21 +355,25 @@ class _Join:
 class _PandasReader:
     data: Any
     places: Mapping[str, int]
+    first: int
 
     def __call__(self, name: str) -> Column:
         # A Series costs 8 µs, the array behind it 0.4: worth it in a fit of 1 ms.
         array = getattr(self.data, "_get_column_array", None)
         place = self.places[name]
-        return read_pandas(array(place) if array else self.data.iloc[:, place].values, _label(name))
+        values = array(place) if array else self.data.iloc[:, place].values
+        return read_pandas(values, _label(name), self.first)
 
 
 @dataclass(frozen=True, eq=False)
 class _MappingReader:
     columns: Mapping[str, Any]
     index: Any
+    first: int
 
     def __call__(self, name: str) -> Column:
-        return read_values(_on_index(self.columns[name], self.index, _label(name)), _label(name))
+        values = _on_index(self.columns[name], self.index, _label(name))
+        return read_values(values, _label(name), self.first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,14 +385,26 @@ class _SeriesReader:
         return read_series(self.columns[name], _label(name), self.declared.get(name))
 
 
-def _open_pandas(data: Any) -> MemorySource:
-    names = unique_names(data.columns.tolist())
-    places = {name: place for place, name in enumerate(names)}
+def _open_pandas(data: Any, first: int = 0) -> MemorySource:
+    names, places = _named(data.columns)
     data = data.copy(deep=False)  # what the caller does to the frame later is none of the source's business
-    return MemorySource(names, len(data), _PandasReader(data, places), Native("pandas", data.index))
+    return MemorySource(names, len(data), _PandasReader(data, places, first), Native("pandas", data.index))
 
 
-def _open_mapping(data: Mapping[Any, Any]) -> MemorySource:
+_last: tuple[Any, tuple[str, ...], dict[str, int]] = (None, (), {})
+
+
+def _named(columns: Any) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The names of the columns of a pandas frame and their places; those of the last index are known."""
+    global _last
+    known = _last
+    if known[0] is not columns:
+        names = unique_names(columns.tolist())
+        _last = known = columns, names, {name: place for place, name in enumerate(names)}
+    return known[1], known[2]
+
+
+def _open_mapping(data: Mapping[Any, Any], first: int) -> MemorySource:
     names = unique_names(list(data))
     columns = dict(zip(names, data.values(), strict=True))
     lengths = {name: count_values(values, _label(name)) for name, values in columns.items()}
@@ -363,7 +414,7 @@ def _open_mapping(data: Mapping[Any, Any]) -> MemorySource:
     indexes = (values.index for values in columns.values() if _is_pandas_series(values))
     index = next(indexes, None)
     rows = next(iter(lengths.values()), 0)
-    return MemorySource(names, rows, _MappingReader(columns, index), Native("pandas", index))
+    return MemorySource(names, rows, _MappingReader(columns, index, first), Native("pandas", index))
 
 
 def _open_foreign(data: Any, what: str) -> MemorySource:

@@ -17,7 +17,7 @@ from glmstat.data.cut import CutRows, NoRows, NotRead, Piece
 from glmstat.data.frame import Frame
 from glmstat.data.known import FoundLevels, Marks
 from glmstat.data.reduce import Addable, Tree, run_tasks
-from glmstat.data.source import BLOCK_ROWS, MemorySource, aligned, no_column
+from glmstat.data.source import BLOCK_ROWS, MemorySource, no_column, numbered
 from glmstat.errors import DataError
 from glmstat.table import Library, Native, row_labels
 
@@ -157,15 +157,17 @@ class StreamSource:
     def align_column(self, value: Any, what: str) -> Column:
         """Return an argument given as an array, one value per row, as a column.
 
-        A pandas Series is put in the order of the rows by its labels, which are their numbers.
+        A pandas Series needs the numbers of the rows as its labels, for the rows have no others.
         """
-        return aligned(value, what, self.rows, row_labels(self.rows))
+        return numbered(value, what, self.rows)
 
     def collect(self, names: Iterable[str]) -> MemorySource:
         """Return the data as those in memory; columns beside `names` are read when they are asked for."""
         wanted = [name for name in names if name in self]
-        native = replace(self.native, index=row_labels(self.rows) if self.native.library == "pandas" else None)
-        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), native)
+        native = replace(
+            self.native, index=row_labels(self.rows) if self.native.library == "pandas" else None
+        )
+        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), native, self)
 
     def whole(self, names: Sequence[str]) -> CutRows:
         """Return all rows of some columns, in memory."""
@@ -292,7 +294,10 @@ class StreamSource:
 
     def _check_stamp(self) -> None:
         if self.reader.stamp() != self.known.stamp:
-            raise DataError(f"{self.reader.text} changed since it was opened. Fit it again.")
+            raise DataError(
+                f"{self.reader.text} changed since it was opened. Fit it again; or take fit.with_data(path), "
+                "which compares the values."
+            )
 
 
 @dataclass(eq=False)

@@ -60,10 +60,11 @@ def open_stream(data: Any, what: str, least: int = 1) -> Any:
             "Give the function that makes it: lambda: make()."
         )
     if callable(data) and not isinstance(data, type) and not hasattr(data, "columns"):
-        from glmstat.data.batches import BatchReader
+        from glmstat.data.batches import BatchReader, check_callable
 
-        name = getattr(data, "__name__", type(data).__name__)
-        return StreamSource(BatchReader(data, f"Function {name}"), least=least)
+        text = f"Function {getattr(data, '__name__', type(data).__name__)}"
+        check_callable(data, text)
+        return StreamSource(BatchReader(data, text), least=least)
     return None
 
 

@@ -20,7 +20,7 @@ from glmstat.formula.survey import without_level
 from glmstat.formula.syntax import Grammar, read
 from glmstat.formula.terms import Absorb
 from glmstat.formula.tokens import Token, partners, shorten, split_at
-from glmstat.formula.value import Value
+from glmstat.formula.value import Value, refuse_merged
 
 __all__ = [
     "AbsorbedFactor",
@@ -177,7 +177,9 @@ def _survey(part: Expression, environment: Environment, counted: BoolArray | Non
         return LevelSurvey(value.levels, counts, offences)
     absent = ~np.isfinite(value)
     offences = without_level(absent if counted is None else absent & counted, part.text, frame)
-    return LevelSurvey(_distinct(value[~absent] if absent.any() else value), None, offences)
+    levels = _distinct(value[~absent] if absent.any() else value)
+    refuse_merged(levels, part.text)
+    return LevelSurvey(levels, None, offences)
 
 
 def _column(value: Value, text: str, frame: Frame) -> NDArray[np.float64] | Categorical:

@@ -164,7 +164,7 @@ def _factor(value: Value, state: JSON, text: str) -> Categorical:
     if state["labels"] is not None:
         coded = replace(coded, levels=tuple(state["labels"]) + coded.levels[len(levels) :])
     contrast = state["contrast"] and Contrast.from_json(state["contrast"])
-    return replace(coded, ordered=state["ordered"], contrast=contrast)
+    return Categorical(coded.codes, coded.levels, state["ordered"], contrast)
 
 
 def _conclude_cut(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glmstat.data.source import Categorical
+from glmstat.data.columns import LARGEST_WHOLE, Categorical
 from glmstat.errors import DataError
-from glmstat.formula.value import Value, as_number, level_label
+from glmstat.formula.value import Value, as_number, level_label, refuse_merged
 
 __all__ = ["arithmetic", "combine", "compare", "invert", "signed"]
 
@@ -33,6 +34,7 @@ _COMPARISON: Mapping[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+_FLOAT = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")  # written as an approximate number
 Truth = NDArray[np.bool_] | np.bool_ | bool
 
 
@@ -83,7 +85,21 @@ def compare(symbol: str, left: Value, right: Value, left_text: str, right_text: 
             f"Text is compared with a number: '{left_text} {symbol} {right_text}'. "
             "Compare a factor with text, a number with a number."
         )
-    return _COMPARISON[symbol](_real(left, left_text), _real(right, right_text))
+    numbers = _real(left, left_text), _real(right, right_text)
+    _refuse_near(*numbers, left_text, right_text)
+    return _COMPARISON[symbol](*numbers)
+
+
+def _refuse_near(left: Any, right: Any, left_text: str, right_text: str) -> None:
+    """Refuse to compare numbers that are the same only because float64 merged them with their neighbours."""
+    sides = (left, left_text), (right, right_text)
+    if any(
+        np.ndim(side) == 0 and (abs(side) < LARGEST_WHOLE or _FLOAT.fullmatch(text)) for side, text in sides
+    ):
+        return
+    columns = [text for side, text in sides if np.ndim(side)]
+    if columns:
+        refuse_merged(np.where(left == right, right, 0.0), columns[0])
 
 
 def combine(symbol: str, left: Value, right: Value, left_text: str, right_text: str) -> Truth:
@@ -105,6 +121,8 @@ def _contains(item: Value, members: Value, item_text: str, members_text: str) ->
         )
     found: Truth = np.zeros(len(item), dtype=bool) if isinstance(item, (np.ndarray, Categorical)) else False
     for member in members:
+        if isinstance(item, np.ndarray) and isinstance(member, float):
+            _refuse_near(item, member, item_text, members_text)
         found = found | compare("==", item, member, item_text, repr(member))
     return found
 

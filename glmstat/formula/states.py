@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.data.source import Frame, IntArray, Source
+from glmstat.data.source import BLOCK_ROWS, Frame, IntArray, MemorySource, Source
 from glmstat.formula.context import Scope
 from glmstat.formula.expression import Expression, StatefulCall, gather, stateful_calls
 from glmstat.formula.functions import FUNCTIONS
@@ -70,7 +70,10 @@ def learn_calls(
     for depth in sorted({call.depth for call in calls.values()}):
         level = [call for call in calls.values() if call.depth == depth]
         teach = _teacher(level, rows, context, dict(states), repeats)
-        lessons = source.map_reduce(teach, columns, workers=workers)
+        if isinstance(source, MemorySource) and source.rows <= BLOCK_ROWS:
+            lessons = teach(source.frame(), 0)
+        else:
+            lessons = source.map_reduce(teach, columns, workers=workers)
         assert lessons is not None
         for call in level:
             states[call.text] = _state(call, lessons.found[call.text])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from glmstat.formula.node import Expression
@@ -161,40 +162,40 @@ class Formula:
     response: Response | None
     terms: tuple[Term, ...]
 
-    @property
+    @cached_property
     def linear(self) -> tuple[Linear, ...]:
         """Terms with coefficients."""
         return tuple(term for term in self.terms if isinstance(term, Linear))
 
-    @property
+    @cached_property
     def networks(self) -> tuple[Network, ...]:
         """Terms that are learned."""
         return tuple(term for term in self.terms if isinstance(term, Network))
 
-    @property
+    @cached_property
     def skips(self) -> tuple[Linear, ...]:
         """Linear terms of the inputs of networks that are not written, in the order of the networks."""
         written, networks = self.linear, self.networks
         wanted = (Linear((part,)) for network in networks if network.skip for part in network.inputs)
         return tuple(term for term in dict.fromkeys(wanted) if term not in written)
 
-    @property
+    @cached_property
     def parts(self) -> dict[str, Expression]:
         """The parts of all terms with columns, by text."""
         terms = (*self.linear, *self.networks)
         return {part.text: part for term in terms for part in term.parts}
 
-    @property
+    @cached_property
     def offsets(self) -> tuple[Offset, ...]:
         """Offsets, in the order written; they are added up."""
         return tuple(term for term in self.terms if isinstance(term, Offset))
 
-    @property
+    @cached_property
     def absorbed(self) -> tuple[Absorb, ...]:
         """Effects behind `|`, in the order written."""
         return tuple(term for term in self.terms if isinstance(term, Absorb))
 
-    @property
+    @cached_property
     def levels(self) -> dict[str, Expression]:
         """The parts of absorbed effects, by text."""
         return {part.text: part for term in self.absorbed for part in term.parts}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from glmstat.array import Array
-from glmstat.data.columns import Categorical, Level
+from glmstat.data.columns import LARGEST_WHOLE, Categorical, Level
 from glmstat.errors import DataError, FormulaError, one_of
 
 __all__ = [
@@ -31,13 +31,13 @@ __all__ = [
     "as_whole",
     "level_label",
     "match_level",
+    "refuse_merged",
 ]
 
 JSON = Any
 Value = Any  # one of the types in the module's docstring
 
 MOST_COLUMNS = 1_000  # of one call: more would not fit a block in memory
-LARGEST_WHOLE = 2.0**53  # above it float64 no longer tells neighbouring integers apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +126,7 @@ def as_categorical(value: Value, text: str = "its argument", user: str = "A fact
 
     Raises
     ------
-    DataError : a basis of several columns, a single number or text.
+    DataError : a basis of several columns, a single number or text, or numbers of 2^53 or more.
 
     >>> as_categorical(np.array([2.0, 1.0, 2.0])).levels
     (1.0, 2.0)
@@ -140,9 +140,34 @@ def as_categorical(value: Value, text: str = "its argument", user: str = "A fact
     numbers = value.astype(np.float64, copy=False)
     present = ~np.isnan(numbers)
     levels, codes = np.unique(numbers[present], return_inverse=True)
+    refuse_merged(levels, text)
     full = np.full(len(numbers), -1, dtype=np.intp)
     full[present] = codes
     return Categorical(full, tuple(levels.tolist()))
+
+
+def refuse_merged(values: Array, text: str) -> None:
+    """Refuse to tell rows apart by numbers that may be several whole numbers each.
+
+    Parameters
+    ----------
+    values : distinct numbers.
+    text : what the user wrote for them.
+
+    Raises
+    ------
+    DataError : a finite one of 2^53 or more.
+
+    >>> refuse_merged(np.array([1.0, 2.0**52, np.inf]), "id")
+    """
+    with np.errstate(invalid="ignore"):
+        size = np.abs(values)
+        large = size[(size >= LARGEST_WHOLE) & (size < np.inf)]
+    if len(large):
+        raise DataError(
+            f"Rows are told apart by numbers of 2^53 or more, which float64 merges with their neighbours: "
+            f"'{text}' has some of about {large[0]:.3g}. Convert it to text."
+        )
 
 
 def as_flag(value: Value, name: str, user: str) -> bool:

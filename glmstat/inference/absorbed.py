@@ -16,6 +16,7 @@ from glmstat.formula.missing import cuts
 from glmstat.formula.newdata import NewRows
 from glmstat.formula.piece import NEW
 from glmstat.formula.value import level_label
+from glmstat.inference.rows import Named
 from glmstat.inference.score import frame_of
 from glmstat.inference.variable import Grouping
 from glmstat.matrix import Array, Block
@@ -88,7 +89,7 @@ def with_effects(fit: Fit, rows: NewRows, policy: str) -> NewRows:
 
     Raises
     ------
-    DataError : a new level.
+    DataError : a new level, or levels that no rows of the fit join.
     ArgumentError : "reference" where there is one: absorbed factors have no reference level.
     """
     known, design = fit.estimate.absorbed, fit.spec.design
@@ -97,7 +98,7 @@ def with_effects(fit: Fit, rows: NewRows, policy: str) -> NewRows:
     source, complete = rows.source, rows.mask
     assert isinstance(source, MemorySource) and complete is not None
     added, mask = np.full(source.rows, np.nan), complete.copy()
-    unseen = [_Unseen(0, ()) for _ in design.absorbed]
+    unseen, loose = [_Unseen(0, ()) for _ in design.absorbed], Named()
     for start, stop in cuts(source.rows):
         chosen = np.flatnonzero(complete[start:stop])
         environment = design.environment(source.frame(start, stop).take(chosen))
@@ -106,10 +107,21 @@ def with_effects(fit: Fit, rows: NewRows, policy: str) -> NewRows:
             new = (codes[k] == NEW) | ((known.effects[k].places(codes[k]) < 0) & (codes[k] >= 0))
             unseen[k] = unseen[k] + _unseen(factor, environment, new)
         found = known.added(codes)
+        loose = loose + Named.of(start + chosen[~np.isnan(found) & ~known.estimable(codes)])
         added[start:stop][chosen] = found
         mask[start:stop][chosen] = ~np.isnan(found)
     _check_seen(fit, unseen, policy)
+    _check_joined(fit, loose)
     return replace(rows, mask=mask, added=added, ready=None)
+
+
+def _check_joined(fit: Fit, loose: Named) -> None:
+    if loose.count:
+        names = " + ".join(factor.text for factor in fit.spec.design.absorbed)
+        raise DataError(
+            f"Prediction is not estimable: {loose.text}. No rows of the fit join their levels of {names}, "
+            "so that any difference of these effects fits as well. Drop these rows."
+        )
 
 
 def _unseen(factor: AbsorbedFactor, environment: Environment, new: NDArray[np.bool_]) -> _Unseen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,15 @@ class _Recipes(Mapping[str, Recipe]):
 
     def __init__(self) -> None:
         self._homes = {kind: (module, table) for module, (table, kinds) in _HOMES.items() for kind in kinds}
+        self._known: dict[str, Recipe] = {}
 
     def __getitem__(self, kind: str) -> Recipe:
-        module, table = self._homes[kind]
-        return getattr(import_module(f"glmstat.inference.{module}"), table)[kind]
+        known = self._known.get(kind)
+        if known is None:
+            module, table = self._homes[kind]
+            known = getattr(import_module(f"glmstat.inference.{module}"), table)[kind]
+            self._known[kind] = known
+        return known
 
     def __contains__(self, kind: object) -> bool:
         return kind in self._homes
@@ -100,9 +106,11 @@ def as_covariance(vcov: str | Covariance) -> Covariance:
     >>> as_covariance("iid").kind, as_covariance("~firm + year").cluster
     ('classical', ('firm', 'year'))
     """
-    covariance = _canonical(vcov) if isinstance(vcov, Covariance) else _read(vcov)
-    _check(covariance)
-    return covariance
+    if isinstance(vcov, str):
+        return _read(vcov)
+    if not isinstance(vcov, Covariance):
+        raise _unknown(vcov)
+    return _checked(_canonical(vcov))
 
 
 def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
@@ -197,27 +205,26 @@ def _facts_key(covariance: Covariance) -> str:
     return f"{covariance.key} facts"
 
 
-def _read(vcov: Any) -> Covariance:
-    """The covariance that a text says."""
-    if not isinstance(vcov, str):
-        raise _unknown(vcov)
+@lru_cache(maxsize=64)
+def _read(vcov: str) -> Covariance:
+    """The covariance that a text says; a text read before costs nothing."""
     kind, tilde, variables = vcov.partition("~")
     kind = kind.strip()
     if not tilde:
-        return _canonical(Covariance(kind))
+        return _checked(_canonical(Covariance(kind)))
     ways = split_ways(variables)
     if not ways or not all(ways):
         raise ArgumentError(f'vcov names no cluster: {vcov!r}. Write "~firm" with the name of a column.')
     named = _canonical(Covariance(kind or DEFAULT_CLUSTERED))
     if not RECIPES[named.kind].timed:
-        return replace(named, cluster=ways)
+        return _checked(replace(named, cluster=ways))
     order, *others = ways
     if others:
         raise ArgumentError(
             f"{named.kind} takes one variable of time: {vcov!r} names {len(ways)}. "
             f'Write "{named.kind} ~ I(a + b)" for a sum, Covariance("{named.kind}", order=…) for more.'
         )
-    return replace(named, order=order)
+    return _checked(replace(named, order=order))
 
 
 def _canonical(covariance: Covariance) -> Covariance:
@@ -242,8 +249,8 @@ def _unknown(vcov: Any) -> ArgumentError:
     return ArgumentError(f"Unknown vcov: {vcov!r}. Known: {one_of(known)}.{near(vcov, known)}")
 
 
-def _check(covariance: Covariance) -> None:
-    """Refuse words that do not exist and choices without a use."""
+def _checked(covariance: Covariance) -> Covariance:
+    """The covariance; words that do not exist and choices without a use are refused."""
     recipe = RECIPES[covariance.kind]
     if covariance.information not in _INFORMATION:
         raise ArgumentError(
@@ -266,6 +273,7 @@ def _check(covariance: Covariance) -> None:
             )
     if recipe.check is not None:
         recipe.check(covariance)
+    return covariance
 
 
 def _instead(covariance: Covariance) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol, Self
@@ -9,7 +10,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from glmstat.data.columns import BoolArray, Categorical, Level
-from glmstat.formula.value import level_label
+from glmstat.formula.value import level_label, refuse_merged
 from glmstat.matrix import Array, IntArray
 
 __all__ = ["Combinations", "Distinct", "Moments", "distinct", "is_numeric"]
@@ -185,6 +186,17 @@ class Combinations:
             names = table.labels
             parts.append([names[place] for place in own])
         return tuple(":".join(names) for names in zip(*reversed(parts), strict=True))
+
+    def check(self, texts: Sequence[str]) -> None:
+        """Refuse numbers that tell no groups apart, named by the texts of the variables.
+
+        Raises
+        ------
+        DataError : whole numbers of 2^53 or more.
+        """
+        for table, text in zip(self.tables, texts, strict=True):
+            if isinstance(table, _Numbers):
+                refuse_merged(table.values, text)
 
     def codes(self, values: list[Any]) -> IntArray:
         """Return which combination each row has (n,); -1 for none of them."""

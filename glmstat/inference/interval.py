@@ -11,7 +11,7 @@ from glmstat.errors import ArgumentError, BoundaryWarning, near, one_of
 from glmstat.inference.covariance import covariance_root, label, std_errors
 from glmstat.inference.hypothesis.linear import Linear, linear
 from glmstat.inference.hypothesis.wald import without_covariance
-from glmstat.inference.reference import check_level, reference
+from glmstat.inference.reference import Reference, check_level, reference
 from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
 from glmstat.table import frame
@@ -37,7 +37,7 @@ class Wald(NamedTuple):
     conf_high: Array
 
 
-def wald(fit: Fit, level: float = 0.95, of: Linear | None = None) -> Wald:
+def wald(fit: Fit, level: float = 0.95, of: Linear | None = None, known: Reference | None = None) -> Wald:
     """Return estimates, standard errors, tests of zero and intervals of coefficients or combinations.
 
     Statistic and p-value use Student's t with `df_residual` where the dispersion is estimated and the
@@ -47,11 +47,12 @@ def wald(fit: Fit, level: float = 0.95, of: Linear | None = None) -> Wald:
     ----------
     level : coverage of the intervals.
     of : m combinations; default the p coefficients.
+    known : the distribution of the coefficients' statistics, where it was asked for already.
 
     Source: McCullagh & Nelder (1989), section 4.4; numbers as R's summary.glm and confint.default.
     """
     if of is None:
-        estimate, se, known = fit.estimate.coef, std_errors(fit), reference(fit)
+        estimate, se, known = fit.estimate.coef, std_errors(fit), known or reference(fit)
     else:
         estimate, se = of.estimates(fit), _combined_errors(fit, of.matrix)
         known = reference(fit, np.nan_to_num(of.matrix))

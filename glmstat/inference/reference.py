@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,9 +35,16 @@ class Reference:
     text: str
     normal_ends: bool = False
 
+    @cached_property
+    def _normal(self) -> bool:
+        """Whether every statistic is compared with the normal."""
+        return bool(np.isinf(self.df).all())
+
     def p_value(self, statistic: Array) -> Array:
         """Return the two-sided p-values (m,) of statistics (m,)."""
         tail = -np.abs(statistic)
+        if self._normal:
+            return 2.0 * ndtr(tail)
         return 2.0 * np.where(
             np.isinf(self.df), ndtr(tail), stdtr(np.where(np.isinf(self.df), 1.0, self.df), tail)
         )
@@ -44,6 +52,8 @@ class Reference:
     def quantile(self, level: float) -> Array:
         """Return what standard errors are multiplied by (m,) to give half an interval of coverage `level`."""
         upper = 0.5 + 0.5 * check_level(level)
+        if self._normal:
+            return np.full(len(self.df), ndtri(upper))
         normal = np.isinf(self.df) | self.normal_ends
         ends = stdtrit(np.where(normal | ~(self.df > 0), 1.0, self.df), upper)
         return np.where(normal, ndtri(upper), np.where(self.df > 0, ends, np.nan))

@@ -154,7 +154,7 @@ class Target:
 
         Raises
         ------
-        FileError, IsADirectoryError, FileNotFoundError : as `check_target`; the file that is read.
+        FileError : as `check_target`; the file that is read.
         """
         if to is None:
             return None

@@ -188,6 +188,7 @@ def grouping(
     given = (variables,) if isinstance(variables, (str, Values)) else tuple(variables)
     frame = frame_of(fit, _need(word), data)
     reading, found, rows = _look(fit, frame, given, word, remedy)
+    found.check(reading.texts)
     if not several:
         _refuse_several(reading, given[0])
     text = ":".join(reading.texts)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import inf
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from glmstat.array import Array, quiet
-from glmstat.families import Family, Information
-from glmstat.links import Log
+from glmstat.array import Array, quiet, silence
+from glmstat.families import Family, Information, as_family
+from glmstat.links import Link, Log
 
-__all__ = ["GLM", "Cone", "Information", "Likelihood", "Rows"]
+__all__ = ["GLM", "Cone", "Information", "Likelihood", "Rows", "as_likelihood"]
 
 
 class Rows(NamedTuple):
@@ -171,17 +171,18 @@ class GLM:
 
         `bound` (n, 1, 1) holds the sign of that infinity, 0 on other rows and where the weight is 0.
         """
-        low, high = self._limits()
+        low, high = self._limits
         if not low and not high:
             return None
         sign = np.where(y == 0.0, low, 0.0) + np.where(y == 1.0, high, 0.0)
         sign[weights == 0] = 0.0
         return Cone(sign[:, None, None], (sign == 0.0) & (weights > 0))
 
-    @quiet
+    @cached_property
     def _limits(self) -> tuple[float, float]:
         """Sign of the infinite predictor at mean 0 and at mean 1, 0 where there is none."""
-        ends = self.family.link.eta(np.array([0.0, 1.0]))
+        with silence():
+            ends = self.family.link.eta(np.array([0.0, 1.0]))
         signs = np.where(np.abs(ends) > 1e15, np.sign(ends), 0.0)  # cauchit's infinity is tan(pi / 2), 1.6e16
         low, high = (
             sign if end in self.family.attainable else 0.0
@@ -230,3 +231,19 @@ class GLM:
     def saturated(self, y: Array, weights: Array, dispersion: float) -> Array:
         """Return each row's log-likelihood at mu = y (n,)."""
         return self.family.saturated(y, weights, dispersion)
+
+
+def as_likelihood(family: str | Family | type[Family], link: str | Link | type[Link] | None = None) -> GLM:
+    """Return the likelihood of a family, as `as_family` reads it; one named before is the same again.
+
+    >>> as_likelihood("poisson") is as_likelihood("poisson")
+    True
+    """
+    if isinstance(family, str) and (link is None or isinstance(link, str)):
+        return _named(family, link)
+    return GLM(as_family(family, link))
+
+
+@lru_cache(maxsize=64)
+def _named(family: str, link: str | None) -> GLM:
+    return GLM(as_family(family, link))

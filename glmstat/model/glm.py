@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from glmstat.call import Call, Covariance
 from glmstat.control import Control
-from glmstat.families import Family, as_family
+from glmstat.families import Family
 from glmstat.fit import Fit, fit_model
-from glmstat.likelihood.base import GLM
+from glmstat.likelihood.base import as_likelihood
 from glmstat.links import Link
 
 __all__ = ["glm"]
@@ -42,14 +42,18 @@ def glm(
     g(mu) = offset + X coef, Var(y) = dispersion V(mu) / weights.
 
     Every data-like argument is the name of a column, an expression in columns, or an array with a value
-    per row; a row with a missing value in any of them is left out of all.
+    per row (names and expressions only where the data are Dask's); a row with a missing value in any of
+    them is left out of all.
 
     Parameters
     ----------
     formula : response ~ terms, in R's or formulaic's spelling. The response is an expression, or
         `cbind(successes, failures)`; `offset(log(t))` adds log(t) with coefficient 1. Factors behind a bar,
         `y ~ x | firm + year`, have an effect for each level that is no coefficient: `fit.absorbed`.
-    data : pandas or Polars DataFrame, pyarrow Table, DuckDB relation, or mapping of arrays (n rows).
+    data : in memory a pandas or Polars DataFrame, pyarrow Table, or mapping of arrays (n rows); read block by
+        block a file, folder, pattern or list of files, Parquet or CSV, a pyarrow Dataset, any Arrow stream, a
+        Polars LazyFrame, DuckDB relation, or function that returns an iterator of batches; or a Dask
+        DataFrame, whose partitions are summed where they lie.
     family : name ("poisson", "negative_binomial(2)", "tweedie(1.6)"), class or instance.
     link : name ("log", "power(1/3)"), class or instance; default the family's, as in R.
     offset : (n,) added to the linear predictor, on top of any in the formula.
@@ -74,7 +78,7 @@ def glm(
         criterion of R's drop1, add1 and step.
     start : (p,) coefficients to start from, or a mapping by name; default the solver's own.
     allow_python : evaluate what the formula language refuses as Python. Only for formulas you trust.
-    control : settings of the solver.
+    control : how it is computed: tolerance, solver, threads, memory, checkpoints, progress.
 
     Returns
     -------
@@ -93,4 +97,4 @@ def glm(
     >>> print(round(fit.coef["x"], 4), round(fit.deviance, 4))
     0.6698 2.9387
     """
-    return fit_model(Call("glm", dict(locals())), GLM(as_family(family, link)))
+    return fit_model(Call("glm", dict(locals())), as_likelihood(family, link))

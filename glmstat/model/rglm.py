@@ -62,7 +62,8 @@ def rglm(
     ----------
     formula : as in `glm`, with terms ``nn(age, power, hidden=(32, 16), activation='tanh')``. Their inputs
         also enter linearly unless ``skip=False``; ``prior=`` and ``name=`` are a term's own, and
-        ``embed={'region': 4}`` gives a factor 4 learned numbers per level in place of indicators.
+        ``embed={'region': 4}`` gives a factor 4 learned numbers per level in place of indicators. No effects
+        are absorbed: `|` is refused.
     data, family, link : as in `glm`.
     inference : what the table says. "debiased": coefficients of linear terms with the networks' inputs held
         fixed, by the cross-fitted orthogonal score. "crossfit": the same by GLMs on learned features of
@@ -82,7 +83,8 @@ def rglm(
     cluster : variable whose groups stay together in folds; standard errors are clustered by it. "a:b" is the
         combination of two.
     offset, exposure, weights, freq_weights, subset, na_action, contrasts, context, dispersion, event, compat,
-        allow_python, control : as in `glm`; `control.device` and `control.dtype` are those of training.
+        allow_python, control : as in `glm`; `control.device` and `control.dtype` are those of training, and
+        `control.checkpoint` is refused.
     vcov : default "HC0", or the clusters; see `with_vcov`.
     progress : show a bar; default on a terminal, where it takes long.
 

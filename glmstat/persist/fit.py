@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from glmstat.absorbed import Absorbed
 from glmstat.call import Call, Covariance, Spec
-from glmstat.errors import ArgumentError, FileError, Note
+from glmstat.errors import ArgumentError, DataError, FileError, Note
 from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Separated
 from glmstat.fit import Fit
 from glmstat.formula.design import Design, build_design
@@ -206,9 +207,11 @@ def _complete(fit: Fit) -> None:
     covariance_root(fit)
     if fit.frame is None or fit.frame.design.columns != fit.columns:
         return  # no rows, or columns that are not made of them
-    centre(fit)
-    if fit.estimate.aliased:
-        null_space(fit)
+    # rows that were moved away: what they would tell is asked for when a verb needs it
+    with nullcontext() if fit.frame.source.held else suppress(DataError):
+        centre(fit)
+        if fit.estimate.aliased:
+            null_space(fit)
 
 
 def _goes_along(fit: Fit, name: str) -> bool:
@@ -241,6 +244,7 @@ def _read_estimate(written: Mapping[str, Any], tensors: Tensors, size: int) -> E
             **end,
             "trace": tuple(Pass(**step) for step in end["trace"]),
             "notes": tuple(end["notes"]),
+            "runaway": tuple(end.get("runaway", ())),
             "bound_rows": _separated(end["bound_rows"]),
             "separated_rows": _separated(end["separated_rows"]),
         }

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from math import inf, isfinite, isnan, nan
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.estimate import Dispersion
@@ -16,7 +14,7 @@ from glmstat.inference.absorbed import summary_lines
 from glmstat.inference.covariance import label
 from glmstat.inference.eform import exponentiated, ratio_notes
 from glmstat.inference.interval import wald
-from glmstat.inference.reference import reference
+from glmstat.inference.reference import Reference, reference
 from glmstat.matrix import Array
 from glmstat.table import noted
 from glmstat.text.layout import (
@@ -43,6 +41,11 @@ TITLE_WIDTH = 73
 _LONG = 9  # letters of a number that fits into any table
 SHOWN_APART = ("event", "missing", "aliased")  # notes that have a line of their own
 ROLE_WORDS = ("offset", "exposure", "weights", "freq_weights", "sampling_weights", "subset")
+_APART: Mapping[str, Callable[[float], str]] = {  # columns that are not on the scale of a coefficient
+    "statistic": statistic_text,
+    "df": "{:.1f}".format,
+    "p_value": p_text,
+}
 ESTIMATORS = {
     "fixed": "fixed",
     "given": "given",
@@ -79,7 +82,7 @@ class Summary:
 
     def __str__(self) -> str:
         lines = [*self.head, "", *_table_lines(self.fit, self.columns, str), "", *self.foot]
-        return "\n".join(map(printable, lines))
+        return "\n".join(lines if "".join(lines).isprintable() else map(printable, lines))
 
     def __repr__(self) -> str:
         return str(self)
@@ -156,12 +159,14 @@ def summary(fit: Fit, level: float = 0.95, *, eform: bool = False) -> Summary:
     """
     if not isinstance(eform, bool):
         raise ArgumentError(f"eform must be True or False: got {eform!r}.")
-    table, known = wald(fit, level), reference(fit)
-    facts = tuple(_facts(fit, level) if fit.spec.statement is None else _stated(fit, level))
+    known = reference(fit)
+    table = wald(fit, level, known=known)
+    told = _facts if fit.spec.statement is None else _stated
+    facts = tuple(told(fit, level, known))
     if eform:
         table, facts = exponentiated(fit, table), (*ratio_notes(fit), *facts)
     columns = table._asdict()
-    if len(set(known.df[np.isfinite(known.df)].tolist())) > 1:
+    if len({df for df in known.df.tolist() if isfinite(df)}) > 1:
         after = list(columns).index("statistic") + 1
         named = list(columns.items())
         columns = dict([*named[:after], ("df", known.df), *named[after:]])
@@ -213,13 +218,13 @@ def _asked(fit: Fit) -> Iterator[str]:
         yield " · ".join(used)
 
 
-def _stated(fit: Fit, level: float) -> Iterator[str]:
+def _stated(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     """What a table says that is not one of a maximum of the likelihood, and what it rests on."""
     statement = fit.spec.statement
     assert statement is not None
     yield f'inference="{statement.name}": {statement.title}'
     if statement.covariances:
-        yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(fit)}"
+        yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(known)}"
     yield (
         f"deviance in sample {figure(fit.deviance)} · null {figure(fit.null_deviance)} on {fit.df_null} df · "
         f"dispersion {_dispersion(fit.estimate.dispersion)}"
@@ -228,9 +233,9 @@ def _stated(fit: Fit, level: float) -> Iterator[str]:
     yield from _references_and_notes(fit)
 
 
-def _facts(fit: Fit, level: float) -> Iterator[str]:
+def _facts(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     estimate = fit.estimate
-    yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(fit)}"
+    yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(known)}"
     yield (
         f"deviance {figure(fit.deviance)} on {fit.df_residual} df · null {figure(fit.null_deviance)} "
         f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
@@ -249,8 +254,7 @@ def _references_and_notes(fit: Fit) -> Iterator[str]:
             yield note.text
 
 
-def _reference(fit: Fit) -> str:
-    known = reference(fit)
+def _reference(known: Reference) -> str:
     return f"z; tests: {known.text}" if known.normal_ends and known.text != "z" else known.text
 
 
@@ -308,12 +312,9 @@ def _texts(decimals: int | None, cells: Mapping[str, float]) -> tuple[str, ...]:
     if isnan(std_error):
         without = ("NaN", *[""] * (len(cells) - 2)) if len(cells) > 1 else ()
         return (*coefficient_texts((estimate,), std_error), *without)
-    scaled = ("estimate", "std_error", "conf_low", "conf_high")
-    numbers = coefficient_texts(tuple(cells[name] for name in scaled), std_error, decimals)
-    known: dict[str, str] = dict(zip(scaled, numbers, strict=True))
-    if "statistic" in cells:
-        known |= {"statistic": statistic_text(cells["statistic"]), "p_value": p_text(cells["p_value"])}
-    return tuple(known[name] if name in known else f"{cells[name]:.1f}" for name in cells)
+    scaled = [value for name, value in cells.items() if name not in _APART]
+    numbers = iter(coefficient_texts(scaled, std_error, decimals))
+    return tuple([_APART[name](value) if name in _APART else next(numbers) for name, value in cells.items()])
 
 
 def _table_lines(fit: Fit, columns: Mapping[str, Array], spell: Spell) -> Iterator[str]:
@@ -358,8 +359,8 @@ def _headings(fit: Fit, columns: Iterable[str]) -> list[str]:
 
 def _widths(cells: list[tuple[str, ...]], columns: Iterable[str]) -> list[int]:
     columns = list(columns)
-    whole = [row for row in cells if len(row) == 1 + len(columns)]
-    return [max([len(name), *(len(row[k + 1]) for row in whole)]) for k, name in enumerate(columns)]
+    whole = [row[1:] for row in cells if len(row) == 1 + len(columns)]
+    return [max(map(len, texts)) for texts in zip(columns, *whole, strict=True)]
 
 
 def _four_digits(text: str) -> str:

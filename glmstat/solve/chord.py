@@ -9,6 +9,7 @@ import numpy as np
 from glmstat.control import Control
 from glmstat.estimate import Pass, PassKind
 from glmstat.matrix import Array
+from glmstat.solve.lap import Lap
 from glmstat.solve.linear import Factored
 from glmstat.solve.newton import ROUNDING
 from glmstat.solve.reading import AllRows, Reading
@@ -53,6 +54,7 @@ class Climb:
     moved: float = 0.0
     passes: int = 0
     steps: list[Step] = field(default_factory=list)
+    lap: Lap = field(default_factory=Lap)
 
 
 def read(climb: Climb, gamma: Array, need: Need, *, last: bool = False) -> Reading:
@@ -129,4 +131,6 @@ def note(climb: Climb, step: Step, direction: str, kind: PassKind) -> None:
     """Record a step in the trace."""
     climb.steps.append(step)
     deviance = -2.0 * step.reading.sums.objective
-    climb.trace.append(Pass(deviance, step.decrement, 1.0, 0, direction, kind, climb.rows))
+    seconds = climb.lap.seconds()
+    climb.trace.append(Pass(deviance, step.decrement, 1.0, 0, direction, kind, climb.rows, seconds))
+    climb.over.workspace.note(step.target, step.decrement)

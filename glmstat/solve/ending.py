@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from glmstat.compute import Facts
-from glmstat.estimate import Convergence, Status
+from glmstat.estimate import Convergence, Pass, Status
 from glmstat.solve.constrained import Interior
 from glmstat.solve.ladder import Ladder
 from glmstat.solve.maximum import Maximum
 from glmstat.solve.rank import Rank
 
-__all__ = ["after_ladder", "how_it_ended"]
+__all__ = ["after_ladder", "how_it_ended", "steps_of"]
 
 
 def how_it_ended(
@@ -99,5 +100,10 @@ def after_ladder(convergence: Convergence, ladder: Ladder, facts: Facts, maximum
         for step in ladder.trace
     )
     trace = (*own, *convergence.trace)
-    steps = sum(step.kind in ("score", "information") for step in trace)
+    steps = convergence.iterations if ladder.ascent is None else steps_of(trace)
     return replace(convergence, trace=trace, iterations=steps, ladder=ladder.reason or "reached the maximum")
+
+
+def steps_of(trace: Sequence[Pass]) -> int:
+    """Return how many passes over all rows a step was taken from."""
+    return sum(step.kind in ("score", "information") for step in trace)

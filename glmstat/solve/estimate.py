@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from glmstat.array import silence
 from glmstat.compute import Counts, Facts
 from glmstat.control import Control
 from glmstat.data.reduce import single_blas_thread
@@ -17,8 +18,9 @@ from glmstat.frame import ModelFrame
 from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
+from glmstat.solve.chord import PASSES
 from glmstat.solve.dispersion import Saturated, choose_dispersion, log_likelihood, saturated_sum
-from glmstat.solve.ending import after_ladder, how_it_ended
+from glmstat.solve.ending import after_ladder, how_it_ended, steps_of
 from glmstat.solve.growing import growing_row
 from glmstat.solve.ladder import Closing, Ladder, climb_ladder, wants_ladder
 from glmstat.solve.linear import factor
@@ -75,7 +77,8 @@ def fit_estimate(
             penalty=penalty,
         )
     if frame.rows * len(frame.columns) < UNTHREADED:
-        return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
+        with silence():
+            return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
     held = frame.holding() if isinstance(frame, ModelFrame) else nullcontext()
     with single_blas_thread(), held:
         return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
@@ -102,8 +105,12 @@ def _fit(
     workspace, rank, points = _begin(whole, frame, intercept, start, ladder)
     null = null_start(workspace, _clipped(workspace, intercept))
     finite = ladder is not None and ladder.certified == "finite"
-    maximum = maximise(workspace, points, null, control, counts, finite=finite)
-    return _estimate(frame, _Found(workspace, rank, maximum, counts, intercept, ladder), dispersion)
+    taken = 0 if ladder is None else steps_of(ladder.trace)
+    maximum = maximise(workspace, points, null, control, counts, finite=finite, taken=taken)
+    found = _estimate(frame, _Found(workspace, rank, maximum, counts, intercept, ladder), dispersion)
+    if control.solver != "ladder" or start is not None or control.max_iterations >= PASSES:
+        return found
+    return replace(found, convergence=replace(found.convergence, ladder=f"max_iterations is below {PASSES}"))
 
 
 def _totals(whole: Workspace, frame: ModelFrame, ladder: Ladder | None) -> tuple[Counts, float]:
@@ -143,23 +150,30 @@ def _begin(
     """The workspace of the columns that are not aliased, and where its ascent starts."""
     everything = Rank(np.arange(whole.size))
     point = None if ladder is None else ladder.point
-    if point is not None and point.sums is not None:
+    if point is not None and point.sums is not None and not _below_null(whole, intercept, point):
         information = point.sums.information
         if information is not None and full_rank(information):
             return whole, everything, [point]
     first = whole.start_pass()
     workspace, rank = whole, everything
     assert first.expected is not None
-    if not full_rank(first.expected):
+    found = factor(first.expected)
+    if found is None or not full_rank(first.expected, found):
         rank = settle_rank(whole, frame.columns)
         if len(rank.kept) < whole.size:
             workspace = whole.kept(rank.kept)
-            first = workspace.start_pass()
+            first, found = workspace.start_pass(), None
     if start is not None:
         return workspace, rank, [_given(workspace, start, rank)]
-    points = starting_points(workspace, weighted_start(first), _usable_null(workspace, intercept))
+    points = starting_points(workspace, weighted_start(first, found), _usable_null(workspace, intercept))
     large = not frame.small and frame.rows * whole.size >= TWICE
     return workspace, rank, points[:1] if large else points
+
+
+def _below_null(workspace: Workspace, intercept: float, point: Start) -> bool:
+    """Whether the null model is likelier than a point: a subsample that misleads so far is no start."""
+    null = _usable_null(workspace, intercept)
+    return null is not None and workspace.pass_(null, "none").objective > point.objective
 
 
 def _usable_null(workspace: Workspace, intercept: float) -> Array | None:
@@ -234,12 +248,15 @@ def _estimate(
     if closing is None and not maximum.directions and maximum.ascent.certified == "not needed":
         growing = growing_row(final, gamma, information, chosen.value, _natural(final, counts))
     convergence = how_it_ended(maximum, rank, perfect, facts, df_residual, growing)
+    fingerprint, passes = frame.fingerprint, getattr(frame, "passes", None)
+    if passes is not None:
+        convergence = replace(convergence, readings=passes.number)
     return Estimate(
         theta=theta,
         directions=maximum.directions,
         rows=counts.rows,
         weight=counts.weight,
-        fingerprint=frame.fingerprint,
+        fingerprint=fingerprint,
         information=information,
         loglik=log_likelihood(final, gamma, facts, counts, saturated),
         deviance=facts.deviance,

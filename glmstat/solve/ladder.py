@@ -37,7 +37,8 @@ SPARE = 0.01  # of the tolerance, which steps that shrink by a rate must reach: 
 MARGIN = 3.0  # by which the rows may be moved further than those of the subsample
 SMALL = 1e-2  # standard errors: a longer step is no last one
 SAME = 3e-3  # of the root of the tolerance: share of the information that the last step may change, 3e-7
-SAME_NULL = 1e-5  # by which the null intercept may be off: its square is lost in the deviance
+TOLD = 10.0  # times that share, of which the subsample tells all but a tenth
+SAME_NULL = 1e-5  # by which the null intercept may be off: its third power is lost in the deviance
 LENIENT = 4.0  # for a step that turned out longer than foreseen
 
 
@@ -145,17 +146,33 @@ def _by_newton(climb: Climb, step: Step) -> tuple[Step, Array]:
         note(climb, step, "newton", "information")
         flat = float(sums.score @ fisher.solve(sums.score)) > 1e-6 * climb.over.dispersion
         if not flat and _newton_ends(climb, step, 1.0, slack=LENIENT):
-            return replace(step, decrement=_newton_left(step, 1.0)), expected
+            return replace(step, decrement=_newton_left(step, 1.0)), _moved_on(climb, step, expected)
+
+
+def _moved_on(climb: Climb, step: Step, expected: Array) -> Array:
+    """The information where the last step ends: what that step adds to it, by the subsample."""
+    stand = climb.stand
+    if stand is None or not _long(climb, step):
+        return expected
+    before, after = (stand.sample.pass_(at, "expected").expected for at in (step.reading.gamma, step.target))
+    if before is None or after is None or not np.isfinite(after).all():
+        return expected
+    return expected + (after - before) * (climb.over.counts.weight / stand.weight)
+
+
+def _long(climb: Climb, step: Step) -> bool:
+    """Whether a last step changes more than the digits that nobody asked for."""
+    return step.moves.typical > 0.1 * SAME * float(np.sqrt(climb.control.tolerance))
 
 
 def _newton_ends(climb: Climb, step: Step, rate: float, slack: float = 1.0) -> bool:
     """Whether a Newton step that is `rate` times as long leaves less than the tolerance.
 
-    The information that it comes from must do for the standard errors too: to a share of theirs that the
-    typical move of a predictor bounds.
+    The information that it comes from must do for the standard errors too: the typical move of a predictor
+    bounds what the step changes in it, and the subsample tells most of that.
     """
     tolerance = climb.control.tolerance
-    same = rate * step.moves.typical <= slack * SAME * np.sqrt(tolerance)
+    same = rate * step.moves.typical <= slack * TOLD * SAME * np.sqrt(tolerance)
     return same and rate * step.decrement <= SMALL and _newton_left(step, rate) <= tolerance
 
 
@@ -170,7 +187,8 @@ def _by_constant(climb: Climb) -> tuple[Step, Array]:
     if stand is None:
         first = climb.over.workspace.start_pass()
         gamma, expected = weighted_start(first), first.expected
-        climb.trace.append(Pass(np.nan, np.nan, 1.0, 0, "newton", "start", climb.rows))
+        seconds = climb.lap.seconds()
+        climb.trace.append(Pass(np.nan, np.nan, 1.0, 0, "newton", "start", climb.rows, seconds))
         if gamma is None or expected is None or not sound(expected):
             raise Doubt("the information of all rows is close to singular")
         reading = read(climb, gamma, "none", last=True)
@@ -258,8 +276,8 @@ def _with_null(climb: Climb, step: Step) -> tuple[Facts, float]:
         return facts, over.intercept
     if _linear(over.workspace) and over.known:
         return facts._replace(null=facts.null - shift * shift * over.counts.weight), over.intercept
-    if over.known and abs(shift) <= SAME_NULL:
-        return facts, step.reading.intercept
+    if over.bend > 0.0 and abs(shift) <= SAME_NULL:
+        return facts._replace(null=facts.null - shift * shift * over.bend), over.intercept
     intercept = null_intercept(over.workspace, over.counts, has_offset=over.has_offset)
     return over.workspace.facts(step.target, intercept), intercept
 
@@ -277,9 +295,12 @@ def _after(climb: Climb, step: Step) -> Facts:
 
 
 def _shift(climb: Climb, step: Step) -> float:
-    """What a last step adds to Pearson's chi-squared by the subsample, where the dispersion hangs on it."""
-    stand = climb.stand
-    if stand is None or climb.over.workspace.likelihood.family.dispersion is not None:
+    """What a last step adds to Pearson's chi-squared by the subsample.
+
+    Nothing where the step is short, unless the dispersion hangs on it.
+    """
+    stand, fixed = climb.stand, climb.over.workspace.likelihood.family.dispersion is not None
+    if stand is None or (fixed and not _long(climb, step)):
         return 0.0
     before, after = (stand.sample.facts(at, None).pearson for at in (step.reading.gamma, step.target))
     return (after - before) * climb.over.counts.weight / stand.weight

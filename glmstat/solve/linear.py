@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,22 @@ class Factored:
 
 def factor(information: Array) -> Factored | None:
     """Return the Cholesky factor of J, scaled to a unit diagonal on the way; None if J has none."""
+    if len(information) < _MANY:
+        return _factor(information)
+    key = id(information)
+    known = _SEEN.get(key)
+    if known is not None and known[0]() is information:
+        return known[1]
+    found = _factor(information)
+    _SEEN[key] = weakref.ref(information, lambda _: _SEEN.pop(key, None)), found
+    return found
+
+
+# The factor of a large matrix is asked for by guards, steps and standard errors in turn.
+_SEEN: dict[int, tuple[weakref.ref[Array], Factored | None]] = {}
+
+
+def _factor(information: Array) -> Factored | None:
     if not len(information):
         return Factored(np.zeros((0, 0)), 1.0)
     diagonal = information.diagonal()
@@ -52,9 +69,11 @@ def _without_first(root: Array, scaled: Array) -> float:
 
     The intercept makes the columns of a factor's levels look collinear, which costs a solve no digits.
     """
+    if len(root) < _MANY:
+        return 0.0
     row = root[0, 1:]
     left = 1.0 - row * row
-    if len(root) < _MANY or left.min() < 0.5:
+    if left.min() < 0.5:
         return 0.0
     size = np.sqrt(left)
     return _reciprocal(root[1:, 1:] / size, (scaled[1:, 1:] - np.outer(row, row)) / size / size[:, None])

@@ -46,6 +46,7 @@ def maximise(
     counts: Counts,
     *,
     finite: bool = False,
+    taken: int = 0,
 ) -> Maximum:
     """Return the maximum of the likelihood, from the best of the starting points.
 
@@ -54,12 +55,13 @@ def maximise(
     points : where to start; two where the likelihood may have several maxima.
     null : coefficients of the null model, well inside the domain, for the interior point method.
     finite : whether it is known already that the maximum does not lie at infinity.
+    taken : iterations before, which count towards those that `control` allows.
     """
     verdict: Verdict = "not needed" if not has_cone(workspace) else "finite" if finite else "undecided"
-    found = _from(workspace, points[0], null, control, counts, verdict)
+    found = _from(workspace, points[0], null, control, counts, verdict, taken)
     if len(points) == 1 or found.directions:
         return found
-    other = _from(workspace, points[1], null, control, counts, verdict)
+    other = _from(workspace, points[1], null, control, counts, verdict, taken)
     return _better(found, other, perfect_deviance(workspace, counts))
 
 
@@ -86,8 +88,9 @@ def _from(
     control: Control,
     counts: Counts,
     verdict: Verdict,
+    taken: int,
 ) -> Maximum:
-    ascent = ascend(workspace, point, control, counts, verdict)
+    ascent = ascend(workspace, point, control, counts, verdict, taken=taken)
     if ascent.certified == "undecided" and ascent.ending not in ("converged", "growing"):
         return _after_verdict(workspace, ascent, null, control, counts)
     return _at_edge(workspace, ascent, null, control, counts)
@@ -113,10 +116,10 @@ def _after_verdict(
         current = rest.kept(_still_estimable(rest))
     start = _resume(workspace, ascent, current, bool(directions))
     verdict: Verdict = "undecided" if undecided else "finite"
-    final = ascend(current, start, control, counts, verdict)
+    final = ascend(current, start, control, counts, verdict, taken=ascent.iterations)
     final = replace(
         final,
-        iterations=ascent.iterations + final.iterations,
+        decrement=final.decrement if final.trace or final.ending != "iterations" else ascent.decrement,
         halvings=ascent.halvings + final.halvings,
         trace=ascent.trace + final.trace,
     )

@@ -16,6 +16,7 @@ from glmstat.control import Control
 from glmstat.errors import DomainError
 from glmstat.estimate import Pass, PassKind
 from glmstat.matrix import Array
+from glmstat.solve.lap import Lap
 from glmstat.solve.linear import factor, positive_direction
 from glmstat.solve.start import Start, needed
 from glmstat.triangular import triangular_solve
@@ -28,6 +29,7 @@ ILL = 1e-5  # reciprocal condition of the scaled information below which rows ar
 ROUNDING = 1e-14  # share of the objective below which a gain cannot be seen in it
 NOISE = 1e-11  # share below which a decrement that rises again is rounding of the predictors
 PATIENCE = 6  # steps before an ascent over rows read anew is asked whether its maximum is finite
+NEAR = 1.0  # standard errors from which on, at every hundredth, an ascent by QR tries the information again
 EPS = float(np.finfo(np.float64).eps)
 Verdict = Literal["finite", "undecided", "not needed"]
 Ending = Literal["converged", "ask", "edge", "stuck", "iterations", "growing", "singular"]
@@ -72,6 +74,7 @@ class _Climb:
     tolerance: float
     dispersion: _Dispersion
     qr: bool = False
+    look: float = NEAR
     certified: Verdict = "undecided"
     decrement: float = np.inf
     previous: float = np.inf
@@ -83,8 +86,10 @@ class _Climb:
     far: int = 0
     halvings: int = 0
     steps: int = 0
+    taken: int = 0
     rows: int = 0
     trace: list[Pass] = field(default_factory=list)
+    lap: Lap = field(default_factory=Lap)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ def ascend(
     counts: Counts,
     certified: Verdict = "undecided",
     tolerance: float | None = None,
+    taken: int = 0,
 ) -> Ascent:
     """Return the end of the ascent from a starting point.
 
@@ -119,6 +125,7 @@ def ascend(
     counts : totals of the rows that count, for the dispersion in the decrement.
     certified : what is known of separation; where nothing is, the ending "ask" demands a verdict.
     tolerance : None takes that of `control`.
+    taken : iterations before, which count towards those that `control` allows.
     """
     need, gamma, sums = needed(workspace), start.gamma, start.sums
     if sums is None:
@@ -130,11 +137,12 @@ def ascend(
     rows = getattr(workspace.frame, "rows", counts.rows)
     close = control.tolerance if tolerance is None else tolerance
     climb = _Climb(workspace, gamma, sums, control, close, dispersion, certified=certified, rows=rows)
+    climb.taken = taken
     if not workspace.size:
         climb.decrement = 0.0
         return _end(climb, "converged")
     workspace.note(gamma, climb.decrement)
-    for _ in range(control.max_iterations):
+    for _ in range(control.max_iterations - taken):
         ending = _step(climb, need)
         workspace.note(climb.gamma, climb.decrement)
         if ending is not None:
@@ -163,7 +171,7 @@ def _end(climb: _Climb, ending: Ending | tuple[Ending, int]) -> Ascent:
         climb.decrement,
         climb.certified,
         tuple(climb.trace),
-        climb.steps,
+        climb.taken + climb.steps,
         climb.halvings,
         floor=climb.worn,
         qr=climb.qr,
@@ -197,9 +205,10 @@ def _step(climb: _Climb, need: Need) -> Ending | tuple[Ending, int] | None:
 
 
 def _direction(climb: _Climb, need: Need) -> tuple[Array, str] | None:
-    if climb.qr:
-        return _qr_direction(climb, need)
     sums = climb.sums
+    if climb.qr and not _well(sums):
+        return _qr_direction(climb, need)
+    climb.qr = False
     if need == "both" and sums.expected is not None and sums.observed is not None:
         found = positive_direction(sums.expected, sums.observed, sums.score)
         ill = factor(sums.expected)
@@ -212,6 +221,12 @@ def _direction(climb: _Climb, need: Need) -> tuple[Array, str] | None:
         if whole is not None and whole.rcond >= ILL:
             return whole.solve(sums.score), "newton"
     return _to_qr(climb, need)
+
+
+def _well(sums: Sums) -> bool:
+    """Whether an information that was ill-conditioned far from the maximum no longer is."""
+    found = [factor(one) for one in (sums.expected, sums.observed) if one is not None]
+    return bool(found) and all(one is not None and one.rcond >= ILL for one in found)
 
 
 def _to_qr(climb: _Climb, need: Need) -> tuple[Array, str] | None:
@@ -342,7 +357,9 @@ def _advance(
     else:
         climb.jams = 0
     halvings = 0
-    pass_need: Need = "none" if climb.qr else need
+    look_again = climb.qr and climb.decrement <= climb.look
+    climb.look = 0.01 * climb.decrement if look_again else climb.look
+    pass_need: Need = "none" if climb.qr and not look_again else need
     while True:
         sums = climb.workspace.pass_(climb.gamma + step * delta, pass_need)
         if sums.finite and (exempt or sums.objective >= climb.sums.objective + ARMIJO * step * gain):
@@ -361,9 +378,11 @@ def _advance(
 def _record(climb: _Climb, step: float, halvings: int, name: str) -> None:
     climb.steps += 1
     deviance, rows = -2.0 * climb.sums.objective, climb.rows
-    climb.trace.append(Pass(deviance, climb.decrement, step, halvings, name, "information", rows))
+    seconds = climb.lap.seconds()
+    climb.trace.append(Pass(deviance, climb.decrement, step, halvings, name, "information", rows, seconds))
 
 
 def _looked(climb: _Climb, kind: PassKind) -> None:
     """Record a pass that only looks."""
-    climb.trace.append(Pass(-2.0 * climb.sums.objective, climb.decrement, 0.0, 0, "", kind, climb.rows))
+    deviance, seconds = -2.0 * climb.sums.objective, climb.lap.seconds()
+    climb.trace.append(Pass(deviance, climb.decrement, 0.0, 0, "", kind, climb.rows, seconds))

@@ -106,7 +106,7 @@ def _difference(block: Block) -> float:
 
 def _ratio_of(block: Block, power: float) -> _LogRatio:
     offset, weights = block.offset[:, 0], block.total
-    if not (weights > 0).any():
+    if not weights.any():
         return _LogRatio(0.0, -np.inf, 0.0, -np.inf)
     return _LogRatio(
         *_shifted(weights * block.y, 1.0 - power, offset), *_shifted(weights, 2.0 - power, offset)
@@ -118,6 +118,12 @@ def _shifted(factor: Array, multiple: float, offset: Array) -> tuple[float, floa
     if multiple == 0.0:
         return float(factor.sum()), 0.0
     used, exponent = factor != 0, multiple * offset
+    if used.all():
+        shift = float(exponent.max(initial=-np.inf))
+        if not np.isfinite(shift):
+            return 0.0, -np.inf
+        exponent -= shift
+        return float(factor @ np.exp(exponent, out=exponent)), shift
     shift = float(exponent[used].max(initial=-np.inf))
     if not np.isfinite(shift):
         return 0.0, -np.inf

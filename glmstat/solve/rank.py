@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glmstat.matrix import Array, IntArray
-from glmstat.solve.linear import factor
+from glmstat.solve.linear import Factored, factor
 from glmstat.triangular import triangular_solve
 from glmstat.workspace import Workspace
 
@@ -28,12 +28,17 @@ class Rank:
     notes: tuple[str, ...] = ()
 
 
-def full_rank(gram: Array) -> bool:
-    """Whether every ordered pivot of the Gram, relative to its diagonal, is clearly above rounding."""
-    found = factor(gram)
+def full_rank(gram: Array, found: Factored | None = None) -> bool:
+    """Whether every ordered pivot of the Gram, relative to its diagonal, is clearly above rounding.
+
+    Parameters
+    ----------
+    found : its factor, where that is known.
+    """
+    found = factor(gram) if found is None else found
     if found is None:
         return False
-    return bool((np.square(np.diag(found.root)) > DOUBT * np.diag(gram)).all())
+    return bool((np.square(found.root.diagonal()) > DOUBT * gram.diagonal()).all())
 
 
 def settle_rank(workspace: Workspace, names: Sequence[str]) -> Rank:

@@ -7,16 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from glmstat.compute import Counts, Facts, Sums
+from glmstat.compute import Counts, Facts, Sums, Tally
+from glmstat.copies import Fingerprint
 from glmstat.matrix import Array
 from glmstat.solve.dispersion import Saturated, saturated_asks, saturated_sum
 from glmstat.solve.null import closed_null, has_closed_null, null_from, null_slope
 from glmstat.solve.together import Ask, together
-from glmstat.workspace import Need, Workspace
+from glmstat.workspace import FactsAsked, Need, Workspace, summed
 
 __all__ = ["AllRows", "Reading"]
 
-SETTLED = 1e-3  # last step of the null intercept after which its square no longer shows in the deviance
+SETTLED = 1e-5  # last step of the null intercept after which its square no longer shows in the deviance
+
+SEEN = 1e-4  # of the sizes of two objectives: a deviance below is not told by their difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,8 @@ class AllRows:
     ----------
     dispersion, intercept : guesses; the intercept is that of the null model, 0 where it has none.
     drift : last correction of the intercept.
+    bend : information of the intercept before that correction.
+    tally : of the response, where that takes few whole numbers.
     """
 
     workspace: Workspace
@@ -49,7 +54,9 @@ class AllRows:
     dispersion: float = 1.0
     intercept: float = 0.0
     drift: float = np.inf
+    bend: float = 0.0
     counts: Counts = field(default_factory=Counts)
+    tally: Tally | None = None
 
     @property
     def known(self) -> bool:
@@ -64,22 +71,87 @@ class AllRows:
         last : whether the facts at gamma are wanted too.
         """
         b = self.intercept
-        asks: dict[str, Ask] = {"sums": lambda one: one.pass_(gamma, need), **self._null_asks(b)}
+        closed = self._null_objective(b) if last else None
+        saturated = self._saturated_objective() if last else None
+        asked = FactsAsked(b if closed is None else None, saturated is None) if last else None
+        asks: dict[str, Ask] = {"sums": lambda one: one.totals(gamma, need, asked), **self._null_asks(b)}
         if not self.counts.rows:
-            asks["counts"] = Workspace.counts
-        if last:
-            asks["facts"] = lambda one: one.facts(gamma, b)
+            asks["counts"], asks["tally"] = Workspace.counts, _tally
+            if self._prints:
+                asks["print"] = _fingerprint
+        if last and not (self.tally is not None and self.tally.plain):
             for place, phi in enumerate(saturated_asks(self.workspace, self.dispersion)):
                 asks[f"saturated {place}"] = lambda one, phi=phi: saturated_sum(one, phi)
         found = dict(zip(asks, together(self.workspace, *asks.values()), strict=True))
         self.counts = found.get("counts", self.counts)
+        if "print" in found:
+            frame: Any = self.workspace.frame
+            frame.known_fingerprint(found["print"])
         self._correct(found)
-        return Reading(
-            gamma, self._penalised(found["sums"], gamma), found.get("facts"), self._saturated(found), b
-        )
+        sums = summed(found["sums"], need)
+        facts = self._facts(gamma, sums, found["sums"].facts, closed, saturated)
+        if "tally" in found and found["tally"].sums is not None:
+            self.tally = found["tally"]
+        return Reading(gamma, self._penalised(sums, gamma), facts, self._saturated(found, last), b)
 
-    def _saturated(self, found: dict[str, Any]) -> Saturated | None:
+    @property
+    def _prints(self) -> bool:
+        """Whether the rows are those of a large frame, to be known again by the response as it is."""
+        frame: Any = self.workspace.frame
+        return hasattr(frame, "known_fingerprint") and frame.change is None
+
+    def _facts(
+        self, gamma: Array, sums: Sums, facts: Facts | None, closed: float | None, saturated: float | None
+    ) -> Facts | None:
+        """The facts with the null model's deviance in the place of its objective.
+
+        The saturated model has the same objective beside both, which the deviance at gamma or a tally tells.
+        """
+        if facts is None:
+            return None
+        objective = facts.null if closed is None else closed
+        deviance = facts.deviance if saturated is None else 2.0 * (saturated - sums.objective)
+        null = deviance + 2.0 * (sums.objective - objective)
+        size = sums.magnitude + max(abs(objective), 0.0 if saturated is None else abs(saturated))
+        if not (null > SEEN * size and (saturated is None or deviance > SEEN * size)):
+            return self.workspace.facts(gamma, self.intercept)
+        return facts._replace(deviance=deviance, null=null)
+
+    def _saturated_objective(self) -> float | None:
+        """The objective of all rows at mu = y, from their tally; None where there is none."""
+        likelihood, tally = self.workspace.likelihood, self.tally
+        if tally is None or tally.sums is None or likelihood.family.user_defined:
+            return None
+        y = np.flatnonzero(tally.sums).astype(np.float64)
+        ones = np.ones(len(y))
+        eta = likelihood.family.link.eta(np.full((len(y), 1), self.counts.response / self.counts.weight))
+        objective = likelihood.rows(y, eta, ones, information="none").objective
+        rows = objective + 0.5 * likelihood.deviance(y, eta, ones)
+        total = float(rows @ tally.sums[tally.sums != 0.0])
+        return total if np.isfinite(total) else None
+
+    def _null_objective(self, b: float) -> float | None:
+        """The objective at eta = b, where it is a straight line in the response; else None."""
+        counts, likelihood = self.counts, self.workspace.likelihood
+        if self.has_offset or not counts.rows or likelihood.family.user_defined:
+            return None
+        mean = counts.response / counts.weight
+        y = np.array([counts.low, counts.high, 0.5 * (counts.low + counts.high), mean])
+        values = likelihood.rows(y, np.full((4, 1), b), np.ones(4), information="none").objective
+        size = np.abs(values).max()
+        straight = abs(values[0] + values[1] - 2.0 * values[2]) <= 1e-14 * size
+        return float(counts.weight * values[3]) if straight and np.isfinite(size) else None
+
+    def _saturated(self, found: dict[str, Any], last: bool) -> Saturated | None:
         values = [value for name, value in found.items() if name.startswith("saturated")]
+        tally = self.tally
+        if last and not values and tally is not None and tally.sums is not None:
+            likelihood, y = self.workspace.likelihood, np.flatnonzero(tally.sums).astype(np.float64)
+            counts = tally.sums[tally.sums != 0.0]
+            values = [
+                float(likelihood.saturated(y, np.ones(len(y)), phi) @ counts)
+                for phi in saturated_asks(self.workspace, self.dispersion)
+            ]
         if not values:
             return None
         phi = saturated_asks(self.workspace, self.dispersion)[0]
@@ -102,7 +174,7 @@ class AllRows:
         if "slope" in found:
             slope = found["slope"]
             step = slope.score / slope.information if slope.information > 0 else np.inf
-            self.intercept, self.drift = self.intercept + step, abs(step)
+            self.intercept, self.drift, self.bend = self.intercept + step, abs(step), slope.information
             return
         b = null_from(self.workspace, self.counts, found.get("closed"), has_offset=self.has_offset)
         if b is not None:
@@ -118,3 +190,11 @@ class AllRows:
         if self.workspace.penalty is None:
             return None
         return self.workspace.transform.T @ self.workspace.penalty @ self.workspace.transform
+
+
+def _fingerprint(one: Workspace) -> Fingerprint:
+    return one.frame.reduce(Fingerprint.of)
+
+
+def _tally(one: Workspace) -> Tally:
+    return one.frame.reduce(Tally.of)

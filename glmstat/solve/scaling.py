@@ -12,6 +12,7 @@ from glmstat.data.reduce import Addable
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, Dense, IntArray, run_length
+from glmstat.whole import CELLS
 from glmstat.workspace import Rowwise, Workspace
 
 __all__ = ["open_workspace", "power_of_two"]
@@ -77,15 +78,73 @@ def open_workspace(
     seen : those rows; None takes the first block.
     """
     width = len(frame.columns)
+    once = _at_once(frame) if frame.small else None
+    if once is not None:
+        centre, scale = once
+        return Workspace(
+            frame, likelihood, np.arange(width), width, centre, scale, frame.intercept, penalty=penalty
+        )
     nothing = np.zeros(width)
     plain = Workspace(
         frame, likelihood, np.arange(width), width, nothing, np.ones(width), frame.intercept, penalty=penalty
     )
+    device = getattr(frame, "device", None)
+    if device is not None and not frame.small:
+        plain = replace(plain, device=device)
     if not frame.small:
-        return _by_some(plain, seen or _FirstRows(_spread(frame.block(0))), frame.coded)
+        coded = frame.coded
+        if seen is not None:
+            return _by_some(plain, seen, coded)
+        block = frame.block(0)
+        return _by_written(plain, block) if len(coded) else _by_some(plain, _FirstRows(_spread(block)), coded)
     scale = power_of_two(plain.frame.reduce(lambda block: _largest(plain, block)).size)
     scaled = replace(plain, scale=scale)
     return scaled if plain.intercept is None else replace(scaled, centre=_means(scaled))
+
+
+def _at_once(frame: ModelFrame) -> tuple[Array, Array] | None:
+    """Centre and scale of the columns of a few rows that are kept in one piece and all count."""
+    kept = getattr(frame, "kept", None)
+    matrix = kept[0].X[0] if kept is not None and len(kept) == 1 else None
+    if kept is None or not isinstance(matrix, Dense) or matrix.values.size > CELLS:
+        return None
+    if not matrix.values.size or not kept[0].total.all():
+        return None
+    values = matrix.values
+    scale = power_of_two(np.abs(values).max(axis=1, initial=0.0))
+    if frame.intercept is None:
+        return np.zeros(len(values)), scale
+    centre = (values * scale[:, None]).sum(axis=1) / values.shape[1] / scale
+    centre[frame.intercept] = 0.0
+    return centre, scale
+
+
+def _by_written(plain: Workspace, block: Block) -> Workspace:
+    """The same by the first block where many columns are codes: these are never written out."""
+    split = block.X[0].split()
+    places = split.places
+    starts = range(0, len(block.y), max(len(block.y) // RUNS, RUN))
+    runs = [slice(start, min(start + RUN, len(block.y))) for start in starts]
+    rows = np.concatenate([np.arange(run.start, run.stop) for run in runs])
+    values, buffer = np.empty((len(places), len(rows))), split.buffer(RUN)
+    for run, place in zip(runs, range(0, len(rows), RUN), strict=True):
+        for columns, written in split.pieces(run, buffer):
+            values[columns, place : place + written.shape[1]] = written
+    some = Block(0, (Dense(values),), block.y[rows], block.offset[rows], block.total[rows])
+    width = len(places)
+    few = replace(
+        plain,
+        columns=np.arange(width),
+        width=width,
+        centre=np.zeros(width),
+        scale=np.ones(width),
+        intercept=None if plain.intercept is None else int(np.searchsorted(places, plain.intercept)),
+        penalty=None,
+    )
+    found = _by_some(few, _FirstRows(some), np.zeros(0, dtype=np.intp))
+    centre, scale = np.zeros(plain.size), np.ones(plain.size)
+    centre[places], scale[places] = found.centre, found.scale
+    return replace(plain, centre=centre, scale=scale)
 
 
 def _by_some(plain: Workspace, seen: Rowwise, coded: IntArray) -> Workspace:
@@ -101,7 +160,8 @@ def _by_some(plain: Workspace, seen: Rowwise, coded: IntArray) -> Workspace:
     centred = replace(scaled, centre=centre)
     spread = seen.reduce(lambda block: _largest(centred, block)).size
     one_level = (spread == 0.0) & (np.abs(centre) <= 1.0)  # of a factor, in all of the rows seen
-    centre[(np.abs(centre) * scale < 8.0 * spread) | one_level] = 0.0
+    near = (np.abs(centre) * scale < 8.0 * spread) | one_level
+    centre = np.where(near, 0.0, centre)  # another array: blocks may know their columns by the one before
     centre[coded] = 0.0
     return replace(plain, centre=centre, scale=scale)
 

@@ -9,7 +9,7 @@ import numpy as np
 from glmstat.compute import Sums
 from glmstat.errors import DomainError
 from glmstat.matrix import Array
-from glmstat.solve.linear import factor
+from glmstat.solve.linear import Factored, factor
 from glmstat.workspace import Need, Workspace
 
 __all__ = ["Start", "inside", "needed", "null_start", "start_at", "starting_points", "weighted_start"]
@@ -34,10 +34,15 @@ def needed(workspace: Workspace) -> Need:
     return "observed" if likelihood.canonical or likelihood.concave else "both"
 
 
-def weighted_start(sums: Sums) -> Array | None:
-    """Return the coefficients of R's first weighted least squares from the sums of `start_pass`."""
+def weighted_start(sums: Sums, found: Factored | None = None) -> Array | None:
+    """Return the coefficients of R's first weighted least squares from the sums of `start_pass`.
+
+    Parameters
+    ----------
+    found : the factor of its information, where that is known.
+    """
     assert sums.expected is not None
-    found = factor(sums.expected)
+    found = factor(sums.expected) if found is None else found
     return None if found is None or not np.isfinite(sums.score).all() else found.solve(sums.score)
 
 

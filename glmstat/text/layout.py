@@ -44,10 +44,7 @@ def wrapped(text: str, spell: Spell = str) -> list[str]:
 
 def row(name: str, texts: Sequence[str], widths: Sequence[int], margin: int) -> str:
     """Return one line of a table: the name, then each text at the right of its column."""
-    line = f"{name:<{margin}}" + "".join(
-        f"  {text:>{width}}" for text, width in zip(texts, widths, strict=True)
-    )
-    return line.rstrip()
+    return "  ".join([name.ljust(margin), *map(str.rjust, texts, widths)]).rstrip()
 
 
 def count(number: int, word: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from math import floor, inf, isnan, log10
 
 __all__ = ["coefficient_texts", "common_decimals", "figure", "p_text", "percent", "statistic_text"]
@@ -25,6 +27,7 @@ def p_text(p: float) -> str:
     return f"{p:.1e}" if p >= 1e-300 else "<1e-300"
 
 
+@lru_cache(maxsize=16)
 def percent(level: float) -> str:
     """Return a coverage in per cent, with the digits that tell it from 100.
 
@@ -78,7 +81,7 @@ def common_decimals(std_errors: list[float]) -> int | None:
     return max(0, 3 - floor(log10(min(known))))
 
 
-def coefficient_texts(values: tuple[float, ...], std_error: float, decimals: int | None = None) -> list[str]:
+def coefficient_texts(values: Sequence[float], std_error: float, decimals: int | None = None) -> list[str]:
     """Return values with as many decimals as give their standard error four significant digits.
 
     >>> coefficient_texts((0.4075123, 0.0736), 0.17041)
@@ -92,12 +95,11 @@ def coefficient_texts(values: tuple[float, ...], std_error: float, decimals: int
         return [f"{value:.4e}" for value in values]
     if decimals is None:
         decimals = max(0, 3 - floor(log10(std_error)))
-    return [_rounded(value, decimals) for value in values]
-
-
-def _rounded(value: float, decimals: int) -> str:
-    text = f"{value:.{decimals}f}"
-    return text if value == 0 or text.strip("-0.") else f"{value:.1e}"
+    texts = [f"{value:.{decimals}f}" for value in values]
+    return [
+        text if text.strip("-0.") or value == 0 else f"{value:.1e}"
+        for text, value in zip(texts, values, strict=True)
+    ]
 
 
 def _plain(value: float) -> str:

@@ -90,7 +90,8 @@ def bootstrap(
     cluster : name, expression or array of the clusters of "cluster" and "wild"; default those of the fit's
         covariance.
     seed : whole number >= 0; None draws one, which is printed. The same seed gives the same bits for any
-        number of workers.
+        number of workers, and draws the same rows wherever the data are; where rows are left out of many
+        blocks, those of data that are copied are others than those of data that each pass reads.
     workers : processes; 1 computes here. None takes as many as there are cores where that saves time.
         Fits too large to hold copies of their rows are computed here, with threads.
     progress : show a bar; None shows one on a terminal if it takes more than two seconds.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from glmstat.errors import ArgumentError
+
 if TYPE_CHECKING:
     from glmstat.call import Covariance
     from glmstat.fit import Fit
@@ -46,9 +48,15 @@ def extend(self: Fit, term: str, **words: Any) -> Fit:
 
     Raises
     ------
+    ArgumentError : `term` is no text.
     FormulaError : a term that is no network.
     DataError : the fit holds no rows; take `with_data(data)` first.
     """
+    if not isinstance(term, str):
+        raise ArgumentError(
+            f"extend() takes a network to add, as text: got {type(term).__name__}. "
+            "Write extend('nn(age, power)'), or refit(data) for other rows."
+        )
     from glmstat.neural.again import extend
 
     return extend(self, term, words)

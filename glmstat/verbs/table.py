@@ -28,19 +28,23 @@ def vcov(self: Fit, vcov: str | Covariance | None = None, *, data: Any = None) -
 
     Returns
     -------
-    Table (p, p); NaN for coefficients that are aliased or infinite.
+    Table (p, p); NaN for coefficients that are aliased or infinite, inf for what is beyond float64.
 
     Raises
     ------
     ComparisonError : a fit of `rglm` that was asked for no inference.
     """
+    import numpy as np
+
     from glmstat.inference.covariance import covariance_root, label
     from glmstat.inference.statement import need_errors
 
     need_errors(self, "A covariance")
     fit = self.with_vcov(vcov, data=data)
     root = covariance_root(fit)
-    table = fit.by_term(dict(zip(fit.columns, root @ root.T, strict=True)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = root @ root.T
+    table = fit.by_term(dict(zip(fit.columns, square, strict=True)))
     return noted(table, vcov=label(fit))
 
 

@@ -16,8 +16,8 @@ from glmstat.fit import Fit
 from tests.reference import reference
 from tests.reference import test_reference as whole
 
-# What is summed over blocks, or evaluated by the learned design. The other parts are functions of these, or of the
-# rows: tests/unit/test_verbs_on_streams.py compares their verbs with those of rows in memory.
+# What is summed over blocks, or made row by row from the learned design; none of it is refused. The other
+# parts are functions of these, and tests/unit/test_verbs_on_streams.py compares their verbs with memory.
 PARTS = {
     *("coef", "se", "deviance", "null_deviance", "loglik", "aic", "df_resid", "df_null", "nobs", "rank"),
     *("dispersion", "pearson_chi2", "aliased", "wald_ci", "vcov_offdiag", "fitted.values"),
@@ -25,6 +25,7 @@ PARTS = {
     *("cluster.se_CR0", "cluster.se_CR0_adj", "cluster.se_CR1S", "cluster2.se_CR0"),
     *(f"cluster_clubsandwich.{kind}" for kind in ("CR1", "CR2", "CR3")),
     *(f"predict.{name}" for name in ("link", "link_se", "response", "response_se")),
+    *(f"resid.{type}" for type in ("response", "pearson", "deviance", "working")),
 }
 STREAM = Control(memory=0)
 
@@ -57,8 +58,7 @@ def dask(name: str, folder: Path) -> Any:
     table = whole.data(name).reset_index(drop=True)
     third = len(table) // 3
     pieces = [table.iloc[:third], table.iloc[third : third + 2], table.iloc[third + 2 :]]
-    config = pytest.importorskip("dask").config
-    with config.set({"dataframe.convert-string": False}):
+    with pytest.importorskip("dask").config.set({"dataframe.convert-string": False}):
         return frame.from_map(Partitions(pieces), range(3), meta=table.iloc[:0])
 
 
@@ -68,8 +68,7 @@ ROADS: dict[str, Callable[[str, Path], Any]] = {"memory": in_place, "Parquet": p
 @pytest.fixture(scope="module", autouse=True)
 def _threads() -> Iterator[None]:
     """Dask on the threads of this process, and few of them: the tables are short."""
-    config = pytest.importorskip("dask").config
-    with config.set(scheduler="threads", num_workers=2):
+    with pytest.importorskip("dask").config.set(scheduler="threads", num_workers=2):
         yield
 
 
@@ -96,7 +95,7 @@ def road(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("case", whole.CASES, ids=lambda case: case["id"])
-def test_case(case: dict[str, Any], road: str) -> None:
+def test_parts_are_those_of_r(case: dict[str, Any], road: str) -> None:
     fit = whole.fit(case["id"])
     assert fit.frame.large
     assert fit.frame.source.held == (road == "memory")

@@ -16,11 +16,13 @@ from glmstat import Control, Covariance, glm, load
 from glmstat.errors import (
     ArgumentError,
     ColumnError,
+    ComparisonError,
     CovarianceWarning,
     DataError,
     FewClustersWarning,
     FormulaError,
     GlmstatError,
+    SeparationWarning,
 )
 from glmstat.fit import Fit
 from glmstat.formula.parse import parse, update_formula
@@ -156,6 +158,49 @@ def test_analysis_of_deviance_begins_at_the_effects():
     smaller = ours.update(". ~ . - x1")
     assert smaller.formula == "poisson ~ x2 + q | f + g"
     near(glmstat.anova(smaller, ours).to_frame()["deviance"].iloc[-1], smaller.deviance - ours.deviance)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson", "binomial"])
+@pytest.mark.parametrize("test", ["LRT", "Wald", "Rao"])
+def test_fits_of_other_tables_are_compared_as_with_dummies(family: str, test: Any):
+    rights = ("x1", "x1 + x2 + q", "x1 + I(x1 + 3 * x2) + t + w + q")
+    tables = [
+        glmstat.anova(
+            *(glm(f"{family} ~ {right}{tail}", MIXED.copy(), family) for right in rights), test=test
+        )
+        for tail in (" | f + g", " + C(f) + g")
+    ]
+    words = ["df", "deviance", "statistic", "p_value"]
+    near(*(table.to_frame()[words].iloc[1:] for table in tables), 1e-7)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_absorbed_factors_are_tested_as_dummies(family: str):
+    def fits(*rights: str) -> list[Fit]:
+        return [glm(f"{family} ~ {right}", MIXED.copy(), family) for right in rights]
+
+    for ours, theirs in (
+        (fits("x1 | f", "x1 + x2 | f + g"), fits("x1 + C(f)", "x1 + x2 + C(f) + g")),
+        (fits("x1", "x1 + x2 | f + g"), fits("x1", "x1 + x2 + C(f) + g")),
+    ):
+        near(
+            *(
+                glmstat.anova(*each).to_frame()[["df", "statistic", "p_value"]].iloc[1:]
+                for each in (ours, theirs)
+            )
+        )
+        with pytest.raises(ComparisonError, match="Wald test of absorbed effects is not defined"):
+            glmstat.anova(*ours, test="Wald")
+    for smaller, larger in (("x1 | g", "x1 + x2 + t + w + times | q"), ("x1 + t | f", "x1 + x2 + w | f")):
+        with pytest.raises(ComparisonError, match="not nested"):
+            glmstat.anova(*fits(smaller, larger))
+    data = MIXED.assign(x2=0.0)
+    one, two = (
+        glm(f"{family} ~ x1 | g", data, family),
+        glm(f"{family} ~ x1 + t + w + times | q", data, family),
+    )
+    with pytest.raises(ComparisonError, match="not nested: absorbed g"):
+        glmstat.anova(one, two)
 
 
 def test_effects_alone():
@@ -427,6 +472,38 @@ def test_new_levels():
         pairs.predict(never)
 
 
+def apart(three: bool = False) -> pd.DataFrame:
+    """Two sets of rows that no shared level of i and j joins; k is in both."""
+    data = pd.DataFrame(
+        {
+            "y": [1.0, 2, 3, 5, 4, 6, 7, 9],
+            "x": [1.0, 0, 2, 1, 3, 2, 5, 4],
+            "i": [0, 0, 0, 0, 1, 1, 1, 1],
+            "j": [0, 1, 0, 1, 2, 3, 2, 3],
+        }
+    )
+    return pd.concat([data.assign(k=0), data.assign(k=1, y=data["y"][::-1].to_numpy())]) if three else data
+
+
+@pytest.mark.parametrize("behind", ["i + j", "j + i", "i + j + k", "k + j + i"])
+def test_levels_that_no_rows_join_have_no_prediction(tmp_path: Any, behind: str):
+    data = apart("k" in behind).reset_index(drop=True)
+    fit = glm(f"y ~ x | {behind}", data)
+    new = data.iloc[[0, 5, 0]].assign(j=[1, 2, 2])
+    with pytest.raises(
+        DataError, match=r"Prediction is not estimable: row 2 \(1 row\)\. No rows of the fit join"
+    ):
+        fit.predict(new)
+    dummies = glm("y ~ x + " + " + ".join(f"C({name})" for name in behind.split(" + ")), data)
+    with pytest.raises(DataError, match="Prediction is not estimable: row 2"):
+        dummies.predict(new)
+    near(fit.predict(new[:2]), dummies.predict(new[:2]))
+    near(fit.predict(data), fit.fitted)
+    fit.save(tmp_path / "fit.glm")
+    with pytest.raises(DataError, match="not estimable: row 2"):
+        load(tmp_path / "fit.glm").predict(new)
+
+
 def test_copies_and_files_keep_the_effects(tmp_path: Any):
     fit = glm("poisson ~ x1 | f + g", MIXED, "poisson")
     fit.save(tmp_path / "fit.glmstat")
@@ -514,6 +591,79 @@ def test_other_models_have_no_bar():
 def test_no_row_left():
     with pytest.raises(DataError, match="No row is left: all 600 have levels of firm"):
         glm("count ~ x1 | firm", panel().assign(count=0.0), "poisson")
+
+
+def test_levels_that_are_left_out_are_counted_in_what_is_said():
+    data = panel().assign(alone=np.arange(600), event=[1.0, 0.0, 2.0] * 200)
+    with pytest.raises(DataError, match="a level for each of the 400 rows that are left of 600, those with"):
+        glm("event ~ x1 | alone", data, "poisson")
+    with pytest.raises(DataError, match=r"one value of the response only \(all 0\), whose effects"):
+        glm("count ~ x1 | firm", panel().assign(count=0.0), "poisson")
+    with pytest.raises(DataError, match=r"\(all 0, or all 1\)"):
+        glm("count ~ x1 | firm", panel().assign(count=1.0), "binomial")
+
+
+@pytest.mark.parametrize("words", [{}, {"weights": "weight"}, {"subset": "x2 > -1"}], ids=str)
+@pytest.mark.parametrize("behind", ["firm", "text + firm", "text:year", "cut(x2, [-9, 0, 9]) + year"])
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_rows_that_are_read_in_every_pass_give_the_same_fit(
+    tmp_path: Any, family: str, behind: str, words: dict[str, Any]
+):
+    data = panel().assign(text=lambda data: "t" + (data["firm"] % 7).astype(str))
+    path, formula = tmp_path / "rows.parquet", f"{'y' if family == 'gaussian' else 'count'} ~ x1 | {behind}"
+    data.to_parquet(path, row_group_size=170)
+    streams = Control(memory=0)
+    held = glm(formula, data, family, **words)
+    large = glm(formula, data, family, control=streams, **words)
+    file = glm(formula, str(path), family, control=streams, **words)
+    assert file == large
+    near(
+        [file.coef["x1"], file.deviance, file.df_residual], [held.coef["x1"], held.deviance, held.df_residual]
+    )
+    near(file.stderror("HC1"), held.stderror("HC1"), 1e-6)
+    near(file.fitted, held.fitted, 1e-8)
+
+
+def test_partitions_give_the_same_fit():
+    frames = pytest.importorskip("dask.dataframe")
+    data = panel().assign(text=lambda data: "t" + (data["firm"] % 7).astype(str))
+    formula, streams = "count ~ x1 | text + year", Control(memory=0)
+    parts = glm(formula, frames.from_pandas(data, npartitions=4), "poisson", control=streams)
+    held = glm(formula, data, "poisson")
+    near(
+        [parts.coef["x1"], parts.deviance, parts.df_residual],
+        [held.coef["x1"], held.deviance, held.df_residual],
+    )
+    near(parts.stderror("HC1"), held.stderror("HC1"), 1e-6)
+
+
+@pytest.mark.parametrize("behind", ["f", "f + g"])
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_columns_that_run_to_infinity_are_named_as_with_dummies(tmp_path: Any, family: str, behind: str):
+    draws = np.random.default_rng(4).uniform(size=len(MIXED))
+    first = (MIXED[family] == 0) & (draws < 0.1)
+    data = MIXED.assign(s=first.astype(float), t=((MIXED[family] == 0) & (draws > 0.9)) * -2.0)
+    dummies = "C(f) + g" if "g" in behind else "C(f)"
+    with pytest.warns(SeparationWarning, match="^Separation, s → -inf, t → inf beside the absorbed"):
+        ours = glm(f"{family} ~ x1 + s + t | {behind}", data, family)
+    with pytest.warns(SeparationWarning, match="^Separation, s → -inf, t → inf: rows"):
+        theirs = glm(f"{family} ~ x1 + s + t + {dummies}", data, family)
+    near(ours.coef["x1"], theirs.coef["x1"], 1e-6)
+    ours.save(tmp_path / "fit.glm")
+    assert load(tmp_path / "fit.glm").estimate.convergence == ours.estimate.convergence
+    assert not glm(f"{family} ~ x1 | {behind}", data, family).estimate.convergence.runaway
+
+
+@pytest.mark.parametrize("file", [False, True])
+def test_a_kept_fit_is_the_fit(tmp_path: Any, file: bool):
+    data: Any = panel(6000)
+    if file:
+        data.to_parquet(tmp_path / "rows.parquet")
+        data = str(tmp_path / "rows.parquet")
+    control = Control(memory=0, checkpoint=str(tmp_path / "kept"))
+    first, again = (glm("count ~ x1 | firm + year", data, "poisson", control=control) for _ in range(2))
+    assert first == again
+    near(again.coef["x1"], glm("count ~ x1 + C(firm) + C(year)", panel(6000), "poisson").coef["x1"], 1e-8)
 
 
 def test_perfect_fit_is_said():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
 import pickle
@@ -21,14 +22,14 @@ import pytest
 
 import glmstat
 from glmstat import Control, Fit, glm
-from glmstat.compute import Sums
+from glmstat.compute import Sums, Totals
 from glmstat.data import journal as journals
 from glmstat.data import passes
 from glmstat.data.digest import column_digest, described, digest
 from glmstat.data.journal import Facts, Journal, Record
 from glmstat.data.source import open_source
 from glmstat.data.stream import StreamSource
-from glmstat.errors import ArgumentError, DataError, FileError, FitInterrupted
+from glmstat.errors import ArgumentError, FileError, FitInterrupted
 from glmstat.frame import _Run
 from glmstat.progress import Meter
 from tests.simulation import kills
@@ -255,12 +256,12 @@ def test_an_interrupt_between_two_halves_of_a_sum(
     parquet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The sums on the file are those before a block or those after it, wherever the interrupt falls."""
-    whole, add = fitted(parquet), Sums.__add__
+    whole, add = fitted(parquet), Totals.__add__
 
-    def interrupting(stop: int) -> Callable[[Sums, Sums], Sums]:
+    def interrupting(stop: int) -> Callable[[Totals, Totals], Totals]:
         made = count()
 
-        def added(self: Sums, other: Sums) -> Sums:
+        def added(self: Totals, other: Totals) -> Totals:
             if next(made) == stop:
                 raise KeyboardInterrupt
             return add(self, other)
@@ -269,7 +270,7 @@ def test_an_interrupt_between_two_halves_of_a_sum(
 
     for stop in (0, 3, 7):
         with monkeypatch.context() as patch:
-            patch.setattr(Sums, "__add__", interrupting(stop))
+            patch.setattr(Totals, "__add__", interrupting(stop))
             with pytest.raises(FitInterrupted):
                 fitted(parquet, tmp_path / "c")
     assert fitted(parquet, tmp_path / "c") == whole
@@ -346,8 +347,154 @@ def test_later_rows_that_changed_are_refused_once_they_are_read(tmp_path: Path, 
     whole.loc[69_000, "x"] = 9.0
     with pytest.raises(FitInterrupted):
         blocks.of(lambda: fitted(lambda: iter([data]), tmp_path / "c"), 300)
-    with pytest.raises(DataError, match="gave other rows, or other values"):
+    with pytest.raises(FileError, match="Column 'x' has other values"):
         blocks.of(lambda: fitted(lambda: iter([whole]), tmp_path / "c"))
+
+
+def without_stamp(frame: pd.DataFrame, form: str) -> Any:
+    """Data of which nothing but their values tells whether they changed."""
+    if form == "function":
+        return lambda: iter([frame])
+    if form == "lazy":
+        return pytest.importorskip("polars").from_pandas(frame).lazy()
+    if form == "dask":
+        return pytest.importorskip("dask.dataframe").from_pandas(frame, npartitions=3)
+    connection = pytest.importorskip("duckdb").connect()
+    connection.register("rows", frame)
+    return connection.sql("select * from rows")
+
+
+@pytest.mark.parametrize("form", ["function", "lazy", "duckdb", "dask"])
+def test_a_finished_file_answers_for_its_own_data_alone(tmp_path: Path, form: str):
+    data, path = sample(140_000), tmp_path / "c"
+    whole = fitted(without_stamp(data, form), path, "y ~ x + f")
+    raw = path.read_bytes()
+    assert fitted(without_stamp(data, form), path, "y ~ x + f") == whole
+    last = data.index == 139_000
+    others = {
+        "y": data.y.where(~last, data.y + 3),
+        "x": data.x.where(~last, 0.0),
+        "f": data.f.where(~last, data.f.map({"a": "b", "b": "c", "c": "a"})),
+    }
+    for name, values in others.items():
+        with pytest.raises(FileError, match=f"Column '{name}' has other values"):
+            fitted(without_stamp(data.assign(**{name: values}), form), path, "y ~ x + f")
+    longer = pd.concat([data, data.assign(y=data.y + 1)], ignore_index=True)
+    with pytest.raises(FileError, match="Data changed"):
+        fitted(without_stamp(longer, form), path, "y ~ x + f")
+    assert path.read_bytes() == raw
+
+
+@pytest.mark.parametrize("form", ["memory", "function"])
+def test_a_level_that_is_gone_is_refused_and_the_file_stays(tmp_path: Path, form: str):
+    data, path = sample(), tmp_path / "c"
+    give = (lambda frame: frame) if form == "memory" else (lambda frame: lambda: iter([frame]))
+    data.loc[: BLOCK - 1, "f"] = "a"
+    whole = fitted(give(data), path, "y ~ x + f")
+    raw = path.read_bytes()
+    with pytest.raises(FileError, match="Data changed since the checkpoint was written"):
+        fitted(give(data.assign(f=data.f.replace({"c": "b"}))), path, "y ~ x + f")
+    assert path.read_bytes() == raw
+    assert fitted(give(data), path, "y ~ x + f") == whole
+
+
+class Times:
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def __call__(self, values: Any) -> Any:
+        return values * self.factor
+
+
+def keyword(factor: float) -> Callable[..., Any]:
+    def times(values: Any, *, factor: float = factor) -> Any:
+        return values * factor
+
+    return times
+
+
+def enclosing(factor: float) -> Callable[..., Any]:
+    times = Times(factor)
+    return lambda values: times(values)
+
+
+def interpolating(factor: float) -> Callable[..., Any]:
+    from scipy.interpolate import interp1d
+
+    return interp1d([-9.0, 9.0], [-9.0 * factor, 9.0 * factor])
+
+
+FACTOR = 1.0
+
+
+def reading(values: Any) -> Any:
+    return values * FACTOR
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Times,
+        lambda factor: Times(factor).__call__,
+        keyword,
+        enclosing,
+        interpolating,
+        lambda factor: np.poly1d([factor, 0.0]),
+        lambda factor: np.vectorize(keyword(factor)),
+        lambda factor: functools.lru_cache(keyword(factor)),
+        lambda factor: np.log1p if factor == 1.0 else np.expm1,
+    ],
+)
+def test_what_the_context_holds_is_compared(make: Callable[[float], Any]):
+    def told(factor: float) -> str:
+        return described({"k": make(factor)})
+
+    assert told(1.0) == told(1.0)
+    assert told(1.0) != told(2.0)
+
+
+def test_another_object_in_the_context_is_refused(parquet: Path, tmp_path: Path):
+    one = fitted(parquet, tmp_path / "c", "y ~ k(x)", context={"k": Times(1.0)})
+    assert fitted(parquet, tmp_path / "c", "y ~ k(x)", context={"k": Times(1.0)}) == one
+    with pytest.raises(FileError, match=r"belongs to another call: .* context is"):
+        fitted(parquet, tmp_path / "c", "y ~ k(x)", context={"k": Times(2.0)})
+
+
+def test_what_a_function_reads_of_its_module_is_compared(monkeypatch: pytest.MonkeyPatch):
+    before = described({"k": reading})
+    assert described({"k": reading}) == before
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    assert described({"k": reading}) != before
+
+
+def test_an_object_that_refers_to_itself_is_described():
+    loop = Times(1.0)
+    loop.me = loop  # pyright: ignore[reportAttributeAccessIssue]
+    assert described(loop) == described(loop)
+
+
+def test_a_context_that_cannot_be_described_has_no_checkpoint(parquet: Path, tmp_path: Path):
+    hidden = np.frompyfunc(lambda value: 2.0 * value, 1, 1)
+    with pytest.raises(ArgumentError, match=r"cannot tell whether context is the same .* it holds a ufunc"):
+        fitted(parquet, tmp_path / "c", "y ~ k(x)", context={"k": hidden})
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_ladder_tells_where_it_stands(parquet: Path, monkeypatch: pytest.MonkeyPatch):
+    """An interrupt in the ladder's passes carries the coefficients of the step before."""
+    noted: list[tuple[Any, float]] = []
+    keep = passes.Passes.note
+
+    def seen(self: Any, coef: Any, decrement: float) -> None:
+        noted.append((coef, decrement))
+        keep(self, coef, decrement)
+
+    monkeypatch.setattr(passes.Passes, "note", seen)
+    data = sample(60_000)
+    fit = fitted(data, None, "y ~ x + f", control={"solver": "ladder"})
+    assert fit.estimate.convergence.ladder == "reached the maximum"
+    assert noted
+    np.testing.assert_allclose(noted[-1][0], np.asarray(fit.coef), atol=1e-6 * np.max(fit.stderror()))
 
 
 @pytest.mark.parametrize(

@@ -299,3 +299,15 @@ def test_arrays_are_copied(grouped):
     groups[:] = groups[::-1].copy()
     np.testing.assert_array_equal(fit.stderror(), before)
     assert Covariance("CR2", cluster=groups) != fit.covariance
+
+
+def test_a_variance_beyond_float64_is_infinite_without_words():
+    # Var(b of c x) = Var(b) / c²: 1e400 where c = 1e-200, and 0 where c = 1e200
+    rng = np.random.default_rng(1)
+    data = {"y": rng.normal(size=50), "a": rng.normal(size=50), "b": rng.normal(size=50)}
+    plain = glm("y ~ a + b", data)
+    far = glm("y ~ a + b", data | {"a": data["a"] * 1e-200, "b": data["b"] * 1e200})
+    table = np.asarray(far.vcov())
+    assert table[1, 1] == np.inf and table[2, 2] == 0.0
+    own = plain.vcov().to_numpy() if hasattr(plain.vcov(), "to_numpy") else np.asarray(plain.vcov())
+    np.testing.assert_allclose(table[1, 2], own[1, 2], rtol=1e-9)

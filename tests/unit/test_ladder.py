@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from glmstat import Control, glm
+from glmstat import Control, datasets, glm
 from glmstat.errors import ArgumentError, GlmstatWarning
 from glmstat.solve.estimate import fit_estimate
 from glmstat.solve.rungs import spread_runs, take_rungs
@@ -354,7 +355,8 @@ def test_every_pass_is_told():
 
 def test_few_iterations_are_plain_newtons_own():
     _, ladder = both("poisson", sound("poisson", "log"), max_iterations=2)
-    assert ladder.convergence.ladder == ""
+    assert ladder.convergence.ladder == "max_iterations is below 12"
+    assert not {"sample", "score"} & set(kinds(ladder))
 
 
 def test_runs_are_spread_and_never_overlap():
@@ -411,6 +413,25 @@ def test_several_sums_are_one_pass():
         ({"memory": -1}, "memory must be a number of bytes, >= 0: -1. The default is 16e6."),
         ({"memory": float("nan")}, "memory must be a number of bytes, >= 0: nan. The default is 16e6."),
         ({"memory": "2GB"}, "memory must be a number of bytes, >= 0: '2GB'. The default is 16e6."),
+        ({"memory": True}, "memory must be a number of bytes, >= 0: True. The default is 16e6."),
+        *(
+            ({"tolerance": word}, f"tolerance must lie in (0, 0.01]: {word!r}. The default is 1e-8.")
+            for word in ("a", None, True)
+        ),
+        *(
+            (
+                {"max_iterations": word},
+                f"max_iterations must be a whole number >= 1: {word!r}. The default is 100.",
+            )
+            for word in ("a", None, 1.5, float("nan"), True, 0)
+        ),
+        *(
+            (
+                {"workers": word},
+                f"workers must be a whole number from 1 to 1,024: {word!r}. Leave it out to use every core.",
+            )
+            for word in ("2", 1.5, float("nan"), True, 10**9, 0)
+        ),
         ({"checkpoint": 3}, "checkpoint must be the path of a file: 3. Leave it out to keep none."),
         ({"checkpoint": ""}, "checkpoint must be the path of a file: ''. Leave it out to keep none."),
         ({"progress": 1}, "progress must be True, False or None: 1. None shows a bar if it takes long."),
@@ -420,3 +441,24 @@ def test_settings_that_say_nothing_are_refused(words, said):
     with pytest.raises(ArgumentError) as caught:
         Control(**words)
     assert str(caught.value) == said
+
+
+def test_columns_far_from_zero_climb_the_ladder():
+    """Centres of the columns must be the same on every rung."""
+    data = datasets.generate("policies", 300_000)
+    ladder = Control(solver="ladder", memory=0)
+    fit = glm("claims ~ age + I(age**2) + offset(log(exposure))", data, "poisson", control=ladder)
+    assert fit.estimate.convergence.ladder == "reached the maximum"
+
+
+def test_settings_may_be_numbers_of_numpy_and_paths():
+    given = Control(
+        tolerance=np.float64(1e-9),
+        max_iterations=np.int64(50),
+        workers=np.int32(2),
+        memory=np.int64(0),
+        checkpoint=Path("folder") / "x",
+        progress=np.bool_(True),
+    )
+    assert given == Control(1e-9, 50, 2, memory=0, checkpoint=str(Path("folder") / "x"), progress=True)
+    assert [type(value) for value in (given.max_iterations, given.memory, given.progress)] == [int, int, bool]

@@ -20,6 +20,8 @@ LAYERS = (
         "compute",
         "accumulate",
         "extremes",
+        "whole",
+        "device",
         "workspace",
         "absorbed",
         "estimate",

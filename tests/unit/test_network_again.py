@@ -70,6 +70,13 @@ def test_extend_keeps_clusters_together(data):
     assert found.covariance == glmstat.Covariance("CR1", cluster="firm")
 
 
+def test_extend_takes_text(fit, data):
+    with pytest.raises(
+        glmstat.ArgumentError, match=r"extend\(\) takes a network to add, as text: got DataFrame"
+    ):
+        fit.extend(data)
+
+
 def test_extend_refuses_what_is_no_network(fit, data):
     base = glm("y ~ d", data, "poisson")
     for term in ("z", "nn(z, hidden=())", "nn(z) + w"):

@@ -302,6 +302,23 @@ def test_paths_that_cannot_be_files_are_named(fit, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_fit_is_saved_though_its_file_was_moved(data, path, tmp_path):
+    rows, elsewhere = tmp_path / "rows.parquet", tmp_path / "moved.parquet"
+    data.reset_index(drop=True).to_parquet(rows)
+    fit = glm("y ~ x + f", rows, "poisson", control=glmstat.Control(memory=0))
+    rows.rename(elsewhere)
+    with pytest.raises(glmstat.DataError, match=r"is gone.*with_data\(path\)"):
+        fit.vcov("HC0")
+    loaded = saved(fit, path)
+    assert loaded == fit
+    assert str(loaded.summary()) == str(fit.summary())
+    whole = fit.with_data(elsewhere)
+    assert np.isfinite(np.asarray(whole.vcov("HC0"))).all()
+    os.utime(elsewhere, (1, 1))
+    with pytest.raises(glmstat.DataError, match=r"changed since it was opened.*with_data\(path\)"):
+        whole.vcov("HC1")
+
+
 @pytest.mark.parametrize(
     "contrasts", ["sum", {"f": "sum"}, {"f": [[-2.0, 1.0], [5.0, 0.0], [1.0, 1.0]]}], ids=str
 )

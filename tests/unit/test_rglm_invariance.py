@@ -119,6 +119,7 @@ def test_warnings_are_one_of_a_kind(data):
 
 SCRIPT = """
 import sys, warnings
+import torch
 import glmstat
 data = glmstat.datasets.generate("confounded", 600, seed=3, family="gaussian")
 print("ready", flush=True)

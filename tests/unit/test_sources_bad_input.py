@@ -48,6 +48,82 @@ def test_a_path_that_is_not_there_names_its_neighbour(folder):
     refused(folder / "nowhere" / "deeper" / "a.csv", "has no 'nowhere'. Check the path.$")
 
 
+def claims_with_labels():
+    rng = np.random.default_rng(1)
+    data = table(60, w=rng.uniform(1, 2, 60))
+    return data.set_axis(rng.permutation(60))
+
+
+@pytest.mark.parametrize("control", [STREAM, Control()], ids=["streamed", "collected"])
+@pytest.mark.parametrize("form", ["parquet", "batches", "dataset", "duckdb", "polars"])
+def test_a_series_with_labels_meets_no_rows_without(form, control, tmp_path):
+    data = claims_with_labels()
+    path = tmp_path / "a.parquet"
+    data.to_parquet(path)
+    forms = {
+        "parquet": lambda: path,
+        "batches": lambda: lambda: iter([data[:25], data[25:]]),
+        "dataset": lambda: ds.dataset(path).filter(ds.field("x") >= 0),
+        "duckdb": lambda: duckdb.sql(f"SELECT * FROM '{path}'"),
+        "polars": lambda: pl.scan_parquet(path),
+    }
+    source = forms[form]()
+    words = r"Index of (weights|subset|k) differs from that of the rows: .* Give a column, or .to_numpy\(\)"
+    for given in ({"weights": data.w}, {"subset": data.w > 1.2}, {"context": {"k": data.w}}):
+        formula = "y ~ x + k" if "context" in given else "y ~ x"
+        with pytest.raises(DataError, match=words):
+            glm(formula, source, control=control, **given)
+    x, w = np.column_stack([np.ones(60), data.x]), data.w.to_numpy()
+    expected = np.linalg.solve(x.T * w @ x, x.T * w @ data.y)
+    for weights in ("w", w, data.w.reset_index(drop=True), list(w)):
+        fit = glm("y ~ x", source, weights=weights, control=control)
+        np.testing.assert_allclose(fit.estimate.coef, expected, rtol=1e-10)
+
+
+def test_a_file_counts_once(folder):
+    file, pattern = str(folder / "claims.parquet"), str(folder / "*.parquet")
+    (folder / "link.parquet").symlink_to(folder / "claims.parquet")
+    for paths in ([file, pattern], [file, file], pattern):
+        with pytest.raises(DataError, match=r"'(claims|link)\.parquet' is named twice: .* Name every file"):
+            glm("y ~ x", paths)
+
+
+def test_rows_of_batches_are_counted_from_the_first():
+    data = table(500, z=np.arange(500.0))
+    data["z"] = data.z.astype(object)
+    data.loc[397, "z"] = "q"
+    words = "Column 'z' mixes numbers and text: first in row 397"
+    for form in (lambda part: part, lambda part: part.to_dict("list")):
+        refused(lambda form=form: (form(data[k : k + 370]) for k in (0, 370)), words, "y ~ z")
+
+
+def test_a_function_that_needs_arguments_says_which():
+    refused(lambda a, *, b: iter([table()]), "Function <lambda> needs arguments: a, b. Give a function")
+    glm("y ~ x", lambda size=5, *more: iter([table(size)]))
+
+
+@pytest.mark.parametrize("control", [STREAM, Control()], ids=["streamed", "collected"])
+def test_a_typo_in_a_number_of_a_csv_is_no_level(control, tmp_path):
+    rng = np.random.default_rng(1)
+    good = pd.DataFrame({
+        "y": rng.poisson(3, 3000),
+        "k": rng.integers(1, 6, 3000).astype(str),
+        "x": rng.normal(size=3000).astype(str),
+        "area": rng.choice([f"{code:02}" for code in range(60)] + ["2A"], 3000),
+        "class": rng.choice(["1", "2", "3", "A"], 3000),
+    })  # fmt: skip
+    bad = good.copy()
+    bad.loc[2899, ["k", "x"]] = "4x"
+    bad["s"] = bad.x.where(np.arange(3000) % 7 > 1, ".")  # a word for missing values, in many rows
+    bad.to_csv(tmp_path / "bad.csv", index=False)
+    words = "Column '{}' of 'bad.csv' mixes numbers and text: '{}' in row {}. Correct it"
+    for name, word, row in (("k", "4x", "2,899"), ("x", "4x", "2,899"), ("s", ".", "0")):
+        with pytest.raises(DataError, match=re.escape(words.format(name, word, row))):
+            glm(f"y ~ {name}", tmp_path / "bad.csv", "poisson", control=control)
+    fit = glm("y ~ area + class", tmp_path / "bad.csv", "poisson", control=control)
+    assert len(fit.coef) == 1 + 60 + 3
+
+
 def test_text_that_is_no_path_is_no_data():
     for text in ("claims", "y ~ x", "y ~ x*z", "y ~ a/b", "", "x\n/", "a" * 5000):
         with pytest.raises(DataError, match="data must be a data frame or a mapping of arrays: got str"):
@@ -415,3 +491,35 @@ def test_packages_that_are_not_installed(package, monkeypatch, folder):
         (folder / "a.csv").write_text("y,x\n1,2\n")
         refused(folder / "a.csv", "A CSV file needs pyarrow: it is not installed", error=DependencyError)
         assert glm("y ~ x", table()).nobs == 10
+
+
+@pytest.mark.parametrize("form", ["held", "passed", "parquet", "csv"])
+@pytest.mark.parametrize("base", [2**53, 2**60])
+def test_whole_numbers_that_float64_merges_tell_no_rows_apart(tmp_path, form, base):
+    ids = base + np.arange(600) % 6
+    data = table(600, id=ids, k=pd.Categorical(ids))
+    data.to_parquet(tmp_path / "d.parquet", row_group_size=100)
+    data.to_csv(tmp_path / "d.csv", index=False)
+    source = {"parquet": tmp_path / "d.parquet", "csv": tmp_path / "d.csv"}.get(form, data)
+    control = Control() if form == "held" else STREAM
+    for formula in ("y ~ x | id", "y ~ x + C(id)", "y ~ x | k"):
+        with pytest.raises(DataError, match=r"2\^53 or more.*Convert it to text"):
+            glm(formula, source, control=control)
+    tests = f"id == {base + 1}", f"id != {base + 1}", f"id in ({base + 1}, 3)", f"id > {base + 1}"
+    for subset in tests:
+        with pytest.raises(DataError, match=r"2\^53 or more.*'id' has some of.*Convert it to text"):
+            glm("y ~ x", source, subset=subset, control=control)
+    with pytest.raises(DataError, match=r"2\^53 or more.*'id' has some of.*Convert it to text"):
+        glm("y ~ x", source, control=control).vcov("~id")
+
+
+def test_large_numbers_that_tell_no_rows_apart_stay():
+    data = table(60, id=2**60 + np.arange(60) % 6, fill=np.where(np.arange(60) % 5, 1.0, 1e20))
+    assert glm("y ~ x", data, subset="fill != 1e20").nobs == 48
+    assert glm("y ~ x", data, subset="fill < 1e20").nobs == 48
+    assert glm("y ~ x", data, subset="id > 5").nobs == 60
+    below = data.assign(id=2**53 - 7 + np.arange(60) % 4)
+    assert glm("y ~ x", below, subset=f"id == {2**53 - 6}").nobs == 15
+    assert len(glm("y ~ C(id)", below).coef) == 4
+    text = below.assign(id=(below.id + 2**53).astype(str))
+    assert len(glm("y ~ id", text).coef) == 4

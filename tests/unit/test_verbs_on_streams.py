@@ -274,6 +274,41 @@ def test_cases_of_blocks_are_drawn_as_often_as_there_are_rows(poisson: tuple[Any
     assert drawn.reduce(_drawn) == poisson[2].nobs
 
 
+@pytest.mark.parametrize("resample", ["case", "parametric", "wild"])
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_the_same_rows_are_drawn_wherever_the_data_are(tmp_path: Path, family: str, resample: str) -> None:
+    # two blocks, and rows that are counted several times: the same seed, the same rows
+    rng, rows = np.random.default_rng(5), 66_000
+    data = pd.DataFrame({"x": rng.normal(size=rows), "n": rng.integers(0, 4, rows)})
+    data["y"] = rng.poisson(np.exp(0.3 + 0.1 * data.x))
+    data.to_parquet(tmp_path / "d.parquet", row_group_size=7_000)
+    words = {"freq_weights": "n"} if resample == "case" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", glmstat.GlmstatWarning)
+        held, passed, read = (
+            glm("y ~ x", source, family, control=Control(memory=memory), **words)
+            for source, memory in ((data, 1e9), (data, 0), (tmp_path / "d.parquet", 0))
+        )
+    assert held.frame is not None and passed.frame is not None and held.frame.small and passed.frame.large
+    drawn = [fit.bootstrap(3, resample=resample, seed=4, workers=1).estimates for fit in (held, passed, read)]
+    assert np.ptp(drawn[0], axis=0).min() > 0.0
+    np.testing.assert_allclose(drawn[1], drawn[0], rtol=1e-6)
+    np.testing.assert_allclose(drawn[2], drawn[0], rtol=1e-6)
+
+
+def test_draws_of_rows_beside_rows_that_are_left_out(tmp_path: Path) -> None:
+    rng, rows = np.random.default_rng(6), 66_000
+    data = pd.DataFrame({"x": rng.normal(size=rows), "y": rng.normal(size=rows)})
+    data.loc[rng.integers(0, rows, 900), "x"] = np.nan
+    data.to_parquet(tmp_path / "d.parquet", row_group_size=7_000)
+    passed, read = (glm("y ~ x", source, control=STREAM) for source in (data, tmp_path / "d.parquet"))
+    drawn = [fit.bootstrap(3, seed=4, workers=1) for fit in (passed, read)]
+    np.testing.assert_allclose(drawn[1].estimates, drawn[0].estimates, rtol=1e-9)
+    assert "the draws of a seed depend on whether data are copied" in str(drawn[0])
+    clusters = passed.bootstrap(3, resample="cluster", cluster=data.index.to_numpy() % 90, seed=4)
+    assert "depend on" not in str(clusters)
+
+
 # ---------------------------------------------------------------- new rows
 
 
@@ -373,9 +408,9 @@ def test_files_are_not_overwritten(poisson: tuple[Any, Any, Any], path: Path, tm
         poisson[2].predict(to=file)
     with pytest.raises(FileError, match="file that is read"):
         poisson[2].predict(path, to=path, overwrite=True)
-    with pytest.raises(FileNotFoundError, match="No such folder"):
+    with pytest.raises(FileError, match=r"No such folder: .*Make it first"):
         poisson[2].predict(to=tmp_path / "none" / "out.parquet")
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(FileError, match=r"A folder, not a file: .*Give the path of a file"):
         poisson[2].predict(to=tmp_path)
     with pytest.raises(FileError, match="to must be the path"):
         poisson[2].predict(to=3)

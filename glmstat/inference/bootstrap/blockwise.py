@@ -1,4 +1,4 @@
-"""Schemes for data that are read block by block: what a row draws follows from the seed and its block."""
+"""Schemes that hold no number per row: what a row draws follows from the seed and its block."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glmstat.inference.bootstrap.scheme import Multipliers, counted
+from glmstat.inference.bootstrap.scheme import BlockDraws, Multipliers, counted
 from glmstat.inference.residual import plain_residuals
 from glmstat.inference.score import linear_predictor
 from glmstat.inference.variable import Grouping
@@ -18,25 +18,7 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.frame import ModelFrame
 
-__all__ = ["BlockCases", "BlockDraws", "BlockParametric", "BlockWild", "block_sizes", "fitted_means"]
-
-_MOST = 2**63 - 1
-
-
-@dataclass(frozen=True)
-class BlockDraws:
-    """Streams of random numbers of the blocks of one resample."""
-
-    seed: int
-
-    @classmethod
-    def of(cls, rng: np.random.Generator) -> BlockDraws:
-        """Return those of the resample that a stream belongs to."""
-        return cls(int(rng.integers(_MOST)))
-
-    def of_block(self, block: Block) -> np.random.Generator:
-        """Return the stream of one block."""
-        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(block.number,)))
+__all__ = ["BlockCases", "BlockParametric", "BlockWild", "block_sizes", "fitted_means"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +60,13 @@ class BlockCases:
 
         def change(block: Block) -> Block:
             counts, times, own = counted(block), drawn[block.number], draws.of_block(block)
-            if counts.max() > 1:
-                frequency = own.multinomial(times, counts / counts.sum())
-            else:
-                inside = np.flatnonzero(counts)
+            inside = np.flatnonzero(counts)
+            if counts.max(initial=0.0) > 1:
                 frequency = np.zeros(len(counts))
-                if times:
-                    chosen = inside[own.integers(0, len(inside), times)]
-                    frequency = np.bincount(chosen, minlength=len(counts))
+                frequency[inside] = own.multinomial(times, counts[inside] / counts.sum())
+            else:
+                chosen = inside[own.integers(0, max(len(inside), 1), times)]
+                frequency = np.bincount(chosen, minlength=len(counts))
             return replace(block, frequency=frequency.astype(np.float64))
 
         return frame.changed(change)

@@ -20,9 +20,7 @@ from glmstat.inference.bootstrap.blockwise import (
 from glmstat.inference.bootstrap.replicate import Clustered, Pivot, Sandwich, by_cluster
 from glmstat.inference.bootstrap.scheme import (
     MULTIPLIERS,
-    Cases,
     Clusters,
-    Counts,
     Multipliers,
     Parametric,
     Residuals,
@@ -177,16 +175,16 @@ def _ways(fit: Fit, cluster: Any) -> tuple[Variable, ...]:
     return fit.covariance.cluster if cluster is None else Covariance(cluster=cluster).cluster
 
 
-def _gather(frame: ModelFrame, values: Callable[[Block], Array], kind: Any = np.float64) -> Any:
+def _gather(frame: ModelFrame, values: Callable[[Block], Array]) -> Array:
     """Values (rows of the data,) of all blocks, 0 outside the fit."""
-    out = np.zeros(frame.source.rows, dtype=kind)
+    out = np.zeros(frame.source.rows)
     found = frame.reduce(lambda block: Stack((values(block),))).values
     out[slice(None) if frame.rows_kept is None else frame.rows_kept] = found
     return out
 
 
-def _counts(frame: ModelFrame) -> Counts:
-    return _gather(frame, counted, np.int64)
+def _counts(frame: ModelFrame) -> Array:
+    return _gather(frame, counted)
 
 
 def _means(fit: Fit) -> Array:
@@ -215,8 +213,7 @@ def _pivot(fit: Fit, groups: Grouping | None) -> tuple[Pivot | None, str]:
 
 
 def _case(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
-    scheme = BlockCases(block_sizes(_frame(fit))) if _streams(fit) else Cases(_counts(_frame(fit)))
-    return scheme, "rows with replacement"
+    return BlockCases(block_sizes(_frame(fit))), "rows with replacement"
 
 
 def _cluster(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
@@ -241,9 +238,7 @@ def _parametric(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
     text = f"responses from the {family.name} distribution at the fitted means"
     if _streams(fit):
         return BlockParametric(fit), text
-    inside = np.flatnonzero(_counts(frame))
-    weights = _gather(frame, lambda block: block.weights)
-    return Parametric(family, fit.dispersion, _means(fit), weights, inside), text
+    return Parametric(family, fit.dispersion, _means(fit)), text
 
 
 def _refuse_weights(fit: Fit, frame: ModelFrame) -> None:
@@ -340,9 +335,9 @@ def _scores(fit: Fit, rows: int, multipliers: Multipliers, groups: Grouping | No
         found = _cluster_scores(fit, groups, root)
         return Scores(root, found, multipliers, groups.count, groups.count)
     if frame.large:
-        return Scores(root, None, multipliers, 0 if _streams(fit) else frame.source.rows, rows)
+        return Scores(root, None, multipliers, 0, rows)
     whitened = frame.reduce(lambda block: Stack((projected(fit, block, root)[block.total > 0],))).values
-    return Scores(root, whitened, multipliers, rows, rows)
+    return Scores(root, whitened, multipliers, 0, rows)
 
 
 def _finite_root(fit: Fit) -> Array:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, near, one_of
+from glmstat.frame import block_rows
 from glmstat.inference.bootstrap.interval import TYPES, Interval, Sample, interval
 from glmstat.inference.bootstrap.plan import Plan
 from glmstat.inference.bootstrap.replicate import KINDS, Kinds, by_cluster, combine
-from glmstat.inference.bootstrap.scheme import counted
+from glmstat.inference.bootstrap.scheme import Residuals, counted
 from glmstat.inference.hypothesis.linear import linear
 from glmstat.inference.interval import check_level
 from glmstat.inference.score import projected
@@ -298,6 +299,10 @@ class Bootstrap(Shown):
             notes.append(
                 f'rows of a cluster by {ways[0]} are drawn as if independent: see resample="cluster"'
             )
+        if self._cut_apart:
+            notes.append(
+                "rows are left out: the draws of a seed depend on whether data are copied, see Control"
+            )
         if self.interrupted:
             notes.append(f"interrupted: {self.reps:,} of {self.asked:,} resamples")
         if self.unusable:
@@ -306,6 +311,17 @@ class Bootstrap(Shown):
         if lost:
             notes.append(f"not determined in separated resamples, which its interval leaves out: {lost}")
         return (*notes, *selection_note(self.fit))
+
+    @property
+    def _cut_apart(self) -> bool:
+        """Whether rows of the same data lie in other blocks, which draw them, where they are copied."""
+        frame, drawn = (
+            self.fit.frame,
+            self.plan.groups is None and not isinstance(self.plan.scheme, Residuals),
+        )
+        if frame is None or not drawn or frame.rows == frame.source.rows:
+            return False
+        return frame.source.rows > block_rows(frame.design.written)
 
     def _undetermined(self, chosen: Targets) -> str:
         """Names of numbers that resamples with an estimate do not determine, and in how many."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glmstat.inference.score import projected
 from glmstat.inference.variable import Grouping
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MULTIPLIERS",
-    "Cases",
+    "BlockDraws",
     "Clusters",
     "Multipliers",
     "Parametric",
@@ -33,8 +32,8 @@ __all__ = [
     "place",
 ]
 
-Counts = NDArray[np.int64]
 ONCE = "counted once"
+_MOST = 2**63 - 1
 
 
 class Scheme(Protocol):
@@ -61,36 +60,24 @@ def place(block: Block) -> slice | IntArray:
     return slice(block.start, block.start + len(block.y)) if block.rows is None else block.rows
 
 
-def _counted(frame: ModelFrame, frequency: Array) -> ModelFrame:
-    return frame.changed(lambda block: replace(block, frequency=frequency[place(block)]))
-
-
 def _responding(frame: ModelFrame, y: Array) -> ModelFrame:
     return frame.changed(lambda block: replace(block, y=y[place(block)]))
 
 
-@dataclass(frozen=True, eq=False)
-class Cases:
-    """Rows drawn with replacement, each as often as it is counted.
+@dataclass(frozen=True)
+class BlockDraws:
+    """Streams of random numbers of the blocks of one resample."""
 
-    Parameters
-    ----------
-    counts : (rows of the data,) how often each row is counted in the fit; 0 where it is not in it.
-    """
+    seed: int
 
-    counts: Counts
+    @classmethod
+    def of(cls, rng: np.random.Generator) -> BlockDraws:
+        """Return those of the resample that a stream belongs to."""
+        return cls(int(rng.integers(_MOST)))
 
-    def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
-        """Return the rows with the drawn numbers as their frequencies."""
-        return _counted(frame, self.draw(rng))
-
-    def draw(self, rng: np.random.Generator) -> Array:
-        """Return how often each row is drawn: multinomial over the expanded rows."""
-        total = int(self.counts.sum())
-        if self.counts.max() > 1:
-            return rng.multinomial(total, self.counts / total).astype(np.float64)
-        drawn = np.flatnonzero(self.counts)[rng.integers(0, total, total)]
-        return np.bincount(drawn, minlength=len(self.counts)).astype(np.float64)
+    def of_block(self, block: Block) -> np.random.Generator:
+        """Return the stream of one block."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(block.number,)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,23 +114,25 @@ class Parametric:
     Parameters
     ----------
     family, dispersion : of the fit.
-    mean, weights : (rows of the data,); weights are prior weights times trials.
-    inside : rows that are in the fit; others keep no response.
+    mean : (rows of the data,), 0 outside the fit.
     """
 
     family: Family
     dispersion: float
     mean: Array
-    weights: Array
-    inside: IntArray
 
     def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
         """Return the rows with drawn responses."""
-        y = self.mean.copy()
-        y[self.inside] = self.family.simulate(
-            rng, self.mean[self.inside], self.weights[self.inside], self.dispersion
-        )
-        return _responding(frame, y)
+        draws = BlockDraws.of(rng)
+
+        def change(block: Block) -> Block:
+            y, inside = np.array(self.mean[place(block)]), counted(block) > 0
+            y[inside] = self.family.simulate(
+                draws.of_block(block), y[inside], block.weights[inside], self.dispersion
+            )
+            return replace(block, y=y)
+
+        return frame.changed(change)
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,7 +197,7 @@ class Wild:
     mean, residual : (rows of the data,), 0 outside the fit.
     multipliers : their distribution.
     codes : (rows of the data,) cluster of each row; None where each row has its own multiplier.
-    number : of multipliers.
+    number : of clusters, or rows.
     """
 
     mean: Array
@@ -219,7 +208,15 @@ class Wild:
 
     def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
         """Return the rows with drawn responses."""
-        return self.multiplied(frame, self.multipliers.draw(rng, self.number))
+        if self.codes is not None:
+            return self.multiplied(frame, self.multipliers.draw(rng, self.number))
+        law, draws = self.multipliers, BlockDraws.of(rng)
+
+        def change(block: Block) -> Block:
+            each, rows = law.draw(draws.of_block(block), len(block.y)), place(block)
+            return replace(block, y=self.mean[rows] + self.residual[rows] * each)
+
+        return frame.changed(change)
 
     def multiplied(self, frame: ModelFrame, multipliers: Array) -> ModelFrame:
         """Return the rows with the responses that some multipliers make."""
@@ -236,7 +233,7 @@ class Scores:
     root : L (p, q), L L' the inverse information for dispersion 1.
     rows : whitened scores L'u (units, q), one row per row or cluster; None where each pass computes them.
     multipliers : their distribution.
-    number : of multipliers: units, or rows of the data where `rows` is None; 0 where blocks draw their own.
+    number : of clusters; 0 where each row has a multiplier of its own, which its block draws.
     units : number of rows or clusters.
 
     Source: Kline & Santos (2012).
@@ -250,26 +247,27 @@ class Scores:
 
     def step(self, fit: Fit, frame: ModelFrame, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return a drawn step L Σ v z (p,) and the root (p, q) of its own sandwich covariance."""
-        if not self.number:
-            seed = int(rng.integers(2**63 - 1))
-            return self._moved(self._sums(fit, frame, lambda block: self._drawn(seed, block)))
-        return self.multiplied(fit, frame, self.multipliers.draw(rng, self.number))
+        if self.number:
+            return self.multiplied(self.multipliers.draw(rng, self.number))
+        law, draws = self.multipliers, BlockDraws.of(rng)
 
-    def multiplied(self, fit: Fit, frame: ModelFrame, multipliers: Array) -> tuple[Array, Array]:
-        """Return the step that some multipliers make, and the root of its covariance, scores centred."""
-        if self.rows is not None:
-            return self._moved(_moments(self.rows * multipliers[:, None]))
-        return self._moved(self._sums(fit, frame, lambda block: multipliers[place(block)]))
+        def drawn(block: Block) -> Array:
+            return law.draw(draws.of_block(block), len(block.y))
+
+        if self.rows is None:
+            return self._moved(self._sums(fit, frame, drawn))
+        return self.multiplied(np.concatenate([drawn(block)[block.total > 0] for block in frame.blocks()]))
+
+    def multiplied(self, multipliers: Array) -> tuple[Array, Array]:
+        """Return the step that multipliers of the rows that are held make, and the root of its covariance."""
+        assert self.rows is not None
+        return self._moved(_moments(self.rows * multipliers[:, None]))
 
     def own(self, fit: Fit, frame: ModelFrame) -> Array:
         """Return the root of the covariance of the scores themselves."""
-        if self.number:
-            return self.multiplied(fit, frame, np.ones(self.number))[1]
+        if self.rows is not None:
+            return self.multiplied(np.ones(len(self.rows)))[1]
         return self._moved(self._sums(fit, frame, lambda block: np.ones(len(block.y))))[1]
-
-    def _drawn(self, seed: int, block: Block) -> Array:
-        stream = np.random.SeedSequence(seed, spawn_key=(block.number,))
-        return self.multipliers.draw(np.random.default_rng(stream), len(block.y))
 
     def _moved(self, total: Array) -> tuple[Array, Array]:
         move, meat = total[0], total[1:]

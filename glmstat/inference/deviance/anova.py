@@ -22,10 +22,10 @@ from glmstat.inference.deviance.difference import (
     foot,
     heading,
 )
-from glmstat.inference.deviance.nesting import nested, nested_terms
+from glmstat.inference.deviance.nesting import nested, nested_terms, same_effects
 from glmstat.inference.deviance.submodel import FitTerm, contains, fit_terms, recoded, without
 from glmstat.inference.hypothesis.rao import scores_at
-from glmstat.inference.restrict import Restricted
+from glmstat.inference.restrict import Restricted, Subspace
 from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
 from glmstat.text.listing import Listing
@@ -293,6 +293,11 @@ def _between(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
     if kind in ("LRT", "F") and (small.frame is None or large.frame is None) and nested_terms(small, large):
         return found
     nesting = nested(small, large)
+    if kind in ("Wald", "Rao") and not same_effects(small, large):
+        raise ComparisonError(
+            f"A {kind} test of absorbed effects is not defined: '{small.formula}' and '{large.formula}' "
+            'absorb different factors, whose effects are no coefficients. Use test="LRT".'
+        )
     if kind == "Wald":
         wald = by_wald(large, nesting.matrix, nesting.value)
         return wald._replace(deviance=found.deviance)
@@ -300,8 +305,11 @@ def _between(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
         return found
     theta = nesting.image @ np.nan_to_num(small.estimate.theta) + nesting.shift
     directions = tuple(nesting.image @ np.nan_to_num(each) for each in small.estimate.directions)
+    restricted = Restricted(theta, small.estimate, directions)
+    if large.estimate.absorbed is not None:  # effects as the rows of the larger fit count them
+        restricted = Subspace(large, nesting.matrix).fit(nesting.value, theta)
     try:
-        scores = scores_at(large, Restricted(theta, small.estimate, directions))
+        scores = scores_at(large, restricted)
     except ComparisonError:
         return Outcome(found.df, found.deviance, np.nan, np.nan)
     return by_score(largest, scores, found.df)._replace(deviance=found.deviance)

@@ -279,7 +279,7 @@ def _denominators(outcomes: Sequence[Outcome | None]) -> set[float]:
 
 def columns_of(outcomes: Sequence[Outcome | None], fields: Sequence[str]) -> dict[str, list[Any]]:
     """Return fields of tests as columns; None leaves a row empty. Denominators only where they differ."""
-    if len(_denominators(outcomes)) > 1:
+    if "statistic" in fields and len(_denominators(outcomes)) > 1:
         place = fields.index("statistic")
         fields = (*fields[:place], "df_denominator", *fields[place:])
     return {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.frame import ModelFrame
 
-__all__ = ["Nesting", "nested", "nested_terms"]
+__all__ = ["Nesting", "nested", "nested_terms", "same_effects"]
 
 _SHOWN = 5
 _OUTSIDE = 1e-8  # share of a column's norm that lies outside the larger space; columns alias at 1e-11
@@ -57,28 +57,37 @@ def nested(small: Fit, large: Fit) -> Nesting:
     """
     if not large.estimate.aliased and nested_terms(small, large) and _same_source(small, large):
         return _by_name(small, large)
+    if not _effects_inside(small, large):
+        raise _not_nested(small, large, [f"absorbed {factor.text}" for factor in small.spec.design.absorbed])
     free, kept = (np.flatnonzero(~np.isnan(fit.estimate.theta)) for fit in (large, small))
-    factor, wide = _stacked(small, large, free, kept), len(free)
+    ones, own = (int(fit.estimate.absorbed is not None) for fit in (large, small))
+    factor, wide = _stacked(small, large, free, kept), len(free) + ones
     sizes = np.linalg.norm(factor, axis=0)
     scaled = factor / np.where(sizes > 0, sizes, 1.0)
-    outside = np.linalg.norm(factor[wide:, wide:], axis=0) > _allowed(large, factor, free)[wide:]
+    allowed = _allowed(large, factor, free)[wide:]
+    if ones:  # the effects taken out of the offset again leave rounding
+        allowed[-1] = max(allowed[-1], _OUTSIDE * np.sqrt(large.nobs))
+    outside = np.linalg.norm(factor[wide:, wide:], axis=0) > allowed
     if outside.any():
-        names = [*(small.columns[slot] for slot in kept), "offset"]
+        names = [*["1"] * own, *(small.columns[slot] for slot in kept), "offset"]
         raise _not_nested(small, large, [names[k] for k in np.flatnonzero(outside)])
     upper, within = scaled[:wide, :wide], scaled[:wide, wide:]
     shares = np.linalg.solve(upper, within) if wide else within
-    combination = shares * sizes[wide:] / sizes[:wide, None]
+    combination = (shares * sizes[wide:] / sizes[:wide, None])[ones:, own:]
     image, shift = np.zeros((len(large.columns), len(small.columns))), np.zeros(len(large.columns))
     image[np.ix_(free, kept)] = combination[:, :-1]
     shift[free] = combination[:, -1]
-    matrix = np.zeros((wide - len(kept), len(large.columns)))
-    matrix[:, free] = _complement(shares[:, :-1], within[:, :-1], upper * sizes[:wide])
+    rows = _complement(shares[:, :-1], within[:, :-1], upper * sizes[:wide])[:, ones:]
+    matrix = np.zeros((len(rows), len(large.columns)))
+    matrix[:, free] = rows
     return Nesting(image, shift, matrix, matrix @ shift)
 
 
 def _allowed(large: Fit, factor: Array, free: IntArray) -> Array:
     """What of each column may lie outside: a share of its spread about the mean, or rounding of its size."""
-    first = int(len(free) > 0 and free[0] == large.spec.design.intercept)
+    first = int(
+        large.estimate.absorbed is not None or (len(free) > 0 and free[0] == large.spec.design.intercept)
+    )
     spread, size = np.linalg.norm(factor[first:], axis=0), np.linalg.norm(factor, axis=0)
     return np.maximum(_OUTSIDE * spread, 100 * np.finfo(float).eps * size)
 
@@ -113,15 +122,27 @@ def _complement(shares: NDArray[Any], within: Array, upper: Array) -> Array:
 
 
 def _stacked(small: Fit, large: Fit, free: IntArray, kept: IntArray) -> Array:
-    """Triangle of the rows [columns of the larger, of the smaller, difference of offsets]."""
-    wide, narrow = (frame_of(fit, "A comparison by columns") for fit in (large, small))
-    total = Triangle(np.zeros((len(free) + len(kept) + 1,) * 2))
+    """Triangle of the rows [columns of the larger, of the smaller, difference of offsets].
+
+    Absorbed effects hold the constant: it stands first among the columns of their model.
+    """
+    wide, narrow = (_written(fit) for fit in (large, small))
+    first, other = (int(fit.estimate.absorbed is not None) for fit in (large, small))
+    total = Triangle(np.zeros((len(free) + len(kept) + 1 + first + other,) * 2))
     with single_blas_thread():
         for k in range(len(large.spec.design.predictors)):
             for ours, theirs in _aligned(_dense(wide, large, k), _dense(narrow, small, k)):
-                rows = np.hstack([ours[:, free], theirs[:, kept], theirs[:, -1:] - ours[:, -1:]])
+                one, two = np.ones((len(ours), first)), np.ones((len(ours), other))
+                change = theirs[:, -1:] - ours[:, -1:]
+                rows = np.hstack([one, ours[:, free], two, theirs[:, kept], change])
                 total = total + Triangle(triangle(rows))
     return total.factor
+
+
+def _written(fit: Fit) -> ModelFrame:
+    """The rows of a fit with the columns as written, absorbed effects not taken out."""
+    frame, known = frame_of(fit, "A comparison by columns"), fit.estimate.absorbed
+    return frame if known is None else frame.changed(known.undo(fit.estimate.theta))
 
 
 def _aligned(left: Iterator[Array], right: Iterator[Array]) -> Iterator[tuple[Array, Array]]:
@@ -161,6 +182,22 @@ def _not_nested(small: Fit, large: Fit, outside: list[str]) -> ComparisonError:
     )
 
 
+def _effects_inside(small: Fit, large: Fit) -> bool:
+    """Whether each absorbed factor of a model is one of another, or a part of a combination there."""
+    ours, theirs = small.spec.design, large.spec.design
+    known = theirs.schema.absorbed
+    return all(
+        any(set(term.parts) <= set(other.parts) for other in theirs.formula.absorbed)
+        and all(known[part.text] == ours.schema.absorbed[part.text] for part in term.parts)
+        for term in ours.formula.absorbed
+    )
+
+
+def same_effects(small: Fit, large: Fit) -> bool:
+    """Return whether two models absorb the same."""
+    return _effects_inside(small, large) and _effects_inside(large, small)
+
+
 def nested_terms(small: Fit, large: Fit) -> bool:
     """Return whether the formulas alone show that a model lies in a larger one."""
     ours, theirs = small.spec.design, large.spec.design
@@ -169,6 +206,7 @@ def nested_terms(small: Fit, large: Fit) -> bool:
         all(parts.get(text) == part for text, part in ours.schema.parts.items())
         and all(calls.get(text) == state for text, state in ours.schema.calls.items())
         and set(ours.columns) <= set(theirs.columns)
+        and _effects_inside(small, large)
         and [part.to_json() for part in ours.offsets] == [part.to_json() for part in theirs.offsets]
         and not any(part.to_json()["text"] is None for part in ours.offsets)
     )

@@ -24,7 +24,7 @@ __all__ = [
     "without_covariance",
 ]
 
-_RANK = 1e-9  # singular values below this share of the largest are rounding of the covariance
+_RANK = 1e-7  # singular values of a root below this share of the largest are rounding of the covariance
 
 
 def spread(fit: Fit, matrix: Array, what: str = "Wald") -> Array:

@@ -24,6 +24,7 @@ __all__ = ["Climb", "Solved", "climb", "first_point", "sampled_point", "solved"]
 ARMIJO = 1e-4  # Nocedal & Wright (2006), section 3.1
 SHORT = 0.2  # root mean square change of the predictors after which the information may stay
 NEAR = 1e-5  # decrement from which errors and deviance are those of the maximum to eight digits and more
+SAME = 3e-3  # of the root of the tolerance: share of the information that the last step may change
 RATE = 0.3  # share of the decrement that a step with a kept information must not leave
 SHARE, ROUNDS = 8, 8  # of a sample: one row in so many, and steps that it may take
 GOAL = 0.01  # gain for each parameter below which a sample's noise is larger than what is left
@@ -226,6 +227,7 @@ def _squared(state: Climb, control: Control, gain: float, fresh: bool) -> bool:
 def _spared(state: Climb, control: Control, decrement: float, way: float) -> bool:
     problem = state.problem
     short = decrement <= NEAR and decrement * way <= 1e-2 * control.tolerance
+    short = short and way <= SAME * np.sqrt(control.tolerance)
     return short and problem.frame.large and problem.likelihood.canonical
 
 

@@ -19,6 +19,7 @@ from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.absorb.climb import Climb, climb, first_point, sampled_point, solved
 from glmstat.solve.absorb.levels import Levels, Numbered, number_levels
+from glmstat.solve.absorb.runaway import runaway
 from glmstat.solve.absorb.sums import Point, Problem, Sums
 from glmstat.solve.absorb.system import Redundant, System, find_redundant
 from glmstat.solve.dispersion import choose_dispersion, log_likelihood
@@ -290,7 +291,8 @@ def _estimate(
     theta.flags.writeable = False
     first, *others = state.point.effects
     moved = Point(beta, (first - float(problem.centre @ beta), *others))
-    absorbed = _absorbed(problem, moved, state.information.means, state.redundant, state.problem.likelihood)
+    means, free = state.information.means, _free(state)
+    absorbed = _absorbed(problem, moved, means, state.redundant, state.problem.likelihood, free)
     facts = Facts(totals.deviance, totals.pearson, totals.null)
     nothing = np.zeros(0)
     perfect = plain.likelihood.family.dispersion is None and totals.pearson <= perfect_deviance(plain, counts)
@@ -322,15 +324,18 @@ def _absorbed(
     means: tuple[Array, ...],
     redundant: Redundant,
     likelihood: GLM | None,
+    free: tuple[Array, ...] | None = None,
 ) -> Absorbed:
     """The effects by factor as written; `point` in the columns as given, `means` in those of the problem."""
+    free = problem.origin().effects if free is None else free
     values = _normalised(problem.levels, point.effects, redundant)
     width, back = len(problem.frame.columns), problem.centre
     effects: list[Effect] = []
-    for place, (known, own, mean) in enumerate(zip(problem.levels.factors, values, means, strict=True)):
+    parts = zip(problem.levels.factors, values, means, free, strict=True)
+    for place, (known, own, mean, loose) in enumerate(parts):
         whole = np.zeros((width, mean.shape[1]))
         whole[problem.columns] = mean / problem.scale[:, None] + (back[:, None] if place == 0 else 0.0)
-        effects.append(_effect(problem.frame, known, own, whole))
+        effects.append(_effect(problem.frame, known, own, whole, loose))
     order = np.argsort([known.place for known in problem.levels.factors])
     return Absorbed(
         tuple(effects[k] for k in order),
@@ -343,7 +348,7 @@ def _absorbed(
     )
 
 
-def _effect(frame: ModelFrame, known: Numbered, values: Array, means: Array) -> Effect:
+def _effect(frame: ModelFrame, known: Numbered, values: Array, means: Array, free: Array) -> Effect:
     """The effect with the levels that were left out among the others."""
     infinite, signs, rounds = known.infinite
     text = frame.design.absorbed[known.place].text
@@ -354,10 +359,32 @@ def _effect(frame: ModelFrame, known: Numbered, values: Array, means: Array) -> 
     wide = np.column_stack([means, np.zeros((len(means), more))])
     counts = np.concatenate([known.counts, np.zeros(more, dtype=np.int64)])
     turns = np.concatenate([np.zeros(len(known.cells)), rounds, np.zeros(len(known.lost))]).astype(np.int64)
-    arrays = cells[order], whole[order], wide[:, order], counts[order], turns[order]
+    loose = np.concatenate([free, np.zeros(more)])
+    arrays = cells[order], whole[order], wide[:, order], counts[order], turns[order], loose[order]
     for array in arrays:
         array.flags.writeable = False
     return Effect(text, *arrays)
+
+
+def _free(state: Climb) -> tuple[Array, ...]:
+    """Effects that change no row of the fit, drawn at random: they change every row that is not determined.
+
+    Constants of whole factors, which change no row at all, may be among them.
+    """
+    redundant, sums = state.redundant, state.sums
+    nothing = state.problem.origin().effects
+    assert sums.information is not None
+    if redundant.sets is not None and len(nothing) == 2:
+        first, second = redundant.sets
+        return first.astype(np.float64), -second.astype(np.float64)
+    if len(nothing) < 3 or (redundant.exact and redundant.count == len(nothing) - 1):
+        return nothing
+    draws = np.random.default_rng(0)
+    drawn = tuple(draws.normal(size=len(each)) for each in nothing)
+    again = System.of(sums.information, redundant).solve(
+        tuple(r[None] for r in sums.information.times(drawn))
+    )
+    return tuple(a - b[0] for a, b in zip(drawn, again, strict=True))
 
 
 def _normalised(levels: Levels, effects: tuple[Array, ...], redundant: Redundant) -> tuple[Array, ...]:
@@ -415,6 +442,7 @@ def _convergence(state: Climb, rank: Rank, perfect: bool) -> Convergence:
     level = totals.deviance + 2.0 * state.sums.objective
     trace = tuple(replace(step, deviance=step.deviance + level) for step in state.trace)
     before = trace[-1].deviance if trace else totals.deviance
+    undecided = cone and not finite
     return Convergence(
         status="perfect fit" if perfect else "converged" if done else "not converged",
         reason="" if done or perfect else words[state.ending],
@@ -425,4 +453,5 @@ def _convergence(state: Climb, rank: Rank, perfect: bool) -> Convergence:
         r_criterion=abs(before - totals.deviance) / (0.1 + abs(totals.deviance)),
         trace=trace,
         notes=rank.notes,
+        runaway=runaway(state) if undecided else (),
     )

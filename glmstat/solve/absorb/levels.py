@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glmstat.compute import Counts
+from glmstat.data.passes import bare
 from glmstat.data.source import MemorySource
 from glmstat.errors import DataError
 from glmstat.formula.behind import role
@@ -156,7 +157,7 @@ def number_levels(frame: ModelFrame, likelihood: GLM) -> Levels:
         seen = frame.reduce(lambda block, gone=gone: _see(frame, likelihood, block, gone, raw))
         first = seen if first is None else first
         if not seen.counts.rows:
-            raise _nothing_left(frame, first)
+            raise _nothing_left(frame, likelihood, first)
         found = [_infinite(tally, signs) for tally in seen.tallies]
         if not any(len(codes) for codes, _ in found):
             break
@@ -165,7 +166,7 @@ def number_levels(frame: ModelFrame, likelihood: GLM) -> Levels:
     numbered = [
         _numbered(k, *each, out[k]) for k, each in enumerate(zip(first.tallies, seen.tallies, strict=True))
     ]
-    _refuse_saturated(frame, numbered, seen.rows)
+    _refuse_saturated(frame, numbered, seen.rows, first.rows)
     if raw is not None:
         numbered = [_kept(factor, codes) for factor, codes in zip(numbered, raw, strict=True)]
     numbered.sort(key=lambda factor: -len(factor.cells))
@@ -198,7 +199,8 @@ def _raw(frame: ModelFrame) -> list[NDArray[np.signedinteger[Any]]]:
             codes[_places(block)] = block.roles[role(number)]
         return 0
 
-    frame.reduce(kernel)
+    # a kernel that writes: nobody may answer this pass from what an earlier run summed
+    replace(frame, joined=bare(frame.joined)).reduce(kernel)
     return raw
 
 
@@ -281,21 +283,23 @@ def _numbered(place: int, first: _Tally, last: _Tally, infinite: Infinite) -> Nu
     return Numbered(place, cells, rows[left], infinite, lost, None)
 
 
-def _nothing_left(frame: ModelFrame, first: _Seen) -> DataError:
+def _nothing_left(frame: ModelFrame, likelihood: GLM, first: _Seen) -> DataError:
     names = " + ".join(factor.text for factor in frame.design.absorbed)
     if not first.rows:
         return DataError("No row has a positive weight: nothing to fit. Correct the weights.")
+    values = ", or ".join(f"all {end:.0f}" for end, sign in ends(likelihood).items() if sign)
     return DataError(
         f"No row is left: all {first.rows:,} have levels of {names} with one value of the response only "
-        "(all 0, or all 1), whose effects are infinite. Absorb fewer factors, or merge levels."
+        f"({values}), whose effects are infinite. Absorb fewer factors, or merge levels."
     )
 
 
-def _refuse_saturated(frame: ModelFrame, factors: list[Numbered], rows: int) -> None:
+def _refuse_saturated(frame: ModelFrame, factors: list[Numbered], rows: int, entered: int) -> None:
+    gone = "" if rows == entered else f" that are left of {entered:,}, those with infinite effects left out"
     for factor in factors:
         if len(factor.cells) == rows and rows > 1:
             text = frame.design.absorbed[factor.place].text
             raise DataError(
-                f"'{text}' has a level for each of the {rows:,} rows: its effects fit every row exactly, and "
-                "nothing is left to estimate. Name a factor with repeated levels behind '|'."
+                f"'{text}' has a level for each of the {rows:,} rows{gone}: its effects fit every row "
+                "exactly, and nothing is left to estimate. Name a factor with repeated levels behind '|'."
             )

@@ -15,7 +15,7 @@ from glmstat.likelihood.base import GLM, Rows
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.absorb.levels import Levels, ends
 
-__all__ = ["DENSE_PAIR", "Bordered", "Pass", "Point", "Problem", "Totals"]
+__all__ = ["DENSE_PAIR", "Bordered", "Pass", "Point", "Problem", "Totals", "changes"]
 
 Codes = NDArray[np.int64]
 Cross = Any
@@ -61,6 +61,15 @@ class Bordered:
             _added(self.weights, other.weights),
             _added(self.crosses, other.crosses),
         )
+
+    def times(self, effects: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return the effects' part (L, L) times effects by factor."""
+        out = [weights * own for weights, own in zip(self.weights, effects, strict=True)]
+        pairs = [(f, g) for f in range(len(out)) for g in range(f + 1, len(out))]
+        for (f, g), table in zip(pairs, self.crosses, strict=True):
+            out[f] = out[f] + table @ effects[g]
+            out[g] = out[g] + table.T @ effects[f]
+        return tuple(out)
 
 
 def _added(left: Sequence[Any], right: Sequence[Any]) -> tuple[Any, ...]:
@@ -207,6 +216,16 @@ def _sums(problem: Problem, block: Block, point: Point, need: Pass, null: float 
             information,
             _totals(problem, run, rows, eta, need, null),
         )
+
+
+def changes(problem: Problem, block: Block, step: Point) -> tuple[_Run, Array, Array]:
+    """Return rows of a block, their columns (k, n), and what a step adds to their predictors (n,)."""
+    run = _run(problem, block)
+    X = _columns(problem, block, run)
+    total = step.beta @ X
+    for at, effects in zip(run.codes, step.effects, strict=True):
+        total += effects.take(at)
+    return run, X, total
 
 
 def _run(problem: Problem, block: Block) -> _Run:
