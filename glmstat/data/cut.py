@@ -14,7 +14,7 @@ from glmstat.data.columns import BoolArray, Booleans, Column, Kind, Level, Level
 from glmstat.data.source import no_column
 from glmstat.errors import DataError
 
-__all__ = ["CutRows", "NoRows", "NotRead", "Piece", "missing_column"]
+__all__ = ["CutRows", "Loader", "NoRows", "NotRead", "Piece", "missing_column"]
 
 
 class NotRead(Exception):
@@ -286,3 +286,26 @@ def _times(parts: list[tuple[Any, int, int]]) -> Column:
 
 
 _JOINS = {Numbers: _numbers, Booleans: _booleans, Times: _times}
+
+
+class Whole(Protocol):
+    """Data that can be read into memory, some columns at a time."""
+
+    def whole(self, names: Sequence[str]) -> CutRows:
+        """Return all rows of some columns."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Loader:
+    """Columns in memory: those that were read, others when they are asked for."""
+
+    source: Whole
+    read: CutRows
+
+    def __call__(self, name: str) -> Column:
+        """Return a column, read now if it was not."""
+        try:
+            return self.read.column(name)
+        except NotRead:
+            return self.source.whole([name]).column(name)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from glmstat.data.columns import Column, Kind, Level
-from glmstat.data.cut import CutRows, NoRows, NotRead
+from glmstat.data.cut import CutRows, Loader, NoRows, NotRead
 from glmstat.data.frame import Frame
 from glmstat.data.partition import (
     FACTORS,
@@ -173,7 +173,7 @@ class DaskSource:
         """Return the data as those in memory; columns beside `names` are read when they are asked for."""
         wanted = [name for name in names if name in self]
         native = Native(self.native.library, row_labels(self.rows))
-        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), native, self)
+        return MemorySource(self.names, self.rows, Loader(self, self.whole(wanted)), native, self)
 
     def whole(self, names: Sequence[str]) -> CutRows:
         """Return all rows of some columns, in memory."""
@@ -354,20 +354,6 @@ class DaskSource:
             if len(graphs) > GRAPHS:
                 del graphs[next(iter(graphs))]
         return graphs[names]
-
-
-@dataclass(frozen=True, eq=False)
-class _Loader:
-    """Columns in memory: those that were read, others when they are asked for."""
-
-    source: DaskSource
-    read: CutRows
-
-    def __call__(self, name: str) -> Column:
-        try:
-            return self.read.column(name)
-        except NotRead:
-            return self.source.whole([name]).column(name)
 
 
 def _as_cut() -> Any:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from glmstat.data.columns import Column, Kind, Level
-from glmstat.data.cut import CutRows, NoRows, NotRead, Piece
+from glmstat.data.cut import CutRows, Loader, NoRows, NotRead, Piece
 from glmstat.data.frame import Frame
 from glmstat.data.known import FoundLevels, Marks
 from glmstat.data.reduce import Addable, Tree, run_tasks
@@ -167,7 +167,7 @@ class StreamSource:
         native = replace(
             self.native, index=row_labels(self.rows) if self.native.library == "pandas" else None
         )
-        return MemorySource(self.names, self.rows, _Loader(self, self.whole(wanted)), native, self)
+        return MemorySource(self.names, self.rows, Loader(self, self.whole(wanted)), native, self)
 
     def whole(self, names: Sequence[str]) -> CutRows:
         """Return all rows of some columns, in memory."""
@@ -318,20 +318,6 @@ class _Known:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.lock = Lock()
-
-
-@dataclass(frozen=True, eq=False)
-class _Loader:
-    """Columns of a stream in memory: those that were read, others when they are asked for."""
-
-    source: StreamSource
-    read: CutRows
-
-    def __call__(self, name: str) -> Column:
-        try:
-            return self.read.column(name)
-        except NotRead:
-            return self.source.whole([name]).column(name)
 
 
 def _numbered(map: Callable[[Frame, int], S | None]) -> Callable[[tuple[int, Frame]], S | None]:
