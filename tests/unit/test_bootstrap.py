@@ -21,7 +21,7 @@ import pytest
 from glmstat import glm
 from glmstat.call import Covariance
 from glmstat.errors import ArgumentError, DataError, FewClustersWarning, Note, ResampleWarning
-from glmstat.inference.bootstrap import processes, resample
+from glmstat.inference.bootstrap import processes
 from glmstat.inference.bootstrap.interval import order_quantile
 from glmstat.inference.bootstrap.plan import RESAMPLES, plan
 from glmstat.inference.bootstrap.replicate import Job, Replicate
@@ -312,7 +312,9 @@ def stop_at(monkeypatch, number: int) -> None:
         return stop() if asked == number else whole(self, asked)
 
     monkeypatch.setattr(Job, "__call__", call)
-    monkeypatch.setattr(resample, "_START", np.inf)  # one interpreter, however slow the machine is
+    monkeypatch.setattr(
+        "glmstat.inference.bootstrap.resample._START", np.inf
+    )  # one interpreter, however slow the machine is
 
 
 @pytest.mark.parametrize("workers", [1, None])
