@@ -413,6 +413,16 @@ class Block:
         """Weights times frequencies (n,): what multiplies each row's log-likelihood."""
         return self.weights if self.frequency is None else self.weights * self.frequency
 
+    @property
+    def frequencies(self) -> Array:
+        """How often each row is counted (n,): once where no frequencies were given."""
+        return np.ones(len(self.y)) if self.frequency is None else self.frequency
+
+    @property
+    def counted(self) -> Array:
+        """How often each row is counted (n,), 0 where its weight is 0."""
+        return np.where(self.total > 0, self.frequencies, 0.0)
+
     def source_row(self, place: int) -> int:
         """Source row number of one place in the block."""
         return self.start + place if self.rows is None else int(self.rows[place])

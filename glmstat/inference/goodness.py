@@ -109,7 +109,7 @@ def _look(fit: Fit) -> _Seen:
 
     def kernel(block: Block) -> _Seen:
         used = block.total > 0
-        counts = np.ones(len(block.y)) if block.frequency is None else block.frequency
+        counts = block.frequencies
         mean: Array = likelihood.mean(finite_predictor(fit.estimate, block.X, block.offset, design))
         expected = block.weights * (np.minimum(mean, 1.0 - mean) if binomial else mean)
         between = (block.y != 0.0) & (block.y != 1.0)

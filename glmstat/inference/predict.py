@@ -261,7 +261,7 @@ def _centre(fit: Fit, data: Any) -> Array:
         return np.zeros(len(fit.columns))
 
     def kernel(block: Block) -> Array:
-        counts = np.ones(len(block.y)) if block.frequency is None else block.frequency
+        counts = block.frequencies
         return np.append(block.X[0].transpose_dot(counts), counts.sum())
 
     total = frame_of(fit, "The mean of each term", data).reduce(kernel)

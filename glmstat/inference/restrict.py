@@ -249,7 +249,7 @@ def moments(
         for k, (X, predictor) in enumerate(zip(block.X, design.predictors, strict=True)):
             eta[:, k] += X.dot(theta[predictor.slots])
         rows = likelihood.rows(block.y, eta, block.weights, information="expected")
-        counts = np.ones(len(block.y)) if block.frequency is None else block.frequency
+        counts = block.frequencies
         signs = moved_by(directions, block.X, design)
         if signs is not None:
             counts = np.where((signs != 0).any(axis=1), 0.0, counts)

@@ -57,7 +57,7 @@ def arrays_of(frame: ModelFrame) -> Arrays:
             block.y,
             block.weights,
             block.total,
-            np.ones(len(block.y)) if block.frequency is None else block.frequency,
+            block.frequencies,
         )
         for block in frame.blocks()
     ]

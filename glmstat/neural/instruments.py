@@ -18,7 +18,7 @@ from glmstat.matrix import Array, Block, Dense, IntArray
 from glmstat.neural.beside import rows_of
 from glmstat.triangular import cholesky
 
-__all__ = ["Score", "Scored", "counted", "score_estimate", "score_frame", "target_design"]
+__all__ = ["Score", "Scored", "score_estimate", "score_frame", "target_design"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +94,6 @@ def score_frame(
     return frame.changed(change, Coordinates(tuple(names), None, True))
 
 
-def counted(block: Block) -> Array:
-    """How often each row counts (n,)."""
-    used = (block.total > 0).astype(np.float64)
-    return used if block.frequency is None else used * block.frequency
-
-
 class _Facts(NamedTuple):
     """Totals of a frame at an estimate."""
 
@@ -148,7 +142,7 @@ def score_estimate(
         used = block.total > 0
         deviance = likelihood.deviance(block.y, eta, block.total)[used].sum()
         pearson = likelihood.pearson(block.y, eta, block.total)[used].sum()
-        return _Facts(float(counted(block).sum()), float(block.total.sum()), float(deviance), float(pearson))
+        return _Facts(float(block.counted.sum()), float(block.total.sum()), float(deviance), float(pearson))
 
     facts = frame.reduce(kernel)
     rows = int(facts.rows)

@@ -211,7 +211,7 @@ def _moments(frame: ModelFrame, likelihood: GLM, score: Score, theta: Array) -> 
         lost = used & ~_valid(likelihood, eta, rows.gradient[:, 0])
         gradient = np.where(used & ~lost, rows.gradient[:, 0], 0.0)
         weight = np.where(used & ~lost, rows.expected[:, 0, 0], 0.0)
-        times = np.ones(len(eta)) if block.frequency is None else block.frequency
+        times = block.frequencies
         e = score.residual(frame, block)
         psi = e * gradient[:, None]
         weighted = (e * (weight * times)[:, None]).T

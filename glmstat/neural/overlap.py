@@ -13,7 +13,7 @@ from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
 from glmstat.neural.beside import row_information
-from glmstat.neural.instruments import Score, counted
+from glmstat.neural.instruments import Score
 
 __all__ = [
     "WEAK",
@@ -78,7 +78,7 @@ def squares(frame: ModelFrame, score: Score) -> tuple[Array, float]:
     """Return the mean squared residual target (q,), and the number of rows."""
 
     def kernel(block: Block) -> Array:
-        times = counted(block)
+        times = block.counted
         return np.append(times @ np.square(score.residual(frame, block)), times.sum())
 
     sums = frame.reduce(kernel)
@@ -90,7 +90,7 @@ def share_idle(frame: ModelFrame, score: Score) -> Array:
     mean, rows = squares(frame, score)
 
     def kernel(block: Block) -> Array:
-        return counted(block) @ (np.square(score.residual(frame, block)) < _SMALL * mean)
+        return block.counted @ (np.square(score.residual(frame, block)) < _SMALL * mean)
 
     return frame.reduce(kernel) / rows
 

@@ -235,9 +235,7 @@ class Problem:
     @cached_property
     def frequency(self) -> Array:
         """How often each row is counted (n,)."""
-        return self._joined(
-            lambda block: np.ones(len(block.y)) if block.frequency is None else block.frequency
-        )
+        return self._joined(lambda block: block.frequencies)
 
     def _joined(self, part: Callable[[Block], Array]) -> Array:
         return np.concatenate([part(block) for block in self.frame.blocks()])

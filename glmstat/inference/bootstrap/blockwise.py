@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glmstat.inference.bootstrap.scheme import BlockDraws, Multipliers, counted
+from glmstat.inference.bootstrap.scheme import BlockDraws, Multipliers
 from glmstat.inference.residual import plain_residuals
 from glmstat.inference.score import linear_predictor
 from glmstat.inference.variable import Grouping
@@ -31,7 +31,7 @@ class _Sizes:
 
 def block_sizes(frame: ModelFrame) -> dict[int, int]:
     """Return how many rows each block counts, by its number, in one pass."""
-    return dict(frame.reduce(lambda block: _Sizes({block.number: int(counted(block).sum())})).found)
+    return dict(frame.reduce(lambda block: _Sizes({block.number: int(block.counted.sum())})).found)
 
 
 def fitted_means(fit: Fit, block: Block) -> Array:
@@ -59,7 +59,7 @@ class BlockCases:
         draws = BlockDraws.of(rng)
 
         def change(block: Block) -> Block:
-            counts, times, own = counted(block), drawn[block.number], draws.of_block(block)
+            counts, times, own = block.counted, drawn[block.number], draws.of_block(block)
             inside = np.flatnonzero(counts)
             if counts.max(initial=0.0) > 1:
                 frequency = np.zeros(len(counts))
@@ -88,7 +88,7 @@ class BlockParametric:
         fit, draws = self.fit, BlockDraws.of(rng)
 
         def change(block: Block) -> Block:
-            mean, inside = fitted_means(fit, block), counted(block) > 0
+            mean, inside = fitted_means(fit, block), block.counted > 0
             y = mean.copy()
             y[inside] = fit.spec.likelihood.family.simulate(
                 draws.of_block(block), mean[inside], block.weights[inside], fit.dispersion

@@ -27,7 +27,6 @@ from glmstat.inference.bootstrap.scheme import (
     Scheme,
     Scores,
     Wild,
-    counted,
 )
 from glmstat.inference.covariance import RECIPES
 from glmstat.inference.hat import hat_root, leverage, one_predictor
@@ -120,7 +119,7 @@ class _Rows(NamedTuple):
 
     @classmethod
     def of(cls, block: Block) -> _Rows:
-        counts = counted(block)
+        counts = block.counted
         return cls(int(counts.sum()), int(counts.max(initial=0.0)))
 
     def __add__(self, other: _Rows) -> _Rows:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -184,7 +183,7 @@ def _gather(frame: ModelFrame, values: Callable[[Block], Array]) -> Array:
 
 
 def _counts(frame: ModelFrame) -> Array:
-    return _gather(frame, counted)
+    return _gather(frame, lambda block: block.counted)
 
 
 def _means(fit: Fit) -> Array:
@@ -230,7 +229,7 @@ def _parametric(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
     _refuse_weights(fit, frame)
 
     def one(block: Block) -> Stack:
-        rows = np.flatnonzero(counted(block))[:1]
+        rows = np.flatnonzero(block.counted)[:1]
         return Stack((np.column_stack([fitted_means(fit, block), block.weights])[rows],))
 
     mean, weights = frame.reduce(one).values[:1].T
@@ -255,7 +254,7 @@ def _refuse_weights(fit: Fit, frame: ModelFrame) -> None:
     trials = family.name == "binomial"
 
     def odd(block: Block) -> int:
-        weights = block.weights[counted(block) > 0]
+        weights = block.weights[block.counted > 0]
         return int(np.sum(weights != (np.rint(weights) if trials else 1.0)))
 
     if frame.reduce(odd):
@@ -349,7 +348,7 @@ def _cluster_scores(fit: Fit, groups: Grouping, root: Array) -> Array:
     """Whitened scores summed by cluster (clusters, q)."""
 
     def kernel(block: Block) -> Array:
-        rows = projected(fit, block, root) * counted(block)[:, None]
+        rows = projected(fit, block, root) * block.counted[:, None]
         return by_cluster(rows, groups.of(block), groups.count)
 
     return _frame(fit).reduce(kernel)

@@ -14,7 +14,7 @@ from glmstat.frame import block_rows
 from glmstat.inference.bootstrap.interval import TYPES, Interval, Sample, interval
 from glmstat.inference.bootstrap.plan import Plan
 from glmstat.inference.bootstrap.replicate import KINDS, Kinds, by_cluster, combine
-from glmstat.inference.bootstrap.scheme import Residuals, counted
+from glmstat.inference.bootstrap.scheme import Residuals
 from glmstat.inference.hypothesis.linear import linear
 from glmstat.inference.interval import check_level
 from glmstat.inference.score import projected
@@ -265,7 +265,7 @@ class Bootstrap(Shown):
 
         def kernel(block: Block) -> Array:
             values = projected(fit, block, inverse) @ back
-            times = counted(block)[:, None]
+            times = block.counted[:, None]
             if groups is not None:
                 return by_cluster(values * times, groups.of(block), groups.count)
             return np.vstack([(times * values**2).sum(axis=0), (times * values**3).sum(axis=0)])

@@ -27,7 +27,6 @@ __all__ = [
     "Scheme",
     "Scores",
     "Wild",
-    "counted",
     "once",
     "place",
 ]
@@ -44,15 +43,9 @@ class Scheme(Protocol):
         ...
 
 
-def counted(block: Block) -> Array:
-    """Return how often each row of a block is counted (n,); 0 where its weight is 0."""
-    counts = np.ones(len(block.y)) if block.frequency is None else block.frequency
-    return np.where(block.total > 0, counts, 0.0)
-
-
 def once(block: Block) -> Array:
     """Return how often each row was counted (n,) before whole clusters were drawn."""
-    return counted(block) if block.roles is None else block.roles[ONCE]
+    return block.counted if block.roles is None else block.roles[ONCE]
 
 
 def place(block: Block) -> slice | IntArray:
@@ -96,7 +89,7 @@ class Clusters:
         times, groups = self.draw(rng), self.groups
 
         def change(block: Block) -> Block:
-            counts = counted(block)
+            counts = block.counted
             return replace(block, frequency=times[groups.of(block)] * counts, roles={ONCE: counts})
 
         return frame.reading(groups.names).changed(change)
@@ -126,7 +119,7 @@ class Parametric:
         draws = BlockDraws.of(rng)
 
         def change(block: Block) -> Block:
-            y, inside = np.array(self.mean[place(block)]), counted(block) > 0
+            y, inside = np.array(self.mean[place(block)]), block.counted > 0
             y[inside] = self.family.simulate(
                 draws.of_block(block), y[inside], block.weights[inside], self.dispersion
             )

@@ -100,6 +100,6 @@ class Checked:
         """Return the rows of a block that count."""
         eta = finite_predictor(self.fit.estimate, block.X, block.offset, self.fit.spec.design)[:, 0]
         used = block.total > 0
-        counts = np.ones(len(used)) if block.frequency is None else block.frequency
+        counts = block.frequencies
         residual = np.sqrt(block.weights[used]) * (block.y - eta)[used]
         return Part(residual, block.weights[used], counts[used], block.X[0].dot(self.root)[used])

@@ -211,9 +211,7 @@ def _check_sums(first: Fit, other: Fit, responses: Sequence[str]) -> None:
 
 def _numbers(frame: ModelFrame) -> tuple[Array, Array, Array]:
     """Response, weights and frequencies (n,) of the rows that enter."""
-    parts = [
-        (b.y, b.weights, np.ones(len(b.y)) if b.frequency is None else b.frequency) for b in frame.blocks()
-    ]
+    parts = [(b.y, b.weights, b.frequencies) for b in frame.blocks()]
     y, weights, frequency = (np.concatenate([part[k] for part in parts]) for k in range(3))
     return y, weights, frequency
 

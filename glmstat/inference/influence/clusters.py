@@ -69,7 +69,7 @@ def cluster_rows(fit: Fit, groups: Grouping) -> Array:
 
     def kernel(block: Block) -> Array:
         codes = groups.of(block)
-        counts = np.ones(len(codes)) if block.frequency is None else block.frequency
+        counts = block.frequencies
         inside = (codes >= 0) & (block.total > 0)
         return np.bincount(codes[inside], counts[inside], groups.count).astype(np.float64)
 
@@ -96,7 +96,7 @@ def _block_sums(fit: Fit, block: Block, root: Array, codes: IntArray, count: int
     order = inside[np.argsort(codes[inside], kind="stable")]
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     rows = leverage(fit, block, root)
-    counts = np.ones(len(codes)) if block.frequency is None else block.frequency
+    counts = block.frequencies
     for chosen in np.split(order, starts[1:]) if len(order) else ():
         place = codes[chosen[0]]
         projected, counted = rows.projected[chosen], counts[chosen]

@@ -132,7 +132,7 @@ class _Measured:
 
         def kernel(block: Block) -> float:
             used = leverage(self.fit, block, self.root).hat > 0
-            return float(_frequencies(block)[used].sum())
+            return float(block.frequencies[used].sum())
 
         return round(frame_of(self.fit, "influence").reduce(kernel))
 
@@ -191,14 +191,10 @@ def _root(fit: Fit) -> Array:
     return np.zeros((len(fit.columns), 0))
 
 
-def _frequencies(block: Block) -> Array:
-    return np.ones(len(block.y)) if block.frequency is None else block.frequency
-
-
 def _no_values(block: Block, width: int) -> Array:
     """What `_row_values` gives where there are no hat values."""
     out = np.full((len(block.y), width), np.nan)
-    out[:, len(ROW_MEASURES) + 1] = _frequencies(block)
+    out[:, len(ROW_MEASURES) + 1] = block.frequencies
     return out
 
 
@@ -223,7 +219,7 @@ def _row_values(fit: Fit, block: Block, root: Array, known: BoolArray) -> Array:
             deviance * np.sqrt(hat) / (scale * left),
             (scale / deviations) ** (2 * rank) / left,
             falling,
-            _frequencies(block),
+            block.frequencies,
         )
         out[:, : len(columns)] = np.column_stack(columns)
         step = rows.projected * (np.sqrt(rows.information) * used / left)[:, None]

@@ -113,7 +113,7 @@ def _rows(frame: ModelFrame) -> _Units:
 
     def kernel(block: Block) -> Stack:
         used = block.total > 0
-        counts = np.ones(int(used.sum())) if block.frequency is None else block.frequency[used]
+        counts = block.frequencies[used]
         return Stack((np.column_stack([block.source_rows(used).astype(np.float64), counts]),))
 
     rows, times = frame.reduce(kernel).values.T

@@ -139,7 +139,7 @@ def as_vcovcl(fit: Fit, root: Array, way: Grouping, kind: str, data: Any = None)
 
     def kernel(block: Block) -> _ByCluster:
         codes, columns = way.of(block), block.X[0].dot(root[design.predictors[0].slots])
-        often = np.where(block.total > 0, 1.0 if block.frequency is None else block.frequency, 0.0)
+        often = block.counted
         slope, weight = often * gradient(fit, block)[:, 0], expected_information(fit, block)[:, 0, 0]
         return _ByCluster(
             *(

@@ -100,7 +100,7 @@ def _by_row(fit: Fit, inverse: Array, strata: Grouping | None, data: Any) -> _St
 
     def kernel(block: Block) -> GroupSums:
         scores = projected(fit, block, inverse)
-        counted = np.where(block.total > 0, 1.0 if block.frequency is None else block.frequency, 0.0)[:, None]
+        counted = block.counted[:, None]
 
         def summed(rows: slice) -> Array:
             some = counted[rows] * scores[rows]
