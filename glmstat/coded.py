@@ -241,9 +241,16 @@ def _indicator(matrix: Array) -> IntArray | None:
     known = _SEEN.get(key)
     if known is not None and known[0]() is matrix:
         return known[1]
-    chosen = matrix.argmax(axis=0)
-    ones = matrix[chosen, np.arange(matrix.shape[1])]
-    plain = bool((ones == 1.0).all()) and np.count_nonzero(matrix) == matrix.shape[1]
-    found = chosen if plain and len(np.unique(chosen)) == len(chosen) else None
+    found = _chosen(matrix)
     _SEEN[key] = weakref.ref(matrix, lambda _: _SEEN.pop(key, None)), found
     return found
+
+
+def _chosen(matrix: Array) -> IntArray | None:
+    if np.count_nonzero(matrix) != matrix.shape[1]:
+        return None
+    levels, columns = np.nonzero(matrix)
+    chosen = np.zeros(matrix.shape[1], np.intp)
+    chosen[columns] = levels
+    once = len(np.unique(columns)) == len(np.unique(levels)) == len(columns)
+    return chosen if once and bool((matrix[levels, columns] == 1.0).all()) else None

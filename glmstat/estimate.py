@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from glmstat.absorbed import Absorbed
-from glmstat.information import DenseInformation
+from glmstat.information import Information
 from glmstat.matrix import Array, IntArray
 
 __all__ = ["Convergence", "Dispersion", "Estimate", "Null", "Pass", "PassKind", "Separated", "Status"]
@@ -136,7 +136,7 @@ class Estimate:
     rows: int
     weight: float
     fingerprint: str
-    information: DenseInformation
+    information: Information
     loglik: float
     deviance: float
     null: Null

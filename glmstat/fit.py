@@ -309,8 +309,8 @@ class Fit:
 def _freeze(fit: Fit) -> Fit:
     """The fit, its arrays read-only; pickling loses that."""
     information = fit.estimate.information
-    arrays = (fit.estimate.theta, *fit.estimate.directions, information.root, information.transform)
-    for array in (*arrays, information.slots, *list(fit.kept.values())):
+    arrays = (fit.estimate.theta, *fit.estimate.directions, *information.arrays)
+    for array in (*arrays, *list(fit.kept.values())):
         array.flags.writeable = False
     return fit
 

@@ -21,9 +21,14 @@ __all__ = [
 _lapack: Any = lapack  # its names are made at import and unknown to type checkers
 
 
-def cholesky(matrix: Array) -> Array | None:
-    """Return the upper triangular R with R'R = matrix, or None where it is not positive definite."""
-    root, failed = _lapack.dpotrf(matrix, clean=1)
+def cholesky(matrix: Array, *, overwrite: bool = False) -> Array | None:
+    """Return the upper triangular R with R'R = matrix, or None where it is not positive definite.
+
+    Parameters
+    ----------
+    overwrite : whether R may take the place of the matrix, as it does where columns lie together.
+    """
+    root, failed = _lapack.dpotrf(matrix, clean=1, overwrite_a=overwrite)
     return None if failed else root
 
 

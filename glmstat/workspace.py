@@ -18,6 +18,7 @@ from glmstat.accumulate import Accumulator, Look, without_empty
 from glmstat.compute import Counts, Extremes, Facts, Sums, Totals, Triangle
 from glmstat.data.reduce import Addable
 from glmstat.extremes import certificate, room, row_extremes, terms_of
+from glmstat.information import Scaling
 from glmstat.likelihood.base import GLM, Rows
 from glmstat.matrix import Array, Block, DesignMatrix, IntArray, run_length
 from glmstat.parts import hold_memory
@@ -106,10 +107,16 @@ class Workspace:
     @cached_property
     def transform(self) -> Array:
         """T (q, q): coefficients of the columns as given = T gamma."""
-        transform = np.diag(self.scale)
-        if self.intercept is not None:
-            transform[self.intercept] -= self.centre * self.scale
-        return transform
+        return self.scaling.dense()
+
+    @property
+    def scaling(self) -> Scaling:
+        """The transform by its parts."""
+        return Scaling(self.scale, self.intercept, self.centre * self.scale)
+
+    def to_beta(self, gamma: Array) -> Array:
+        """Coefficients of the columns as given for those of the centred and scaled columns."""
+        return self.scaling.times(gamma)
 
     def to_gamma(self, beta: Array) -> Array:
         """Coefficients of the centred and scaled columns for those of the columns as given."""
@@ -123,7 +130,7 @@ class Workspace:
         passes = getattr(self.frame, "passes", None)
         if passes is not None:
             coef = np.zeros(self.width)
-            coef[self.columns] = self.transform @ gamma
+            coef[self.columns] = self.to_beta(gamma)
             passes.note(coef, decrement)
 
     def uncentred(self) -> Workspace:

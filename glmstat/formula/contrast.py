@@ -214,7 +214,9 @@ def _treatment(
         known = f"Its levels are {one_of(names)}.{near(level_label(base), names)}"
         raise DataError(f"The reference {level_label(base)!r} is not a level: {text}. {known}")
     place = levels.index(found)
-    matrix = np.delete(np.eye(len(levels)), place, axis=1)
+    matrix = np.zeros((len(levels), len(levels) - 1))  # pages without a 1 are never touched
+    columns = np.arange(len(levels) - 1)
+    matrix[columns + (columns >= place), columns] = 1.0
     return matrix, tuple(f"T.{name}" for i, name in enumerate(names) if i != place)
 
 

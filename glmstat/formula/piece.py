@@ -238,7 +238,8 @@ def _columns(part: Expression, encoding: Encoding, full: bool) -> tuple[Array | 
     matrix, labels = coding(
         encoding.levels, encoding.contrast, full, ordered=encoding.ordered, text=part.text
     )
-    matrix = np.array(matrix)
+    if not matrix.flags.owndata:
+        matrix = np.array(matrix)
     matrix.flags.writeable = False
     return matrix, [f"{part.label}[{label}]" for label in labels]
 

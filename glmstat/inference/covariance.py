@@ -17,6 +17,7 @@ from glmstat.inference.statement import need_covariance, need_effects
 from glmstat.inference.variable import split_ways
 from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov
 from glmstat.inference.vcov.small_sample import PRESETS
+from glmstat.information import BorderedInformation
 from glmstat.matrix import Array, Block
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def label(fit: Fit) -> str:
 def _label(fit: Fit) -> str:
     covariance = fit.covariance
     recipe, known = RECIPES[covariance.kind], facts(fit)
-    if np.isnan(covariance_root(fit)).all():
+    if np.isnan(_sizes(fit, covariance) if _by_sizes(fit, covariance) else covariance_root(fit)).all():
         reason = ": perfect fit" if is_perfect(fit) else ""
         reason = ": no residual degrees of freedom" if _is_saturated(fit, recipe) and not reason else reason
         return f"{covariance.kind} (no standard errors{reason})"
@@ -185,13 +186,32 @@ def covariance_root(fit: Fit, covariance: Covariance | None = None, data: Any = 
 def facts(fit: Fit, covariance: Covariance | None = None, data: Any = None) -> Facts:
     """Return the numbers that the label of a covariance prints, and its degrees of freedom."""
     covariance = fit.covariance if covariance is None else covariance
+    if _by_sizes(fit, covariance):
+        return Facts()
     covariance_root(fit, covariance, data)
     return Facts.from_array(fit.kept[_facts_key(covariance)])
 
 
 def std_errors(fit: Fit, covariance: Covariance | None = None, data: Any = None) -> Array:
     """Return the standard errors (p,)."""
+    covariance = fit.covariance if covariance is None else covariance
+    if _by_sizes(fit, covariance):
+        return _sizes(fit, covariance)
     return row_sizes(covariance_root(fit, covariance, data))
+
+
+def _by_sizes(fit: Fit, covariance: Covariance) -> bool:
+    """Whether standard errors are told by the diagonal of an inverse that is not made."""
+    bordered = isinstance(fit.estimate.information, BorderedInformation)
+    plain = covariance.kind == "classical" and covariance.information == "expected"
+    return bordered and plain and not fit.repetitions and fit.spec.statement is None
+
+
+def _sizes(fit: Fit, covariance: Covariance) -> Array:
+    information = fit.estimate.information
+    assert isinstance(information, BorderedInformation)
+    defined = np.isfinite(fit.estimate.coef) & (not is_perfect(fit))
+    return np.where(defined, np.sqrt(fit.dispersion) * information.sizes, np.nan)
 
 
 def row_sizes(root: Array) -> Array:

@@ -12,10 +12,11 @@ from glmstat.array import silence
 from glmstat.compute import Counts, Facts
 from glmstat.control import Control
 from glmstat.data.reduce import single_blas_thread
+from glmstat.eliminated import Eliminated
 from glmstat.errors import ArgumentError
 from glmstat.estimate import Estimate, Null
 from glmstat.frame import ModelFrame
-from glmstat.information import DenseInformation
+from glmstat.information import BorderedInformation, DenseInformation, Information
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
 from glmstat.solve.chord import PASSES
@@ -222,7 +223,7 @@ def _estimate(
 ) -> Estimate:
     workspace, maximum, counts, closing = found.workspace, found.maximum, found.counts, found.closing
     final, gamma = maximum.ascent.workspace, maximum.ascent.gamma
-    beta = final.transform @ gamma
+    beta = final.to_beta(gamma)
     penalty_free = final.penalty is None
     if (
         _linear(final)
@@ -319,14 +320,15 @@ def _facts(
 
 def _information(
     frame: ModelFrame, final: Workspace, gamma: Array, maximum: Maximum, closing: Closing | None
-) -> DenseInformation:
-    transform, root = final.transform, None
+) -> Information:
+    transform, root = None, None
     interior = maximum.interior
     if interior is not None and interior.active.count and final.size:
         loose = _null_space(interior.held)
         expected = _without_fixed(frame, final, loose).pass_(gamma, "expected").expected
         found = None if expected is None else factor(loose.T @ expected @ loose)
-        root = np.zeros((0, 0)) if found is None else found.root
+        root = np.zeros((0, 0)) if found is None else found.triangle
+        transform = final.transform
         transform = _without_held(transform, loose) if found is not None else transform[:, :0]
     elif maximum.ascent.qr:
         root = final.triangle(gamma, "expected")[:-1, :-1]
@@ -335,8 +337,11 @@ def _information(
         expected = final.pass_(gamma, "expected").expected if expected is None else expected
         found = None if expected is None else factor(expected)
         root = None if found is None else found.root
+    if isinstance(root, Eliminated):
+        return BorderedInformation(root, final.scaling, final.columns, final.width)
     if root is None:
         root = np.full((final.size, final.size), np.nan)
+    transform = final.transform if transform is None else transform
     return DenseInformation(root, transform, final.columns, final.width)
 
 

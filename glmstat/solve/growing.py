@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glmstat.information import DenseInformation
+from glmstat.information import BorderedInformation, Information
 from glmstat.matrix import Array, Block
-from glmstat.triangular import triangular_inverse
 from glmstat.workspace import Workspace
 
 __all__ = ["growing_row"]
@@ -25,7 +24,7 @@ class _Widest(NamedTuple):
 
 
 def growing_row(
-    workspace: Workspace, gamma: Array, information: DenseInformation, dispersion: float, size: float
+    workspace: Workspace, gamma: Array, information: Information, dispersion: float, size: float
 ) -> int | None:
     """Return the source row whose predictor has a standard error beyond all sense, or None.
 
@@ -38,16 +37,19 @@ def growing_row(
     """
     if not workspace.size or workspace.likelihood.family.link.name == "identity":
         return None
-    held = len(information.root) < workspace.size
-    inverse = None if held else triangular_inverse(information.root)
-    if inverse is None or not np.isfinite(inverse).all():
+    if not isinstance(information, BorderedInformation) and len(information.root) < workspace.size:
         return None
     scale = np.sqrt(dispersion) if np.isfinite(dispersion) else 1.0
     if not workspace.frame.small:
-        errors = np.linalg.norm(inverse, axis=1)
+        errors = information.lengths()
+        if not np.isfinite(errors).all():
+            return None
         largest = workspace.extremes(errors, np.zeros_like(errors), "none").terms  # sum of |x| times errors
         if scale * largest <= LOST * size:
             return None
+    inverse = information.unscaled()
+    if inverse is None or not np.isfinite(inverse).all():
+        return None
 
     def kernel(block: Block) -> _Widest:
         found = _Widest()

@@ -7,26 +7,46 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glmstat.eliminated import Eliminated, eliminate, exclusive, reciprocal_of_swept
 from glmstat.matrix import Array
-from glmstat.triangular import cholesky, cholesky_solve, reciprocal_condition, triangular_inverse
+from glmstat.triangular import cholesky, cholesky_solve, reciprocal_condition, triangle, triangular_inverse
 
 __all__ = ["Factored", "factor", "positive_direction"]
 
 _MANY = 64  # coefficients from which some are the levels of a large factor
+_CLEAR = 1e-4  # reciprocal condition from which nobody asks how much of it is the intercept's
+_ROWS = 128  # whose absolute values are summed at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Factored:
-    """Upper triangular `root` with root'root = J, and the reciprocal condition of the equilibrated J."""
+    """`root` with root'root = J, and the reciprocal condition of the equilibrated J.
 
-    root: Array
+    The root is upper triangular, or has the largest factor's levels eliminated first.
+    """
+
+    root: Array | Eliminated
     rcond: float
 
     def solve(self, score: Array) -> Array:
         """Return J⁻¹ score."""
+        if isinstance(self.root, Eliminated):
+            return self.root.solve(score)
         if not len(score):
             return score.copy()
         return cholesky_solve(self.root, score)
+
+    @property
+    def pivots(self) -> Array:
+        """What each column keeps of its square (q,) when those eliminated before are taken out of it."""
+        return self.root.pivots if isinstance(self.root, Eliminated) else np.square(self.root.diagonal())
+
+    @property
+    def triangle(self) -> Array:
+        """The root as an upper triangular matrix (q, q)."""
+        if not isinstance(self.root, Eliminated):
+            return self.root
+        return triangle(self.root.dense()[:, np.argsort(self.root.order)])
 
 
 def factor(information: Array) -> Factored | None:
@@ -37,7 +57,7 @@ def factor(information: Array) -> Factored | None:
     known = _SEEN.get(key)
     if known is not None and known[0]() is information:
         return known[1]
-    found = _factor(information)
+    found = _factor_of_many(information)
     _SEEN[key] = weakref.ref(information, lambda _: _SEEN.pop(key, None)), found
     return found
 
@@ -49,15 +69,54 @@ _SEEN: dict[int, tuple[weakref.ref[Array], Factored | None]] = {}
 def _factor(information: Array) -> Factored | None:
     if not len(information):
         return Factored(np.zeros((0, 0)), 1.0)
-    diagonal = information.diagonal()
-    if not (diagonal.min() > 0 and np.isfinite(information.sum())):
+    size = _sizes(information)
+    if size is None:
         return None
-    size = np.sqrt(diagonal)
     scaled = information / size / size[:, None]
     root = cholesky(scaled)
     if root is None:
         return None
-    return Factored(root * size, max(_reciprocal(root, scaled), _without_first(root, scaled)))
+    return Factored(root * size, _reciprocal(root, scaled))
+
+
+def _sizes(information: Array) -> Array | None:
+    """Roots of the diagonal; None where they cannot be those of a positive definite matrix."""
+    diagonal = information.diagonal()
+    return np.sqrt(diagonal) if diagonal.min() > 0 and np.isfinite(information.sum()) else None
+
+
+def _factor_of_many(information: Array) -> Factored | None:
+    size = _sizes(information)
+    if size is None:
+        return None
+    run = exclusive(information)
+    if run is not None:
+        found = eliminate(information, size, run)
+        if found is None:
+            return None
+        root, rcond = found
+        if rcond < _CLEAR and run.start > 0:
+            rcond = max(rcond, reciprocal_of_swept(root))
+        root.scale(size)
+        return Factored(root, rcond)
+    scaled = _scaled(information, size)
+    norm = max(
+        float(np.abs(scaled[row : row + _ROWS]).sum(axis=1).max()) for row in range(0, len(size), _ROWS)
+    )
+    root = cholesky(scaled.T, overwrite=True)
+    if root is None:
+        return None
+    rcond = reciprocal_condition(root, norm)
+    if rcond < _CLEAR:
+        rcond = max(rcond, _without_first(root, _scaled(information, size)))
+    root *= size
+    return Factored(root, rcond)
+
+
+def _scaled(information: Array, size: Array) -> Array:
+    scaled = information / size[:, None]
+    scaled /= size
+    return scaled
 
 
 def _reciprocal(root: Array, matrix: Array) -> float:
@@ -69,8 +128,6 @@ def _without_first(root: Array, scaled: Array) -> float:
 
     The intercept makes the columns of a factor's levels look collinear, which costs a solve no digits.
     """
-    if len(root) < _MANY:
-        return 0.0
     row = root[0, 1:]
     left = 1.0 - row * row
     if left.min() < 0.5:
@@ -100,11 +157,12 @@ def positive_direction(expected: Array, observed: Array, score: Array) -> tuple[
 
 
 def _norm(metric: Factored, step: Array) -> float:
-    return float(np.linalg.norm(metric.root @ step))
+    root = metric.root
+    return float(np.linalg.norm(root.times(step) if isinstance(root, Eliminated) else root @ step))
 
 
 def _modified(fisher: Factored, observed: Array, score: Array) -> Array:
-    inverse = triangular_inverse(fisher.root)
+    inverse = triangular_inverse(fisher.triangle)
     assert inverse is not None
     values, vectors = np.linalg.eigh(inverse.T @ observed @ inverse)
     values = np.maximum(np.abs(values), 0.05)

@@ -38,7 +38,7 @@ def full_rank(gram: Array, found: Factored | None = None) -> bool:
     found = factor(gram) if found is None else found
     if found is None:
         return False
-    return bool((np.square(found.root.diagonal()) > DOUBT * gram.diagonal()).all())
+    return bool((found.pivots > DOUBT * gram.diagonal()).all())
 
 
 def settle_rank(workspace: Workspace, names: Sequence[str]) -> Rank:

@@ -141,7 +141,7 @@ def sound(information: Array) -> bool:
     found = factor(information)
     if found is None or found.rcond < ILL:
         return False
-    return bool((np.square(np.diag(found.root)) > PIVOT * np.diag(information)).all())
+    return bool((found.pivots > PIVOT * np.diag(information)).all())
 
 
 def _stand(sample: Workspace, frame: SampledFrame, end: Ascent, counts: Counts, deviance: float) -> Stand:

@@ -16,6 +16,7 @@ LAYERS = (
     ("layers", "parts", "coded", "pieces", "gram", "matrix", "formula"),
     (
         "triangular",
+        "eliminated",
         "information",
         "compute",
         "accumulate",

@@ -153,7 +153,7 @@ def _begin(problem: Problem, start: Array | None, control: Control) -> _Begun:
     redundant = find_redundant(sums.information)
     everything = Rank(np.arange(problem.size))
     found = solved(sums, redundant)
-    left = None if found is None else np.square(np.diag(found.root.root))
+    left = None if found is None else found.root.pivots
     if left is not None and (left > CANCELLED * sums.information.gram.diagonal()).all():
         return _Begun(problem, sums, redundant, everything, point)
     rank = _rank(problem, sums, redundant)
@@ -297,15 +297,17 @@ def _estimate(
     nothing = np.zeros(0)
     perfect = plain.likelihood.family.dispersion is None and totals.pearson <= perfect_deviance(plain, counts)
     chosen = choose_dispersion(plain, nothing, facts, counts, df, dispersion)
-    root = factor(state.information.schur)
-    assert root is not None
+    found = factor(state.information.schur)
+    assert found is not None
     return Estimate(
         theta=theta,
         directions=(),
         rows=counts.rows,
         weight=counts.weight,
         fingerprint=frame.fingerprint,
-        information=DenseInformation(root.root, np.diag(problem.scale), problem.columns, len(frame.columns)),
+        information=DenseInformation(
+            found.triangle, np.diag(problem.scale), problem.columns, len(frame.columns)
+        ),
         loglik=log_likelihood(plain, nothing, facts, counts),
         deviance=facts.deviance,
         null=Null(facts.null if isfinite(null) else 0.0, counts.rows - 1),
