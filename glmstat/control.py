@@ -37,12 +37,12 @@ class Control:
         "cuda", "cuda:1" and so on, which need torch. Estimates agree with those of "cpu" to about 12 digits.
     dtype : numbers that networks are trained in, "float32" or "float64".
     solver : "newton" sums the information of all rows at every step; "ladder" climbs by subsamples first,
-        goes on by steps that sum the score alone and sums the information of all rows once, or returns to
-        "newton" where a guard says no. "auto" is "ladder" for data that are not copied, of 2,000,000 numbers
-        or more, and needs `max_iterations` of 12 or more. The maximum and the promise of `tolerance` are the
-        same. Standard errors come from an information one short step before the maximum: their error is
-        of the order of 1e-6 or less, and of 1e-9 with a tolerance of 1e-12, with no bound that is proved;
-        those of "newton" are accurate to 1e-8.
+        goes on by steps that sum the score alone and sums the information of all rows once (twice or more
+        where factors have many levels), or returns to "newton" where a guard says no. "auto" is "ladder" for
+        data that are not copied, of 2,000,000 numbers or more, and needs `max_iterations` of 12 or more. The
+        maximum and the promise of `tolerance` are the same. Standard errors come from an information one
+        short step before the maximum: their error is of the order of 1e-6 or less, and of 1e-9 with a
+        tolerance of 1e-12, with no bound that is proved; those of "newton" are accurate to 1e-8.
     memory : bytes up to which the columns in use are copied and kept; beyond, each pass reads the data. The
         default 16e6 is 2,000,000 numbers; 0 keeps none.
     checkpoint : path of a file in which the state is kept after each pass, so that a fit that was killed goes

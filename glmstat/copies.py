@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from glmstat.coded import is_coded
 from glmstat.matrix import (
     Array,
     Block,
@@ -17,8 +20,10 @@ from glmstat.matrix import (
     Dense,
     DesignMatrix,
     Factor,
+    IntArray,
     Numeric,
     Part,
+    Product,
     Wide,
 )
 
@@ -76,12 +81,24 @@ class Copies:
 
     @classmethod
     def of(cls, block: Block, runs: Sequence[slice]) -> Copies:
-        """Return the rows of a block that lie in some runs of source row numbers, one block for each run."""
+        """Return the rows of a block that lie in some runs of source row numbers.
+
+        There is one block for each run, or one for all of them where factors stay codes.
+        """
+        if _has_codes(block.X[0]):
+            found = _rows_of(block, runs)
+            return cls(() if found is None else (found,))
         copied = (_copy(block, run) for run in runs)
         return cls(tuple(found for found in copied if found is not None))
 
     def __add__(self, other: Copies) -> Copies:
         return Copies(self.blocks + other.blocks)
+
+    @property
+    def gathered(self) -> tuple[Block, ...]:
+        """The blocks; in one where there are codes, whose sums by level cost more than short runs of rows."""
+        coded = any(_has_codes(block.X[0]) for block in self.blocks)
+        return (_joined(self.blocks),) if coded else self.blocks
 
 
 def _copy(block: Block, run: slice) -> Block | None:
@@ -105,6 +122,104 @@ def _copy(block: Block, run: slice) -> Block | None:
         None if block.rows is None else block.rows[rows].copy(),
         first,
     )
+
+
+def _has_codes(matrix: DesignMatrix) -> bool:
+    return isinstance(matrix, Columns) and any(map(is_coded, matrix.parts))
+
+
+def _rows_of(block: Block, runs: Sequence[slice]) -> Block | None:
+    """The rows of a block in some runs: factors of many levels as codes, the other columns written out."""
+    matrix, numbers = block.X[0], _numbers(block)
+    low = bisect_right(runs, int(numbers[0]), key=lambda run: run.stop)
+    high = bisect_right(runs, int(numbers[-1]), key=lambda run: run.start)
+    ends = np.searchsorted(numbers, [[run.start, run.stop] for run in runs[low:high]]).reshape(-1, 2).tolist()
+    places = np.concatenate([np.zeros(0, dtype=np.intp), *(np.arange(*end) for end in ends)])
+    if not len(places) or not isinstance(matrix, Columns):
+        return None
+    parts: list[Part] = []
+    known: dict[int, IntArray] = {}
+    for kept, group in groupby(matrix.parts, key=lambda part: is_coded(part) or isinstance(part, Constant)):
+        own = tuple(group)
+        parts += [_taken(part, places, known) for part in own] if kept else [_written(own, places)]
+    return Block(
+        block.start + int(places[0]),
+        (Columns(len(places), tuple(parts)),),
+        block.y[places],
+        block.offset[places],
+        block.weights[places],
+        None if block.frequency is None else block.frequency[places],
+        numbers[places],
+        block.start,
+    )
+
+
+def _numbers(block: Block) -> IntArray:
+    """Source row numbers of a block."""
+    return np.arange(block.start, block.start + len(block.y)) if block.rows is None else block.rows
+
+
+def _taken(part: Part, places: IntArray, known: dict[int, IntArray]) -> Part:
+    """Some rows of a part; parts of one factor share their codes, which are `known`."""
+    if isinstance(part, Constant):
+        return part
+    if isinstance(part, Product):
+        return Product(tuple(_taken(one, places, known) for one in part.parts))
+    if not isinstance(part, Factor):
+        return _written((part,), places)
+    if id(part.codes) not in known:
+        known[id(part.codes)] = part.codes[places].astype(np.intp)
+    return Factor(known[id(part.codes)], part.coding)
+
+
+def _written(parts: tuple[Part, ...], places: IntArray) -> Wide:
+    """Some rows of adjacent parts, written out."""
+    values, at = np.empty((sum(part.width for part in parts), len(places))), 0
+    for part in parts:
+        out, at = values[at : at + part.width], at + part.width
+        if isinstance(part, (Numeric, Wide)):
+            out[...] = part.values[..., places]
+            continue
+        for low in range(int(places[0]), int(places[-1]) + 1, _RUN):
+            high = min(low + _RUN, int(places[-1]) + 1)
+            buffer = np.empty((part.width, high - low))
+            part.fill(buffer, low, high)
+            own = slice(*np.searchsorted(places, [low, high]).tolist())
+            out[:, own] = buffer[:, places[own] - low]
+    return Wide(values)
+
+
+def _joined(blocks: tuple[Block, ...]) -> Block:
+    """The rows of all blocks in one."""
+    first, together = blocks[0], np.concatenate
+    parts = zip(*(block.X[0].parts for block in blocks if isinstance(block.X[0], Columns)), strict=True)
+    known: dict[int, IntArray] = {}
+    matrix = Columns(sum(len(block.y) for block in blocks), tuple(_appended(part, known) for part in parts))
+    counted = first.frequency is not None
+    return Block(
+        first.number,
+        (matrix,),
+        together([block.y for block in blocks]),
+        together([block.offset for block in blocks]),
+        together([block.weights for block in blocks]),
+        together([block.frequency for block in blocks if block.frequency is not None]) if counted else None,
+        together([_numbers(block) for block in blocks]),
+        first.start,
+    )
+
+
+def _appended(parts: tuple[Part, ...], known: dict[int, IntArray]) -> Part:
+    """The rows of one part of all blocks."""
+    first = parts[0]
+    if isinstance(first, Product):
+        groups = zip(*(part.parts for part in parts if isinstance(part, Product)), strict=True)
+        return Product(tuple(_appended(group, known) for group in groups))
+    if isinstance(first, Wide):
+        return Wide(np.hstack([part.values for part in parts if isinstance(part, Wide)]))
+    if isinstance(first, Factor):
+        own = [part.codes for part in parts if isinstance(part, Factor)]
+        return Factor(known.setdefault(id(first.codes), np.concatenate(own)), first.coding)
+    return first
 
 
 class Known(NamedTuple):

@@ -29,6 +29,7 @@ from glmstat.formula.terms import Formula
 from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, Columns, Dense, IntArray
+from glmstat.pieces import Split
 
 if TYPE_CHECKING:
     from glmstat.device import Device
@@ -102,14 +103,29 @@ class ModelFrame:
     @property
     def coded(self) -> IntArray:
         """Places of the columns that kernels keep as codes of levels."""
-        if self.change is None and self.coordinates is None:
-            width = self.design.written
-            if width == len(self.design.columns):
-                return np.zeros(0, dtype=np.intp)
-            matrix = self.design.outline[0]
-        else:
-            matrix = self.block(0).X[0]
-        return np.setdiff1d(np.arange(matrix.shape[1]), matrix.split().places)
+        split = self._split
+        return (
+            np.zeros(0, dtype=np.intp)
+            if split is None
+            else np.setdiff1d(np.arange(split.width), split.places)
+        )
+
+    @property
+    def stored(self) -> int:
+        """Numbers of a row that a copy of it holds: of the columns, one for each factor that stays codes."""
+        split = self._split
+        return len(self.columns) if split is None else split.plain + len(split.coded)
+
+    @property
+    def _split(self) -> Split | None:
+        """How kernels read the columns; None where all are written out."""
+        if self.kept is not None:
+            return None
+        if self.change is not None or self.coordinates is not None:
+            return self.block(0).X[0].split()
+        if self.design.written == len(self.design.columns):
+            return None
+        return self.design.outline[0].split()
 
     @property
     def intercept(self) -> int | None:
@@ -258,13 +274,15 @@ class ModelFrame:
         return getattr(self.joined, "passes", None)
 
     def sample(self, runs: Sequence[slice]) -> tuple[Block, ...]:
-        """Return copies of those rows of some runs that enter, one block for each run that has any.
+        """Return copies of those rows of some runs that enter, factors of many levels as codes.
+
+        There is one block for each run that has any, or one for all of them where there are codes.
 
         Parameters
         ----------
         runs : of source row numbers, in order.
         """
-        return self.reduce(lambda block: Copies.of(block, runs)).blocks
+        return self.reduce(lambda block: Copies.of(block, runs)).gathered
 
     @property
     def source_rows(self) -> int:

@@ -16,7 +16,16 @@ import numpy as np
 __all__ = ["dumped", "loaded"]
 
 # Modules whose classes stand inside results without being sums themselves.
-_PARTS = ("copies", "data.columns", "errors", "formula.contrast", "formula.schema", "formula.value", "matrix")
+_PARTS = (
+    "copies",
+    "data.columns",
+    "errors",
+    "formula.contrast",
+    "formula.schema",
+    "formula.value",
+    "matrix",
+    "parts",
+)
 _PLAIN = {
     "builtins": ("bytearray", "complex", "frozenset", "range", "set", "slice"),
     "collections": ("Counter", "OrderedDict"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from glmstat.control import Control
 from glmstat.estimate import Pass, PassKind
-from glmstat.matrix import Array
+from glmstat.matrix import Array, IntArray
 from glmstat.solve.lap import Lap
 from glmstat.solve.linear import Factored
 from glmstat.solve.newton import ROUNDING
@@ -17,23 +18,66 @@ from glmstat.solve.rungs import Moves, moves
 from glmstat.solve.subsample import Doubt, Stand
 from glmstat.workspace import Need
 
-__all__ = ["PASSES", "Climb", "Step", "check_rate", "note", "rate_of", "read", "step_from"]
+__all__ = [
+    "PASSES",
+    "RATE",
+    "Climb",
+    "Multiplied",
+    "Solves",
+    "Step",
+    "check_rate",
+    "looked",
+    "note",
+    "rate_of",
+    "read",
+    "step_from",
+]
 
 PASSES = 12  # over all rows, after which Newton's steps are fewer
 RATE = 0.3  # by which each chord step must shorten the next one
 GUESS = 0.05  # that rate before two steps have told it
+UNSEEN = 4.0  # by which a level counts more of whose information the subsample tells nothing
 FAR = 30.0  # how far a predictor may move from where the subsample put it
+
+
+class Solves(Protocol):
+    """An information J that steps come from."""
+
+    def solve(self, score: Array) -> Array:
+        """Return J⁻¹ score."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Multiplied:
+    """An information of some rows, multiplied up."""
+
+    found: Factored
+    share: float
+
+    def solve(self, score: Array) -> Array:
+        """Return J⁻¹ score."""
+        return self.found.solve(score) / self.share
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """A step from a reading: how far it moves the coefficients, in standard errors, and the predictors."""
+    """A step from a reading: how far it moves the coefficients, in standard errors, and the predictors.
+
+    `local` is the most by which it moves a level of those that stay codes.
+    """
 
     reading: Reading
     delta: Array
     gain: float
     decrement: float
     moves: Moves
+    local: float = 0.0
+
+    @property
+    def change(self) -> float:
+        """By how much the step changes the information of a coefficient, relative to it."""
+        return max(self.moves.typical, self.local)
 
     @property
     def target(self) -> Array:
@@ -43,13 +87,14 @@ class Step:
 
 @dataclass(eq=False)
 class Climb:
-    """What changes from pass to pass over all rows."""
+    """What changes from pass to pass over all rows; `coded` are the places of columns that stay codes."""
 
     over: AllRows
     control: Control
     rows: int
     stand: Stand | None
     trace: list[Pass]
+    coded: IntArray
     best: Reading | None = None
     moved: float = 0.0
     passes: int = 0
@@ -75,8 +120,8 @@ def read(climb: Climb, gamma: Array, need: Need, *, last: bool = False) -> Readi
     return reading
 
 
-def step_from(climb: Climb, reading: Reading, root: Factored, *, secant: bool = True) -> Step:
-    """Return the step that an information root'root gives, corrected by the steps before unless it is exact.
+def step_from(climb: Climb, reading: Reading, root: Solves, *, secant: bool = True) -> Step:
+    """Return the step that an information gives, corrected by the steps before unless it is exact.
 
     Raises
     ------
@@ -88,13 +133,16 @@ def step_from(climb: Climb, reading: Reading, root: Factored, *, secant: bool = 
     if not np.isfinite(delta).all():
         raise Doubt("a step left the likelihood")
     moved = Moves() if climb.stand is None else moves(climb.stand.sample, delta)
-    return Step(reading, delta, gain, decrement, moved)
+    local = float(np.abs(delta[climb.coded]).max(initial=0.0))
+    if climb.stand is not None and climb.stand.information is None:
+        local *= UNSEEN
+    return Step(reading, delta, gain, decrement, moved, local)
 
 
-def _secant(steps: list[Step], score: Array, root: Factored) -> Array:
+def _secant(steps: list[Step], score: Array, root: Solves) -> Array:
     """J⁻¹ score with J corrected by what the scores at the ends of the steps before say of it.
 
-    Source: Nocedal & Wright (2006), algorithm 7.4, with root'root in the place of the first matrix.
+    Source: Nocedal & Wright (2006), algorithm 7.4, with that of `root` in the place of the first matrix.
     """
     scores = [*(step.reading.sums.score for step in steps), score]
     pairs = [(step.delta, scores[place] - scores[place + 1]) for place, step in enumerate(steps)]
@@ -109,10 +157,10 @@ def _secant(steps: list[Step], score: Array, root: Factored) -> Array:
     return delta
 
 
-def check_rate(climb: Climb, step: Step) -> None:
+def check_rate(climb: Climb, step: Step, rate: float = RATE) -> None:
     """Leave the chord where it does not shorten its steps, or where it leads far."""
     floor = 0.01 * climb.control.tolerance
-    if climb.steps and step.decrement > max(RATE * climb.steps[-1].decrement, floor):
+    if climb.steps and step.decrement > max(rate * climb.steps[-1].decrement, floor):
         raise Doubt("the steps by another information than that of all rows shorten too slowly")
     climb.moved += step.moves.largest
     if climb.moved > FAR:
@@ -134,3 +182,9 @@ def note(climb: Climb, step: Step, direction: str, kind: PassKind) -> None:
     seconds = climb.lap.seconds()
     climb.trace.append(Pass(deviance, step.decrement, 1.0, 0, direction, kind, climb.rows, seconds))
     climb.over.workspace.note(step.target, step.decrement)
+
+
+def looked(climb: Climb, step: Step) -> None:
+    """Record a pass that only looks, at the step that was noted last."""
+    deviance, seconds = -2.0 * step.reading.sums.objective, climb.lap.seconds()
+    climb.trace.append(Pass(deviance, step.decrement, 0.0, 0, "", "certificate", climb.rows, seconds))

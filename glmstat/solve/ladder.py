@@ -17,22 +17,46 @@ from glmstat.control import Control
 from glmstat.estimate import Pass, PassKind
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
-from glmstat.solve.chord import PASSES, Climb, Step, check_rate, note, rate_of, read, step_from
+from glmstat.solve.chord import (
+    PASSES,
+    RATE,
+    Climb,
+    Multiplied,
+    Solves,
+    Step,
+    check_rate,
+    looked,
+    note,
+    rate_of,
+    read,
+    step_from,
+)
 from glmstat.solve.dispersion import Saturated
 from glmstat.solve.linear import factor
-from glmstat.solve.newton import Ascent, Verdict
+from glmstat.solve.newton import Ascent, Verdict, proves_finite
 from glmstat.solve.null import null_intercept
 from glmstat.solve.reading import AllRows, Reading
 from glmstat.solve.rungs import Sampled, take_rungs
 from glmstat.solve.scaling import open_workspace
 from glmstat.solve.separation import has_cone
 from glmstat.solve.start import Start, needed, start_at, weighted_start
-from glmstat.solve.subsample import Collinear, Doubt, Stand, climb_rungs, sound, without_collinear
-from glmstat.workspace import Workspace
+from glmstat.solve.subsample import (
+    Collinear,
+    Doubt,
+    Stand,
+    climb_rungs,
+    sound,
+    without_collinear,
+    without_levels,
+)
+from glmstat.workspace import Need, Workspace
 
 __all__ = ["Closing", "Ladder", "climb_ladder", "wants_ladder"]
 
 LARGE = 2_000_000  # numbers of a design from which on subsamples save more passes than they cost
+RENEWED = 3  # informations of all rows that serve for further steps
+WEAK = 0.2  # rate of the steps from which on another one saves passes
+SLOWEST = 0.9  # rate of a step that another one follows
 SPARE = 0.01  # of the tolerance, which steps that shrink by a rate must reach: Newton's leave far less
 MARGIN = 3.0  # by which the rows may be moved further than those of the subsample
 SMALL = 1e-2  # standard errors: a longer step is no last one
@@ -89,23 +113,24 @@ def climb_ladder(frame: Any, likelihood: GLM, control: Control, penalty: Array |
 
     Source: chord steps: Ortega & Rheinboldt (1970), section 10.2.
     """
-    rungs = take_rungs(frame, forced=control.solver == "ladder")
+    constant = likelihood.constant_information and not likelihood.bounded
+    coded = frame.coded
+    rungs = () if constant and len(coded) else take_rungs(frame, forced=control.solver == "ladder")
     seen = None if frame.small or not rungs else rungs[-1]
     workspace = open_workspace(frame, likelihood, penalty, seen)
     over = AllRows(workspace, frame.intercept is not None, frame.has_offset)
-    constant = likelihood.constant_information and not likelihood.bounded
     trace: list[Pass] = []
-    stand = None
     try:
-        stand = climb_rungs(workspace, frame, rungs, control, trace)
+        stand = _stand(workspace, frame, rungs, control, trace)
     except Doubt as doubt:
         if not constant:
             return _part_of(over, frame, rungs, control, doubt, trace)
+        stand = None
     if likelihood.bounded and stand is not None:
         point = start_at(workspace, stand.gamma)
         why = "the predictors have an edge, which every step must look for"
         return Ladder(workspace, tuple(trace), why, stand.verdict, point=_usable(point))
-    climb = Climb(over, control, frame.rows, stand, trace)
+    climb = Climb(over, control, frame.rows, stand, trace, coded)
     if stand is not None:
         over.intercept, over.dispersion = stand.intercept, stand.dispersion
     try:
@@ -114,21 +139,66 @@ def climb_ladder(frame: Any, likelihood: GLM, control: Control, penalty: Array |
         return _given_up(climb, str(doubt))
 
 
+def _stand(
+    workspace: Workspace,
+    frame: Any,
+    rungs: tuple[Sampled, ...],
+    control: Control,
+    trace: list[Pass],
+) -> Stand:
+    """The maximum of the last subsample, in the other columns where it lacks levels."""
+    stand = None
+    if rungs and len(frame.coded) and workspace.penalty is None and not workspace.likelihood.bounded:
+        stand = without_levels(workspace, frame, rungs[-1], control, trace)
+    return climb_rungs(workspace, frame, rungs, control, trace) if stand is None else stand
+
+
 def _by_chord(climb: Climb) -> tuple[Step, Array]:
-    """Scores of all rows with the subsample's information, and one information of all rows at the end."""
+    """Scores of all rows with the subsample's information, and one information of all rows at the end.
+
+    Where factors stay codes an information costs little more than a score, and the subsample has few rows of
+    a level: the second pass brings the information that serves from there on.
+    """
     stand = climb.stand
     assert stand is not None
-    reading = read(climb, stand.gamma, "none")
-    chord = factor(_of_all_rows(climb, stand))
-    if chord is None:
-        raise Doubt("the information of the subsample is close to singular")
-    step = step_from(climb, reading, chord)
-    while True:
-        check_rate(climb, step)
-        note(climb, step, "chord", "score")
-        if _newton_ends(climb, step, rate_of(climb)):
-            return _by_newton(climb, step)
+    step, chord = _by_sample(climb, stand)
+    renew, left = True, RENEWED if len(climb.coded) else 0
+    while not _newton_ends(climb, step, rate_of(climb)):
+        if left and renew:
+            step, chord = _renewed(climb, step.target)
+            renew, left = False, left - 1
+            continue
         step = step_from(climb, read(climb, step.target, "none"), chord)
+        check_rate(climb, step, SLOWEST if left else RATE)
+        note(climb, step, "chord", "score")
+        renew = rate_of(climb) >= WEAK
+    return _by_newton(climb, step)
+
+
+def _by_sample(climb: Climb, stand: Stand) -> tuple[Step, Solves]:
+    """The first step over all rows, and the information that it comes from."""
+    if stand.information is None:
+        return _renewed(climb, stand.gamma)
+    reading = read(climb, stand.gamma, "none")
+    chord = _of_all_rows(climb, stand, stand.information)
+    step = step_from(climb, reading, chord)
+    check_rate(climb, step)
+    note(climb, step, "chord", "score")
+    return step, chord
+
+
+def _renewed(climb: Climb, gamma: Array) -> tuple[Step, Solves]:
+    """The step of the information of all rows, and that information."""
+    reading = read(climb, gamma, needed(climb.over.workspace))
+    sums = reading.sums
+    information = sums.expected if sums.observed is None else sums.observed
+    chord = None if information is None or not sound(information) else factor(information)
+    if chord is None:
+        raise Doubt("the information of all rows is close to singular")
+    step = step_from(climb, reading, chord, secant=False)
+    check_rate(climb, step, SLOWEST)
+    note(climb, step, "newton", "information")
+    return step, chord
 
 
 def _by_newton(climb: Climb, step: Step) -> tuple[Step, Array]:
@@ -144,9 +214,29 @@ def _by_newton(climb: Climb, step: Step) -> tuple[Step, Array]:
         step = step_from(climb, reading, newton, secant=False)
         check_rate(climb, step)
         note(climb, step, "newton", "information")
-        flat = float(sums.score @ fisher.solve(sums.score)) > 1e-6 * climb.over.dispersion
+        scoring = fisher.solve(sums.score)
+        flat = float(sums.score @ scoring) > 1e-6 * climb.over.dispersion
         if not flat and _newton_ends(climb, step, 1.0, slack=LENIENT):
+            _certify(climb, step, scoring)
             return replace(step, decrement=_newton_left(step, 1.0)), _moved_on(climb, step, expected)
+
+
+def _certify(climb: Climb, step: Step, scoring: Array) -> None:
+    """Prove that the maximum is finite, where the subsample could not: some of its levels show one outcome.
+
+    Raises
+    ------
+    Doubt : it is not proved.
+    """
+    stand, workspace = climb.stand, climb.over.workspace
+    if stand is None or stand.verdict != "undecided":
+        return
+    need: Need = "observed" if workspace.likelihood.canonical else "expected"
+    delta = step.delta if need == "observed" else scoring
+    if not proves_finite(workspace.extremes(step.reading.gamma, delta, need)):
+        raise Doubt("the maximum is not proved to be finite")
+    climb.stand = replace(stand, verdict="finite")
+    looked(climb, step)
 
 
 def _moved_on(climb: Climb, step: Step, expected: Array) -> Array:
@@ -155,24 +245,28 @@ def _moved_on(climb: Climb, step: Step, expected: Array) -> Array:
     if stand is None or not _long(climb, step):
         return expected
     before, after = (stand.sample.pass_(at, "expected").expected for at in (step.reading.gamma, step.target))
-    if before is None or after is None or not np.isfinite(after).all():
+    if before is None or after is None:
         return expected
-    return expected + (after - before) * (climb.over.counts.weight / stand.weight)
+    after -= before
+    after *= climb.over.counts.weight / stand.weight
+    after += expected
+    return after if np.isfinite(after.sum()) else expected
 
 
 def _long(climb: Climb, step: Step) -> bool:
     """Whether a last step changes more than the digits that nobody asked for."""
-    return step.moves.typical > 0.1 * SAME * float(np.sqrt(climb.control.tolerance))
+    return step.change > 0.1 * SAME * float(np.sqrt(climb.control.tolerance))
 
 
 def _newton_ends(climb: Climb, step: Step, rate: float, slack: float = 1.0) -> bool:
     """Whether a Newton step that is `rate` times as long leaves less than the tolerance.
 
     The information that it comes from must do for the standard errors too: the typical move of a predictor
-    bounds what the step changes in it, and the subsample tells most of that.
+    bounds what the step changes in it, and that of the level that moves most where factors stay codes; the
+    subsample tells most of that.
     """
     tolerance = climb.control.tolerance
-    same = rate * step.moves.typical <= slack * TOLD * SAME * np.sqrt(tolerance)
+    same = rate * step.change <= slack * TOLD * SAME * np.sqrt(tolerance)
     return same and rate * step.decrement <= SMALL and _newton_left(step, rate) <= tolerance
 
 
@@ -233,13 +327,18 @@ def _linear(workspace: Workspace) -> bool:
     return family.power == 0 and family.link.name == "identity"
 
 
-def _of_all_rows(climb: Climb, stand: Stand) -> Array:
+def _of_all_rows(climb: Climb, stand: Stand, information: Array) -> Solves:
     """The information of the subsample, multiplied up."""
-    share, sample = climb.over.counts.weight / stand.weight, stand.sample
-    if climb.over.penalty is None or sample.penalty is None:
-        return stand.information * share
-    own = sample.transform.T @ sample.penalty @ sample.transform
-    return (stand.information - own) * share + climb.over.penalty
+    share, sample, penalty = climb.over.counts.weight / stand.weight, stand.sample, climb.over.penalty
+    if penalty is None or sample.penalty is None:
+        found = factor(information)
+        found = None if found is None else Multiplied(found, share)
+    else:
+        own = sample.transform.T @ sample.penalty @ sample.transform
+        found = factor((information - own) * share + penalty)
+    if found is None:
+        raise Doubt("the information of the subsample is close to singular")
+    return found
 
 
 def _reached(climb: Climb, step: Step, expected: Array) -> Ladder:
@@ -324,7 +423,7 @@ def _part_of(
 ) -> Ladder:
     """The maximum of the last subsample in the columns that it tells apart, as a start over all rows."""
     workspace, gamma = over.workspace, None
-    if isinstance(doubt, Collinear) and not workspace.likelihood.bounded:
+    if isinstance(doubt, Collinear) and not workspace.likelihood.bounded and not len(frame.coded):
         gamma = without_collinear(workspace, frame, rungs[-1], control)
     if gamma is None:
         return Ladder(workspace, tuple(trace), str(doubt))

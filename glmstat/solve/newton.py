@@ -22,7 +22,7 @@ from glmstat.solve.start import Start, needed
 from glmstat.triangular import triangular_solve
 from glmstat.workspace import Need, Workspace
 
-__all__ = ["Ascent", "Verdict", "ascend", "perfect_deviance"]
+__all__ = ["Ascent", "Verdict", "ascend", "perfect_deviance", "proves_finite"]
 
 ARMIJO = 1e-4  # Nocedal & Wright (2006), section 3.1
 ILL = 1e-5  # reciprocal condition of the scaled information below which rows are reduced by QR
@@ -267,7 +267,7 @@ def _look(climb: _Climb, delta: Array, need: Need, exempt: bool) -> Extremes | N
         extremes = _certificate(climb, delta, need)
         _looked(climb, "certificate")
         if extremes is not None:
-            climb.certified = "finite" if _proves_finite(extremes) else "undecided"
+            climb.certified = "finite" if proves_finite(extremes) else "undecided"
             climb.far = climb.far + 1 if extremes.step >= 0.5 else 0
     if (extremes is None or need == "both") and (near or climb.workspace.likelihood.bounded):
         extremes = climb.workspace.extremes(climb.gamma, delta, "none")
@@ -289,7 +289,7 @@ def _certificate(climb: _Climb, delta: Array, need: Need) -> Extremes | None:
     return None if found is None else workspace.extremes(climb.gamma, found, "expected")
 
 
-def _proves_finite(extremes: Extremes) -> bool:
+def proves_finite(extremes: Extremes) -> bool:
     """Strictly positive multipliers of a vanishing sum over the bound rows leave no separating direction."""
     return extremes.margin > 1e-3 and (extremes.least > 1e-10 * extremes.largest or extremes.largest == 0.0)
 

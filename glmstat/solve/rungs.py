@@ -11,13 +11,15 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from glmstat.data.reduce import Addable, tree_sum
-from glmstat.matrix import Array, Block
+from glmstat.matrix import Array, Block, run_length
+from glmstat.pieces import times
 from glmstat.workspace import Workspace
 
 __all__ = ["Moves", "Sampled", "SampledFrame", "moves", "spread_runs", "take_rungs"]
 
 S = TypeVar("S", bound=Addable)
 RUN = 2048  # rows of a run: what one page of a file or one run of a pass holds
+SHORT = 64  # the same where factors have many levels, whose rows may lie together
 RUNS = 16  # in the last rung at least, so that sorted rows are seen from end to end
 SHARE = 0.1  # of the rows in the last rung
 CELLS = 1_500_000  # numbers that the last rung may hold, 12 MB; up to twice that from 30 columns on
@@ -42,6 +44,11 @@ class SampledFrame(Protocol):
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns."""
+        ...
+
+    @property
+    def stored(self) -> int:
+        """Numbers of a row that a copy of it holds."""
         ...
 
     @property
@@ -86,15 +93,18 @@ def take_rungs(frame: SampledFrame, *, forced: bool = False) -> tuple[Sampled, .
     forced : whether subsamples of a handful of rows will do, as tests of small data need.
     """
     width = len(frame.columns)
-    wanted = _rows_wanted(frame.rows, width, forced)
+    wanted = _rows_wanted(frame.rows, width, frame.stored, forced)
     if wanted is None or not frame.rows:
         return ()
     share = frame.source_rows / frame.rows
-    runs = spread_runs(frame.source_rows, min(int(wanted * share), frame.source_rows))
+    run = SHORT if frame.stored < width else RUN
+    runs = spread_runs(frame.source_rows, min(int(wanted * share), frame.source_rows), run)
     blocks = frame.sample(runs)
     last = Sampled(blocks, small=False)
     if last.rows < min(wanted, ENOUGH * width) / 2:
         return ()
+    if frame.stored < width:
+        return (last,)
     starts, chosen = [run.start for run in runs], {run.start for run in _some(runs)}
     own = (starts[bisect_right(starts, block.source_row(0)) - 1] for block in blocks)
     first = Sampled(tuple(block for block, run in zip(blocks, own, strict=True) if run in chosen), small=True)
@@ -102,17 +112,17 @@ def take_rungs(frame: SampledFrame, *, forced: bool = False) -> tuple[Sampled, .
     return (last,) if few else (first, last)
 
 
-def _rows_wanted(rows: int, width: int, forced: bool) -> int | None:
+def _rows_wanted(rows: int, width: int, stored: int, forced: bool) -> int | None:
     cells = int(CELLS * min(max(1.0, width / 30), 2.0))
-    wanted = min(int(SHARE * rows), cells // (width + 3))
+    wanted = min(int(SHARE * rows), cells // (stored + 3))
     if wanted >= ENOUGH * width:
         return wanted
-    if ENOUGH * width * (width + 3) <= cells and ENOUGH * width <= 0.3 * rows:
+    if ENOUGH * width * (stored + 3) <= cells and ENOUGH * width <= 0.3 * rows:
         return ENOUGH * width
     return max(rows // 2, 1) if forced and rows // 2 > 2 * width else None
 
 
-def spread_runs(total: int, wanted: int) -> list[slice]:
+def spread_runs(total: int, wanted: int, most: int = RUN) -> list[slice]:
     """Return runs of adjacent rows, one drawn inside each of equal strata of `total` rows.
 
     The draw has a fixed seed: the same rows every time, and no stride that a cycle in the data could meet.
@@ -120,7 +130,7 @@ def spread_runs(total: int, wanted: int) -> list[slice]:
     >>> [(run.start // 25_000, run.stop - run.start) for run in spread_runs(100_000, 8_000)][::4]
     [(0, 500), (1, 500), (2, 500), (3, 500)]
     """
-    length = max(1, min(RUN, wanted // RUNS))
+    length = max(1, min(most, wanted // RUNS))
     count = max(1, wanted // length)
     draws = np.random.PCG64(SEED).random_raw(count) >> np.uint64(11)  # 53 bits, the same on every machine
     edges = [total * place // count for place in range(count + 1)]
@@ -170,8 +180,11 @@ def moves(sample: Workspace, delta: Array) -> Moves:
 
     def kernel(block: Block) -> Moves:
         found, weights = Moves(), block.total
-        for rows, columns in sample.columns_of(block):
-            move, weight = np.square(delta @ columns), weights[rows]
+        split = sample.split(block)
+        written, by_codes = delta[split.places], split.by_codes(delta)
+        for rows, pieces in split.runs(len(block.y), run_length(split.plain)):
+            move = times(written, pieces) if pieces else np.zeros(rows.stop - rows.start)
+            move, weight = np.square(move if by_codes is None else move + by_codes[rows]), weights[rows]
             most = np.sqrt(move[weight > 0].max(initial=0.0))
             squares = weight * move
             found = found + Moves(

@@ -32,7 +32,7 @@ class Rows:
         names = (f"x{j}" if j != self.intercept else "Intercept" for j in range(self.X.shape[1]))
         self.columns = tuple(names)
         self.has_offset = self.offset is not None
-        self.coded = np.zeros(0, dtype=np.intp)
+        self.coded, self.stored = np.zeros(0, dtype=np.intp), self.X.shape[1]
 
     def changed(self, change):
         return _Changed(self, change)
