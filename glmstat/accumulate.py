@@ -36,16 +36,21 @@ class Accumulator:
         self.gradient = np.empty(rows) if coded else None
         self.weights = [np.empty(rows) for _ in range(grams)] if coded else []
 
-    def add(self, look: Look, gradient: Array, *weights: Array) -> None:
-        """Add a run: what codes need is kept to the end of the block."""
+    def add(self, look: Look, gradient: Array, *weights: Array) -> float | None:
+        """Add a run: what codes need is kept to the end of the block.
+
+        Returns
+        -------
+        The sum of the gradient's squares over the first weights, where these were added and are positive.
+        """
         if self.gradient is not None:
             self.gradient[look.rows] = gradient
             for kept, weight in zip(self.weights, weights, strict=True):
                 kept[look.rows] = weight
         if weights:
-            self.products.add(look.pieces, gradient, *weights)
-        else:
-            self.products.add_score(look.pieces, gradient)
+            return self.products.add(look.pieces, gradient, *weights)
+        self.products.add_score(look.pieces, gradient)
+        return None
 
     def totals(self) -> Totals:
         """Return the sums of the block."""

@@ -14,6 +14,7 @@ from glmstat.triangular import triangle
 __all__ = ["Counts", "Extremes", "Facts", "Sums", "Tally", "Totals", "Triangle"]
 
 FEW = 1024  # values of a response that are worth a table
+HANDFUL = 12  # values that are counted one by one in less time than by a table
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,13 +162,16 @@ class Tally:
     @classmethod
     def of(cls, block: Block) -> Tally:
         """Return the tally of one block."""
-        y = block.y
-        if not len(y) or not (y.min() >= 0.0 and y.max() < FEW):
+        y, plain = block.y, block.unweighted
+        top = float(y.max(initial=-np.inf))
+        if not (top < FEW and y.min() >= 0.0):
             return cls(None)
+        if plain and top <= HANDFUL:
+            found = [np.count_nonzero(y == value) for value in range(int(top) + 1)]
+            return cls(np.array(found, dtype=np.float64) if sum(found) == len(y) else None)
         whole = y.astype(np.intp)
         if not np.array_equal(whole, y):
             return cls(None)
-        plain = block.frequency is None and bool((block.weights == 1.0).all())
         return cls(np.bincount(whole, None if plain else block.total).astype(np.float64), plain)
 
     def __add__(self, other: Tally) -> Tally:

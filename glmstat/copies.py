@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glmstat.coded import is_coded
 from glmstat.matrix import (
@@ -25,6 +26,7 @@ from glmstat.matrix import (
     Part,
     Product,
     Wide,
+    zeros,
 )
 
 __all__ = ["Copies", "Fingerprint", "Held", "Known", "ones"]
@@ -50,18 +52,17 @@ class Fingerprint(NamedTuple):
         found = cls()
         for start in range(0, len(whole), _RUN):
             bits = whole[start : start + _RUN]
-            first = block.start + start
-            odd = np.arange(first, first + len(bits), dtype=np.uint64)
+            # row numbers that run on differ from those of the first run by one addend, taken out of the sums
+            odd, beyond = _odd()[: len(bits)], (block.start + start) * int(_FACTOR)
             if block.rows is not None:
-                odd = block.rows[start : start + _RUN].astype(np.uint64)
-            odd *= _FACTOR
-            odd += _ADDEND
+                odd, beyond = block.rows[start : start + _RUN].astype(np.uint64) * _FACTOR + _ADDEND, 0
             mixed = bits >> np.uint64(29)
             mixed ^= bits
-            one = int(np.dot(mixed, odd))
+            one = int(np.dot(mixed, odd)) + beyond * int(mixed.sum())
             mixed >>= np.uint64(3)
             mixed += np.uint64(1)
-            found = found + cls(one, int(np.dot(mixed, odd)))
+            two = int(np.dot(mixed, odd)) + beyond * int(mixed.sum())
+            found = found + cls(one, two)
         return found
 
     def __add__(self, other: Fingerprint) -> Fingerprint:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -71,6 +72,12 @@ class Fingerprint(NamedTuple):
     def text(self) -> str:
         """The sums in hexadecimal digits."""
         return f"{self.first:016x}{self.second:016x}"
+
+
+@lru_cache(maxsize=1)
+def _odd() -> NDArray[np.uint64]:
+    """The numbers of the first rows of all."""
+    return np.arange(_RUN, dtype=np.uint64) * _FACTOR + _ADDEND
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,9 +253,8 @@ class Held:
         weights, y, offset = block.weights, block.y, block.offset
         if weights is not ones(len(y)) and not self._take(weights):
             return
-        self.blocks[block.number] = Known(
-            block.X, weights, y if _owned(y) == 0 else None, offset if self._take(offset) else None
-        )
+        kept = offset if offset is zeros(*offset.shape) or self._take(offset) else None
+        self.blocks[block.number] = Known(block.X, weights, y if self._take(y) else None, kept)
 
     def _take(self, values: Array) -> bool:
         own = _owned(values)

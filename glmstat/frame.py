@@ -249,7 +249,7 @@ class ModelFrame:
             return next(islice(self.blocks(), number, None))
         size = block_rows(self.design.written)
         place = self._numbers[number]
-        made = self._make(self.joined.frame(place * size, (place + 1) * size), place)
+        made = self.made(self.joined.frame(place * size, (place + 1) * size), place)
         assert made is not None
         return made
 

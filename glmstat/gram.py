@@ -31,18 +31,26 @@ class Products:
         for columns, values in pieces:
             self.score[columns] += values @ gradient
 
-    def add(self, pieces: list[Piece], gradient: Array | None, *weights: Array) -> None:
-        """Add Z'WZ for each of some weights (m,) and Z'gradient, in one product with the first of them."""
+    def add(self, pieces: list[Piece], gradient: Array | None, *weights: Array) -> float | None:
+        """Add Z'WZ for each of some weights (m,) and Z'gradient, in one product with the first of them.
+
+        Returns
+        -------
+        The sum of the gradient's squares over the first weights; None where one of these is not positive.
+        """
+        squares = None
         for number, weight in enumerate(weights):
             one = gradient if number == 0 else None
             if weight.min(initial=np.inf) > _SMALLEST:
-                self._add(pieces, number, np.sqrt(weight), one)
+                found = self._add(pieces, number, np.sqrt(weight), one)
+                squares = found if number == 0 else squares
             else:
                 self._add_any(pieces, number, weight, one)
+        return squares
 
     def _add(
         self, pieces: list[Piece], number: int, root: Array, gradient: Array | None, sign: float = 1.0
-    ) -> None:
+    ) -> float | None:
         width, length = len(self.score), len(root)
         scaled = self._scaled[:, :length]
         for columns, values in pieces:
@@ -52,8 +60,10 @@ class Products:
         product = scaled @ scaled.T  # BLAS sees one matrix and does half the work
         gram = product[:width, :width]
         self.grams[number] += gram if sign > 0 else -gram
-        if gradient is not None:
-            self.score += product[:width, width]
+        if gradient is None:
+            return None
+        self.score += product[:width, width]
+        return float(product[width, width])
 
     def _add_any(self, pieces: list[Piece], number: int, weight: Array, gradient: Array | None) -> None:
         """Weights that may be 0 or negative, as observed information is off its maximum."""

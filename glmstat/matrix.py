@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,10 +51,19 @@ __all__ = [
     "Taken",
     "Wide",
     "run_length",
+    "zeros",
 ]
 
 
 _RUN = 4096
+
+
+@lru_cache(maxsize=4)
+def zeros(rows: int, columns: int) -> Array:
+    """What is added to the predictors where nothing is (rows, columns)."""
+    nothing = np.zeros((rows, columns), order="F")
+    nothing.flags.writeable = False
+    return nothing
 
 
 def run_length(width: int) -> int:
@@ -422,6 +431,11 @@ class Block:
     def counted(self) -> Array:
         """How often each row is counted (n,), 0 where its weight is 0."""
         return np.where(self.total > 0, self.frequencies, 0.0)
+
+    @cached_property
+    def unweighted(self) -> bool:
+        """Whether every row weighs 1 and counts once."""
+        return self.frequency is None and bool((self.weights == 1.0).all())
 
     def source_row(self, place: int) -> int:
         """Source row number of one place in the block."""

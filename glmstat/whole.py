@@ -31,13 +31,14 @@ class Whole:
     def __init__(self, columns: Array, block: Block) -> None:
         self.columns, self.block = columns, block
         self.y, self.offset, self.weights = block.y, block.offset[:, 0], block.total
+        self._unequal = None if block.unweighted else block.total
         width = len(columns)
         self._scaled = np.zeros((-4 * (-(width + 1) // 4), columns.shape[1]))
 
     def sums(self, likelihood: GLM, gamma: Array, need: Need) -> Sums | None:
         """Return objective, score and information at gamma; None where a weight is not well above 0."""
         eta = (gamma @ self.columns + self.offset)[:, None]
-        rows = likelihood.rows(self.y, eta, self.weights, information=need)
+        rows = likelihood.rows(self.y, eta, self._unequal, information=need)
         objective, gradient = rows.objective, rows.gradient[:, 0]
         value, magnitude = float(objective.sum()), float(np.abs(objective).sum())
         if need == "none":
@@ -69,7 +70,7 @@ class Whole:
             more |= room(edges, move, self.weights)
         signs = None if need == "none" else self._signs(likelihood)
         if signs is not None:
-            rows = likelihood.rows(self.y, eta[:, None], self.weights, information=need)
+            rows = likelihood.rows(self.y, eta[:, None], self._unequal, information=need)
             more |= certificate(rows, signs, move, self.weights)
         step, row = float(size[place]), self.block.source_row(place)
         return Extremes() + Extremes(step=step, row=row, eta=float(np.abs(eta).max()), **more)

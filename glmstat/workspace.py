@@ -12,9 +12,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from glmstat.accumulate import Accumulator, Look, without_empty
+from glmstat.array import silence
 from glmstat.compute import Counts, Extremes, Facts, Sums, Totals, Triangle
 from glmstat.data.reduce import Addable
 from glmstat.extremes import certificate, room, row_extremes, terms_of
@@ -242,7 +242,8 @@ class Workspace:
         if by_codes is not None:
             base = by_codes + base
         for rows, pieces in split.runs(len(block.y), step):
-            eta = times(written, pieces) + base[rows] if pieces else base[rows].copy()
+            eta = times(written, pieces) if pieces else np.zeros(rows.stop - rows.start)
+            eta += base[rows]
             yield Look(rows, pieces, eta[:, None], block.y[rows], self._weights(total, block, rows))
 
     def _away(self, block: Block, *, exact: bool = False) -> Placed | None:
@@ -289,37 +290,46 @@ class Workspace:
         grams = 0 if need == "none" else 1 + (need == "both" and not self.likelihood.canonical)
         step = _SCORE_RUN if need == "none" else run_length(split.plain)
         sums = Accumulator(split, len(block.y), step, grams)
-        full, found = not self.directions and bool(block.total.all()), np.zeros(3)
-        with np.errstate(all="ignore"):
+        same, found = not self.directions and block.unweighted, np.zeros(3)
+        full = same or (not self.directions and bool(block.total.all()))
+        with silence():
             for look in self._looks(split, block, gamma, step):
-                rows = self.likelihood.rows(look.y, look.eta, look.weights, information=need)
+                weights = None if same else look.weights
+                rows = self.likelihood.rows(look.y, look.eta, weights, information=need)
                 rows = rows if full else without_empty(rows, look.weights)
                 weights = (rows.expected, rows.observed)[: 2 if grams == 2 else 1]
                 if grams == 1 and need == "observed":
                     weights = (rows.observed,)
                 sums.objective += float(rows.objective.sum())
                 sums.magnitude += float(np.abs(rows.objective).sum())
-                sums.add(look, rows.gradient[:, 0], *(weight[:, 0, 0] for weight in weights[:grams]))
+                wanted = [weight[:, 0, 0] for weight in weights[:grams]]
+                squares = sums.add(look, rows.gradient[:, 0], *wanted)
                 if facts is not None:
-                    found += self._facts_of(look, block, rows, facts)
+                    squares = squares if grams and weights[0] is rows.expected else None
+                    found += self._facts_of(look, block, rows, facts, squares)
         totals = sums.totals()
         return totals if facts is None else replace(totals, facts=Facts(*found.tolist()))
 
-    def _facts_of(self, look: Look, block: Block, rows: Rows, asked: FactsAsked) -> Array:
-        """Deviance and Pearson chi-squared of a run, and the objective of the null model."""
-        used, null, deviance = look.weights > 0, 0.0, 0.0
+    def _facts_of(
+        self, look: Look, block: Block, rows: Rows, asked: FactsAsked, squares: float | None
+    ) -> Array:
+        """Deviance and Pearson chi-squared of a run, and the objective of the null model.
+
+        `squares` is the second where the products have told it.
+        """
+        null, deviance, pearson = 0.0, 0.0, squares
         if asked.deviance:
-            deviance = _sum(self.likelihood.deviance(look.y, look.eta, look.weights), used)
+            deviance = _sum(self.likelihood.deviance(look.y, look.eta, look.weights), look.weights)
         expected = rows.expected
-        if expected is not None and expected.min(initial=np.inf) > _SMALLEST:
+        if pearson is None and expected is not None and expected.min(initial=np.inf) > _SMALLEST:
             pearson = float(np.square(rows.gradient[:, 0]) @ (1.0 / expected[:, 0, 0]))
-        else:
-            pearson = _sum(self.likelihood.pearson(look.y, look.eta, look.weights), used)
+        if pearson is None:
+            pearson = _sum(self.likelihood.pearson(look.y, look.eta, look.weights), look.weights)
         if asked.null is not None:
             weights = block.total[look.rows]
             eta = block.offset[look.rows] + asked.null
             there = self.likelihood.rows(look.y, eta, weights, information="none")
-            null = _sum(there.objective, weights > 0)
+            null = _sum(there.objective, weights)
         return np.array([deviance, pearson, null])
 
     def start_pass(self) -> Sums:
@@ -428,6 +438,8 @@ class Workspace:
 
     def _counts(self, block: Block) -> Counts:
         weights, y = block.total, block.y
+        if len(y) and block.unweighted:
+            return Counts(len(y), float(len(y)), float(y.sum()), float(y.min()), float(y.max()))
         used = weights > 0
         rows = np.count_nonzero(used) if block.frequency is None else float(block.frequency[used].sum())
         if not len(y) or not rows:
@@ -450,16 +462,17 @@ class Workspace:
         if away is not None:
             return away.facts(self.likelihood, gamma, null)
         deviance = pearson = null_deviance = 0.0
-        total = block.total
-        with np.errstate(all="ignore"):
+        total, all_used = block.total, block.unweighted and not self.directions
+        with silence():
             for run in self._looks(self.split(block), block, gamma, _SCORE_RUN):
-                used = run.weights > 0
-                deviance += _sum(self.likelihood.deviance(run.y, run.eta, run.weights), used)
-                pearson += _sum(self.likelihood.pearson(run.y, run.eta, run.weights), used)
+                counted = None if all_used else run.weights
+                deviance += _sum(self.likelihood.deviance(run.y, run.eta, run.weights), counted)
+                pearson += _sum(self.likelihood.pearson(run.y, run.eta, run.weights), counted)
                 if null is not None:
                     weights = total[run.rows]
                     eta = block.offset[run.rows] + null
-                    null_deviance += _sum(self.likelihood.deviance(run.y, eta, weights), weights > 0)
+                    counted = None if all_used else weights
+                    null_deviance += _sum(self.likelihood.deviance(run.y, eta, weights), counted)
         return Facts(deviance, pearson, null_deviance)
 
 
@@ -486,8 +499,11 @@ def moved(direction: Array, matrix: DesignMatrix, rows: slice) -> Array:
     return np.where(np.abs(change) > 1e-9 * size, np.sign(change), 0.0)
 
 
-def _sum(values: Array, used: NDArray[np.bool]) -> float:
-    return float(values.sum() if used.all() else values[used].sum())
+def _sum(values: Array, weights: Array | None) -> float:
+    """The sum over the rows that count; all do where there are no weights."""
+    if weights is None or weights.all():
+        return float(values.sum())
+    return float(values[weights > 0].sum())
 
 
 def _positive_weight(values: Rows) -> Array:

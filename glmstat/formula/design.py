@@ -24,7 +24,7 @@ from glmstat.formula.schema import BASIS, FACTOR, Schema
 from glmstat.formula.terms import Formula, Network
 from glmstat.formula.value import JSON, Array, Basis, Value, as_number
 from glmstat.layers import Towers
-from glmstat.matrix import Columns, DesignMatrix, IntArray
+from glmstat.matrix import Columns, DesignMatrix, IntArray, zeros
 
 __all__ = ["Design", "Predictor", "build_design"]
 
@@ -216,6 +216,8 @@ class Design:
         ------
         DataError : an offset that is not finite, or an exposure that is not positive.
         """
+        if not self.has_offset:
+            return zeros(environment.frame.rows, len(self.predictors))
         total = np.empty((environment.frame.rows, len(self.predictors)), order="F")
         for column, predictor in enumerate(self.predictors):
             total[:, column], offences = sum_offsets(predictor.offsets, environment)

@@ -146,18 +146,19 @@ class GLM:
 
         Parameters
         ----------
-        y, weights : (n,).
+        y, weights : (n,); None for weights that are all 1.
         eta : (n, 1).
         information : which of the two to return; for a canonical link both are one array.
         """
         canonical = self.canonical
         wanted: Information = "expected" if canonical and information != "none" else information
         objective, gradient, expected, observed = self.family.slopes(y, eta[:, 0], wanted)
-        expected = None if expected is None else (weights * expected)[:, None, None]
-        observed = None if observed is None else (weights * observed)[:, None, None]
+        expected = None if expected is None else _weighted(weights, expected, y)[:, None, None]
+        observed = None if observed is None else _weighted(weights, observed, y)[:, None, None]
         if canonical:
             observed = expected
-        return Rows(weights * objective, (weights * gradient)[:, None], expected, observed)
+        gradient = _weighted(weights, gradient, y)[:, None]
+        return Rows(_weighted(weights, objective, y), gradient, expected, observed)
 
     def slack(self, eta: Any) -> tuple[Any, Any] | None:
         """Return (eta - lowest, highest - eta), each (n, 1), or None where every predictor is valid."""
@@ -231,6 +232,13 @@ class GLM:
     def saturated(self, y: Array, weights: Array, dispersion: float) -> Array:
         """Return each row's log-likelihood at mu = y (n,)."""
         return self.family.saturated(y, weights, dispersion)
+
+
+def _weighted(weights: Any, values: Any, y: Any) -> Any:
+    """Values of rows, or one of all, times their weights, None where all are 1."""
+    if weights is not None:
+        return weights * values
+    return values if np.ndim(values) else np.full(len(y), values)
 
 
 def as_likelihood(family: str | Family | type[Family], link: str | Link | type[Link] | None = None) -> GLM:

@@ -23,7 +23,7 @@ from glmstat.solve.chord import PASSES
 from glmstat.solve.dispersion import Saturated, choose_dispersion, log_likelihood, saturated_sum
 from glmstat.solve.ending import after_ladder, how_it_ended, steps_of
 from glmstat.solve.growing import growing_row
-from glmstat.solve.ladder import Closing, Ladder, climb_ladder, wants_ladder
+from glmstat.solve.ladder import SAME, Closing, Ladder, climb_ladder, wants_ladder
 from glmstat.solve.linear import factor
 from glmstat.solve.maximum import Maximum, maximise
 from glmstat.solve.newton import Ascent, perfect_deviance
@@ -360,7 +360,9 @@ def _without_fixed(frame: ModelFrame, final: Workspace, loose: Array) -> Workspa
 
 def _last_information(ascent: Ascent) -> Array | None:
     """The information of the last pass, where another would cost more than the digits it adds."""
-    done = ascent.ending == "converged" and not ascent.floor and ascent.moved <= 1e-8
+    unit = bool(ascent.workspace.likelihood.family.link.exponent)  # a power has the response's unit
+    short = 1e-8 if unit else max(1e-8, SAME * float(np.sqrt(ascent.tolerance)))
+    done = ascent.ending == "converged" and not ascent.floor and ascent.moved <= short
     return ascent.information if done and not ascent.workspace.frame.small else None
 
 

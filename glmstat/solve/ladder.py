@@ -16,7 +16,7 @@ from glmstat.compute import Counts, Facts
 from glmstat.control import Control
 from glmstat.estimate import Pass, PassKind
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array
+from glmstat.matrix import Array, Dense
 from glmstat.solve.chord import (
     PASSES,
     RATE,
@@ -32,6 +32,7 @@ from glmstat.solve.chord import (
     step_from,
 )
 from glmstat.solve.dispersion import Saturated
+from glmstat.solve.gathered import first_part
 from glmstat.solve.linear import factor
 from glmstat.solve.newton import Ascent, Verdict, proves_finite
 from glmstat.solve.null import null_intercept
@@ -61,6 +62,7 @@ SPARE = 0.01  # of the tolerance, which steps that shrink by a rate must reach: 
 MARGIN = 3.0  # by which the rows may be moved further than those of the subsample
 SMALL = 1e-2  # standard errors: a longer step is no last one
 SAME = 3e-3  # of the root of the tolerance: share of the information that the last step may change, 3e-7
+ROWS, FEWEST = 12_000, 100  # of a subsample, and for each coefficient, that tell so much of a small change
 TOLD = 10.0  # times that share, of which the subsample tells all but a tenth
 SAME_NULL = 1e-5  # by which the null intercept may be off: its third power is lost in the deviance
 LENIENT = 4.0  # for a step that turned out longer than foreseen
@@ -116,7 +118,7 @@ def climb_ladder(frame: Any, likelihood: GLM, control: Control, penalty: Array |
     constant = likelihood.constant_information and not likelihood.bounded
     coded = frame.coded
     rungs = () if constant and len(coded) else take_rungs(frame, forced=control.solver == "ladder")
-    seen = None if frame.small or not rungs else rungs[-1]
+    seen = None if frame.small or not rungs else rungs[0]
     workspace = open_workspace(frame, likelihood, penalty, seen)
     over = AllRows(workspace, frame.intercept is not None, frame.has_offset)
     trace: list[Pass] = []
@@ -244,13 +246,34 @@ def _moved_on(climb: Climb, step: Step, expected: Array) -> Array:
     stand = climb.stand
     if stand is None or not _long(climb, step):
         return expected
-    before, after = (stand.sample.pass_(at, "expected").expected for at in (step.reading.gamma, step.target))
+    sample, weight = _thinned(stand)
+    before, after = (sample.pass_(at, "expected").expected for at in (step.reading.gamma, step.target))
     if before is None or after is None:
         return expected
     after -= before
-    after *= climb.over.counts.weight / stand.weight
+    after *= climb.over.counts.weight / weight
     after += expected
     return after if np.isfinite(after.sum()) else expected
+
+
+def _thinned(stand: Stand) -> tuple[Workspace, float]:
+    """A part of every block of a subsample, enough to tell a small change of the information to a tenth.
+
+    Returns
+    -------
+    Its workspace and its weight; those of the whole subsample where the part has little of that.
+    """
+    sample, frame = stand.sample, stand.sample.frame
+    if not isinstance(frame, Sampled) or not all(isinstance(block.X[0], Dense) for block in frame.blocks):
+        return sample, stand.weight
+    every = frame.rows // max(ROWS, FEWEST * sample.size)
+    if every < 2:
+        return sample, stand.weight
+    some = tuple(first_part(block, every) for block in frame.blocks)
+    weight = sum(float(block.total.sum()) for block in some)
+    if weight * every < 0.5 * stand.weight:
+        return sample, stand.weight
+    return replace(sample, frame=Sampled(some, small=False)), weight
 
 
 def _long(climb: Climb, step: Step) -> bool:

@@ -42,7 +42,7 @@ class Ascent:
     `floor` says that rounding, not the tolerance, ended it. `certified` is the verdict on separation.
     `information` is the expected information one step before the end, where a pass has summed it;
     `curvature` the one of which that step came, where it did; `moved` how far that step moved the linear
-    predictor of any row.
+    predictor of any row. `tolerance` is that of the decrement.
     """
 
     workspace: Workspace
@@ -61,6 +61,7 @@ class Ascent:
     information: Array | None = None
     moved: float = np.inf
     curvature: Array | None = None
+    tolerance: float = 0.0
 
 
 @dataclass(eq=False)
@@ -179,6 +180,7 @@ def _end(climb: _Climb, ending: Ending | tuple[Ending, int]) -> Ascent:
         moved=climb.moved,
         information=climb.sums.observed if climb.workspace.likelihood.canonical else climb.sums.expected,
         curvature=climb.sums.expected if climb.sums.observed is None else climb.sums.observed,
+        tolerance=climb.tolerance,
     )
 
 

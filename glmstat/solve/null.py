@@ -10,21 +10,26 @@ from glmstat.compute import Counts
 from glmstat.matrix import Array, Block
 from glmstat.workspace import Workspace
 
-__all__ = ["closed_null", "has_closed_null", "null_from", "null_intercept", "null_slope"]
+__all__ = ["closed_null", "has_closed_null", "null_from", "null_intercept", "null_objective", "null_slope"]
 
 
 class _LogRatio(NamedTuple):
-    """Sum of w y exp((1 - p) offset) and of w exp((2 - p) offset), each over exp(its shift)."""
+    """Sum of w y exp((1 - p) offset) and of w exp((2 - p) offset), each over exp(its shift).
+
+    `mixed` is the sum of w y offset where p is 1, of w offset where it is 2.
+    """
 
     top: float
     top_shift: float
     bottom: float
     bottom_shift: float
+    mixed: float = 0.0
 
     def __add__(self, other: _LogRatio) -> _LogRatio:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _LogRatio(
             *_add_shifted(self.top, self.top_shift, other.top, other.top_shift),
             *_add_shifted(self.bottom, self.bottom_shift, other.bottom, other.bottom_shift),
+            self.mixed + other.mixed,
         )
 
 
@@ -82,6 +87,24 @@ def null_from(workspace: Workspace, counts: Counts, found: Any, *, has_offset: b
         return float(found) / counts.weight
 
 
+def null_objective(workspace: Workspace, counts: Counts, found: Any, b: float) -> float | None:
+    """Return the objective at eta = b + offset from totals and the sums of `closed_null`.
+
+    None where they do not tell it, or not to its digits.
+    """
+    family = workspace.likelihood.family
+    if not isinstance(found, _LogRatio) or family.power not in (1, 2) or family.user_defined:
+        return None
+    with np.errstate(all="ignore"):
+        if family.power == 1:
+            parts = (b * found.top, found.mixed, -found.bottom * np.exp(b + found.bottom_shift))
+        else:
+            parts = (-found.top * np.exp(found.top_shift - b), -found.mixed, -b * counts.weight)
+        total = float(sum(parts))
+        seen = abs(total) > 1e-3 * sum(map(abs, parts))
+    return total if seen and np.isfinite(total) else None
+
+
 def null_slope(workspace: Workspace, b: float) -> _Slope:
     """Return score and information of the null intercept at b."""
     with np.errstate(all="ignore"):
@@ -108,9 +131,26 @@ def _ratio_of(block: Block, power: float) -> _LogRatio:
     offset, weights = block.offset[:, 0], block.total
     if not weights.any():
         return _LogRatio(0.0, -np.inf, 0.0, -np.inf)
+    same = block.unweighted
+    response = block.y if same else weights * block.y
+    linear = {1.0: response, 2.0: weights}.get(power)
     return _LogRatio(
-        *_shifted(weights * block.y, 1.0 - power, offset), *_shifted(weights, 2.0 - power, offset)
+        *_shifted(response, 1.0 - power, offset),
+        *(_all_shifted(2.0 - power, offset) if same else _shifted(weights, 2.0 - power, offset)),
+        0.0 if linear is None else float(linear @ offset),
     )
+
+
+def _all_shifted(multiple: float, offset: Array) -> tuple[float, float]:
+    """Sum of exp(multiple * offset), and the exponent taken out of it."""
+    if multiple == 0.0:
+        return float(len(offset)), 0.0
+    exponent = multiple * offset
+    shift = float(exponent.max(initial=-np.inf))
+    if not np.isfinite(shift):
+        return 0.0, -np.inf
+    exponent -= shift
+    return float(np.exp(exponent, out=exponent).sum()), shift
 
 
 def _shifted(factor: Array, multiple: float, offset: Array) -> tuple[float, float]:

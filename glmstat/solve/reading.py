@@ -11,7 +11,7 @@ from glmstat.compute import Counts, Facts, Sums, Tally
 from glmstat.copies import Fingerprint
 from glmstat.matrix import Array
 from glmstat.solve.dispersion import Saturated, saturated_asks, saturated_sum
-from glmstat.solve.null import closed_null, has_closed_null, null_from, null_slope
+from glmstat.solve.null import closed_null, has_closed_null, null_from, null_objective, null_slope
 from glmstat.solve.together import Ask, together
 from glmstat.workspace import FactsAsked, Need, Workspace, summed
 
@@ -46,6 +46,7 @@ class AllRows:
     drift : last correction of the intercept.
     bend : information of the intercept before that correction.
     tally : of the response, where that takes few whole numbers.
+    closed : sums that give the null intercept beside an offset, where there are such.
     """
 
     workspace: Workspace
@@ -57,6 +58,7 @@ class AllRows:
     bend: float = 0.0
     counts: Counts = field(default_factory=Counts)
     tally: Tally | None = None
+    closed: Any = None
 
     @property
     def known(self) -> bool:
@@ -84,6 +86,7 @@ class AllRows:
                 asks[f"saturated {place}"] = lambda one, phi=phi: saturated_sum(one, phi)
         found = dict(zip(asks, together(self.workspace, *asks.values()), strict=True))
         self.counts = found.get("counts", self.counts)
+        self.closed = found.get("closed", self.closed)
         if "print" in found:
             frame: Any = self.workspace.frame
             frame.known_fingerprint(found["print"])
@@ -131,8 +134,10 @@ class AllRows:
         return total if np.isfinite(total) else None
 
     def _null_objective(self, b: float) -> float | None:
-        """The objective at eta = b, where it is a straight line in the response; else None."""
+        """The objective at eta = b, where that is straight in the response or sums tell it; else None."""
         counts, likelihood = self.counts, self.workspace.likelihood
+        if self.closed is not None:
+            return null_objective(self.workspace, counts, self.closed, b)
         if self.has_offset or not counts.rows or likelihood.family.user_defined:
             return None
         mean = counts.response / counts.weight

@@ -13,6 +13,7 @@ import numpy as np
 from glmstat.data.reduce import Addable, tree_sum
 from glmstat.matrix import Array, Block, run_length
 from glmstat.pieces import times
+from glmstat.solve.gathered import gathered
 from glmstat.workspace import Workspace
 
 __all__ = ["Moves", "Sampled", "SampledFrame", "moves", "spread_runs", "take_rungs"]
@@ -99,16 +100,17 @@ def take_rungs(frame: SampledFrame, *, forced: bool = False) -> tuple[Sampled, .
     share = frame.source_rows / frame.rows
     run = SHORT if frame.stored < width else RUN
     runs = spread_runs(frame.source_rows, min(int(wanted * share), frame.source_rows), run)
-    blocks = frame.sample(runs)
-    last = Sampled(blocks, small=False)
-    if last.rows < min(wanted, ENOUGH * width) / 2:
+    blocks = list(frame.sample(runs))
+    rows = sum(len(block.y) for block in blocks)
+    if rows < min(wanted, ENOUGH * width) / 2:
         return ()
     if frame.stored < width:
-        return (last,)
+        return (Sampled(tuple(blocks), small=False),)
     starts, chosen = [run.start for run in runs], {run.start for run in _some(runs)}
     own = (starts[bisect_right(starts, block.source_row(0)) - 1] for block in blocks)
-    first = Sampled(tuple(block for block, run in zip(blocks, own, strict=True) if run in chosen), small=True)
-    few = first.rows < ENOUGH * width or first.rows > last.rows // 3
+    some = [block for block, run in zip(blocks, own, strict=True) if run in chosen]
+    first, last = Sampled(gathered(some), small=True), Sampled(gathered(blocks), small=False)
+    few = first.rows < ENOUGH * width or first.rows > rows // 3
     return (last,) if few else (first, last)
 
 

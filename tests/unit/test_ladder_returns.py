@@ -96,7 +96,7 @@ def test_a_rung_sums_what_its_rows_say(block, monkeypatch):
         workspace = replace(open_workspace(frame, model, None, rung), frame=rung)
         numbers = [one.number for one in rung.blocks]
         assert len(set(numbers)) == len(numbers)
-        rows = np.concatenate([one.start + np.arange(len(one.y)) for one in rung.blocks])
+        rows = np.concatenate([one.source_rows(slice(None)) for one in rung.blocks])
         Z = np.column_stack([np.ones(len(rows)), data["x"][rows], data["z"][rows]])
         score = workspace.pass_(workspace.to_gamma(beta), "none").score
         wanted = workspace.transform.T @ (Z.T @ (data["y"][rows] - np.exp(Z @ beta)))
