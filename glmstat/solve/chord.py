@@ -21,6 +21,7 @@ from glmstat.workspace import Need
 __all__ = [
     "PASSES",
     "RATE",
+    "ROUNDED",
     "Climb",
     "Multiplied",
     "Solves",
@@ -37,6 +38,7 @@ PASSES = 12  # over all rows, after which Newton's steps are fewer
 RATE = 0.3  # by which each chord step must shorten the next one
 GUESS = 0.05  # that rate before two steps have told it
 UNSEEN = 4.0  # by which a level counts more of whose information the subsample tells nothing
+ROUNDED = 1e-13  # standard errors: steps so short are rounding
 FAR = 30.0  # how far a predictor may move from where the subsample put it
 
 
@@ -159,7 +161,7 @@ def _secant(steps: list[Step], score: Array, root: Solves) -> Array:
 
 def check_rate(climb: Climb, step: Step, rate: float = RATE) -> None:
     """Leave the chord where it does not shorten its steps, or where it leads far."""
-    floor = 0.01 * climb.control.tolerance
+    floor = max(0.01 * climb.control.tolerance, ROUNDED)
     if climb.steps and step.decrement > max(rate * climb.steps[-1].decrement, floor):
         raise Doubt("the steps by another information than that of all rows shorten too slowly")
     climb.moved += step.moves.largest

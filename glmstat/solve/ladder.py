@@ -20,6 +20,7 @@ from glmstat.matrix import Array, Dense
 from glmstat.solve.chord import (
     PASSES,
     RATE,
+    ROUNDED,
     Climb,
     Multiplied,
     Solves,
@@ -50,6 +51,7 @@ from glmstat.solve.subsample import (
     without_collinear,
     without_levels,
 )
+from glmstat.solve.untold import untold
 from glmstat.workspace import Need, Workspace
 
 __all__ = ["Closing", "Ladder", "climb_ladder", "wants_ladder"]
@@ -63,6 +65,8 @@ MARGIN = 3.0  # by which the rows may be moved further than those of the subsamp
 SMALL = 1e-2  # standard errors: a longer step is no last one
 SAME = 3e-3  # of the root of the tolerance: share of the information that the last step may change, 3e-7
 ROWS, FEWEST = 12_000, 100  # of a subsample, and for each coefficient, that tell so much of a small change
+UNTOLD = 1e-3  # of that root: share of the information that the last step may change unseen, 1e-7
+SPREAD = 5.0  # times that where factors stay codes: no coefficient has all of the change
 TOLD = 10.0  # times that share, of which the subsample tells all but a tenth
 SAME_NULL = 1e-5  # by which the null intercept may be off: its third power is lost in the deviance
 LENIENT = 4.0  # for a step that turned out longer than foreseen
@@ -214,11 +218,13 @@ def _by_newton(climb: Climb, step: Step) -> tuple[Step, Array]:
         newton, fisher = factor(observed), factor(expected)
         assert newton is not None and fisher is not None
         step = step_from(climb, reading, newton, secant=False)
+        limit = UNTOLD * float(np.sqrt(climb.control.tolerance)) * (SPREAD if len(climb.coded) else 1.0)
+        short = untold(climb, step, observed, newton, limit) <= limit
         check_rate(climb, step)
         note(climb, step, "newton", "information")
         scoring = fisher.solve(sums.score)
         flat = float(sums.score @ scoring) > 1e-6 * climb.over.dispersion
-        if not flat and _newton_ends(climb, step, 1.0, slack=LENIENT):
+        if short and not flat and _newton_ends(climb, step, 1.0, slack=LENIENT):
             _certify(climb, step, scoring)
             return replace(step, decrement=_newton_left(step, 1.0)), _moved_on(climb, step, expected)
 
@@ -327,10 +333,16 @@ def _by_constant(climb: Climb) -> tuple[Step, Array]:
         check_rate(climb, step)
         note(climb, step, "newton" if kind == "information" else "chord", kind)
         rate, kind = rate_of(climb), "score"
-        if reading.facts is not None and _left(step.decrement, rate) <= SPARE * climb.control.tolerance:
+        if reading.facts is not None and _left(step.decrement, rate) <= _enough(climb):
             return replace(step, decrement=_left(step.decrement, rate)), expected
-        soon = _left(step.decrement * rate, rate) <= SPARE * climb.control.tolerance
+        soon = _left(step.decrement * rate, rate) <= _enough(climb)
         reading = read(climb, step.target, "none", last=soon)
+
+
+def _enough(climb: Climb) -> float:
+    """The decrement that steps which shrink by a rate must reach, not below the rounding of a score."""
+    tolerance = climb.control.tolerance
+    return min(tolerance, max(SPARE * tolerance, ROUNDED))
 
 
 def _left(decrement: float, rate: float) -> float:

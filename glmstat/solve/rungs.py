@@ -95,7 +95,7 @@ def take_rungs(frame: SampledFrame, *, forced: bool = False) -> tuple[Sampled, .
     """
     width = len(frame.columns)
     wanted = _rows_wanted(frame.rows, width, frame.stored, forced)
-    if wanted is None or not frame.rows:
+    if wanted is None or not frame.rows or not width:
         return ()
     share = frame.source_rows / frame.rows
     run = SHORT if frame.stored < width else RUN

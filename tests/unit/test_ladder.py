@@ -465,3 +465,28 @@ def test_settings_may_be_numbers_of_numpy_and_paths():
     )
     assert given == Control(1e-9, 50, 2, memory=0, checkpoint=str(Path("folder") / "x"), progress=True)
     assert [type(value) for value in (given.max_iterations, given.memory, given.progress)] == [int, int, bool]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 6, 8, 9, 10, 11, 12])
+@pytest.mark.parametrize(("tolerance", "digits"), [(1e-8, 1e-6), (1e-12, 1e-9)])
+def test_standard_errors_see_rows_that_no_subsample_has(seed, tolerance, digits):
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=(2, 30_000))
+    z[rng.integers(0, 30_000, 3)] *= 30
+    data = {"x": x, "z": z, "y": rng.poisson(np.exp(-4 + 0.5 * x)).astype(float)}
+    fit = glm("y ~ x + z", data, "poisson", control=Control(solver="ladder", memory=0, tolerance=tolerance))
+    assert fit.estimate.convergence.ladder == REACHED
+    X = np.column_stack([np.ones(30_000), x, z])
+    coef = np.asarray(fit.coef)
+    for _ in range(4):
+        mean = np.exp(X @ coef)
+        coef = coef + np.linalg.solve(X.T * mean @ X, X.T @ (data["y"] - mean))
+    errors = np.sqrt(np.diag(np.linalg.inv(X.T * np.exp(X @ coef) @ X)))
+    np.testing.assert_allclose(fit.stderror(), errors, rtol=digits)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 50, 700])
+def test_a_model_without_coefficients_is_no_ladders_work(rows):
+    data = {"y": np.arange(1.0, rows + 1), "t": np.full(rows, 2.0)}
+    fit = glm("y ~ 0 + offset(log(t))", data, "poisson", control=Control(solver="ladder", memory=0))
+    assert fit.deviance == pytest.approx(glm("y ~ 0 + offset(log(t))", data, "poisson").deviance, rel=1e-12)
