@@ -44,7 +44,8 @@ class Control:
         short step before the maximum: their error is of the order of 1e-6 or less, and of 1e-9 with a
         tolerance of 1e-12, with no bound that is proved; those of "newton" are accurate to 1e-8.
     memory : bytes up to which the columns in use are copied and kept; beyond, each pass reads the data. The
-        default 16e6 is 2,000,000 numbers; 0 keeps none.
+        default 16e6 is 2,000,000 numbers; 0 keeps none. Of larger files the last 160e6 bytes, or `memory`
+        where that is more, stay decoded until the fit is made.
     checkpoint : path of a file in which the state is kept after each pass, so that a fit that was killed goes
         on from there; None keeps none.
     progress : whether a bar on standard error shows the passes; None shows it in a terminal, where it takes

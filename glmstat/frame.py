@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from glmstat.formula.design import Design
 from glmstat.formula.learning import Whole, examine
 from glmstat.formula.missing import MissingReport, Selection
 from glmstat.formula.roles import Roles, read_roles
+from glmstat.formula.rule import Lost, Rule, look_for_gaps
 from glmstat.formula.terms import Formula
 from glmstat.formula.weights import Weights, read_weights
 from glmstat.likelihood.base import GLM
@@ -314,6 +315,19 @@ class ModelFrame:
             run = _Run(self, kernel)
             return _whole(self.joined.map_reduce(run, self.names, block_rows=size, workers=threads))
 
+    def check_gaps(self) -> None:
+        """Refuse data that are not in memory and lack values now that they had; a pass looks for them.
+
+        Raises
+        ------
+        DataError : they changed, unnoticed by size and time of their files.
+        """
+        rule = self.selection.rule
+        if rule is not None and rule.gaps is not None and self.kept is None:
+            found = self.joined.map_reduce(partial(_gaps, rule), self.names)
+            if found is not None:
+                found.check_gaps(rule.gaps)
+
     def _threads(self, cells: int) -> int:
         if cells <= THREADED_CELLS or (self.workers is None and self.design.written < THREADED_COLUMNS):
             return 1
@@ -394,6 +408,10 @@ class _Run:
     def __call__(self, whole: Frame, number: int) -> Any:
         block = self.frame.made(whole, number)
         return None if block is None else self.kernel(block)
+
+
+def _gaps(rule: Rule, frame: Frame, number: int) -> Lost:
+    return look_for_gaps(rule, frame)[0]
 
 
 def _whole(total: S | None) -> S:

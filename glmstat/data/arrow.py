@@ -167,6 +167,12 @@ class ArrowPiece:
         self.rows: int = batch.num_rows
         self._made: dict[str, Column] = {}
 
+    def copied(self) -> tuple[ArrowPiece, int]:
+        """Return the piece in memory of its own, and how many bytes that is, once columns are made of it."""
+        batch, size = _copied(self.batch)
+        made = (column.null_count or not _in_place(column.type) for column in batch.columns)
+        return ArrowPiece(batch, self.fields, self.kinds), size + 8 * self.rows * sum(map(bool, made))
+
     def column(self, name: str) -> Column:
         """Return a column; the levels of text are those of the batch, in any order."""
         made = self._made.get(name)
@@ -198,6 +204,30 @@ class ArrowPiece:
     def declares(self, name: str) -> bool:
         """Return whether the order of the levels is declared."""
         return self.fields.declares(name)
+
+
+def _copied(batch: Any) -> tuple[Any, int]:
+    """A record batch in one run of memory that the system takes back when it goes, and its bytes."""
+    import pyarrow
+
+    length = pyarrow.MockOutputStream()
+    _write(batch, length)
+    buffer = pyarrow.py_buffer(np.empty(length.size(), dtype=np.uint8))
+    _write(batch, pyarrow.FixedSizeBufferWriter(buffer))
+    return pyarrow.ipc.open_stream(buffer).read_next_batch(), buffer.size
+
+
+def _write(batch: Any, sink: Any) -> None:
+    import pyarrow
+
+    with pyarrow.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+
+
+def _in_place(kind: Any) -> bool:
+    from pyarrow import types
+
+    return types.is_integer(kind) or types.is_floating(kind)
 
 
 class NoColumns:

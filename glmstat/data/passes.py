@@ -25,6 +25,7 @@ __all__ = ["Passes", "bare"]
 
 S = TypeVar("S", bound=Addable)
 FEW = 4096  # rows in memory that are over before anybody could watch
+DECODED = 160e6  # bytes of a file's last rows that stay decoded until the fit is made, at least
 INTERVAL = 5.0  # seconds between two notes of partial sums
 _SHARE = 20.0  # a note is followed by so many times the time that it took
 
@@ -54,6 +55,7 @@ class Passes:
         self._due = 0.0
         self._told: set[str] = set()
         self._digests: dict[str, str] = {}
+        self._decoded: Source | None = None  # keeps rows until the end
 
     def watch(self, source: Source, control: Control, facts: Callable[[], Mapping[str, str]]) -> Source:
         """Return the source with its passes watched; a few rows in memory as they are.
@@ -75,7 +77,15 @@ class Passes:
             check_place(str(control.checkpoint))
         self._meter, self._facts, self._control = Meter(control.progress), facts, control
         self._keeps = control.checkpoint is not None and not source.held
+        self._keep_rows(source, max(control.memory, DECODED) if control.memory else 0.0)
         return _watched(source, self)
+
+    def _keep_rows(self, source: Source, room: float) -> None:
+        """Let a source that decodes its rows keep so many bytes of them, from pass to pass."""
+        keep = getattr(source, "keep", None)
+        if keep is not None:
+            keep(room)
+            self._decoded = source if room else None
 
     def settle(self, columns: tuple[str, ...], large: bool) -> None:
         """Note that the rows were looked at: passes over data in memory are kept from here on, if large."""
@@ -145,6 +155,8 @@ class Passes:
         if self._meter is not None:
             self._meter.close()
             self._meter = None
+        if self._decoded is not None:
+            self._keep_rows(self._decoded, 0.0)
         kept = self.journal is not None
         if self.journal is not None:
             self.journal.close()

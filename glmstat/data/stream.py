@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, M
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import inf
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +19,7 @@ from glmstat.data.frame import Frame
 from glmstat.data.known import FoundLevels, Marks
 from glmstat.data.reduce import Addable, Tree, run_tasks
 from glmstat.data.source import BLOCK_ROWS, MemorySource, no_column, numbered
+from glmstat.data.tail import Gathered, Tail
 from glmstat.errors import DataError
 from glmstat.table import Library, Native, row_labels
 
@@ -25,6 +27,7 @@ __all__ = ["Reader", "StreamSource"]
 
 S = TypeVar("S", bound=Addable)
 TEXT = ("categorical", "ordered")
+_THREADS = 4  # of a pass that nobody set: more would hold blocks and wait for those two that decode
 
 
 class Reader(Protocol):
@@ -208,19 +211,62 @@ class StreamSource:
 
     def _cut(self, own: Sequence[str], block_rows: int, workers: int, skip: int = 0) -> Generator[Frame]:
         first, waiting, held = 0, [], 0
-        after = getattr(self.reader, "pieces_after", None) if skip else None
-        for piece in self.reader.pieces(own, workers) if after is None else after(own, skip, workers):
-            start = 0
-            while start < piece.rows:
-                stop = min(start + block_rows - held, piece.rows)
-                waiting.append((piece, start, stop))
-                held, start = held + stop - start, stop
-                if held == block_rows:
-                    yield self._frame(waiting, first, held)
-                    first, waiting, held = first + held, [], 0
+        with closing(self._pieces(own, workers, skip)) as pieces:
+            for piece, rows in pieces:
+                start = 0
+                while start < rows:
+                    stop = min(start + block_rows - held, rows)
+                    waiting.append((piece, start, stop))
+                    held, start = held + stop - start, stop
+                    if held == block_rows:
+                        yield self._frame(waiting, first, held)
+                        first, waiting, held = first + held, [], 0
         if held:
             yield self._frame(waiting, first, held)
         self._count(first + held)
+
+    def _pieces(self, own: Sequence[str], workers: int, skip: int) -> Generator[tuple[Piece, int]]:
+        """Yield the pieces of a pass, and how many of their rows are wanted: kept ones may follow sooner."""
+        known, done = self.known, 0
+        tail = known.tail if known.tail is not None and own and known.tail.serves(own) else None
+        room = 0.0 if tail is not None or not known.stamp or not own else known.room
+        if room:
+            known.tail = None  # before another one is gathered
+        gathered = Gathered(own, room, known.rows)
+        end = inf if tail is None else tail.first
+        if end:
+            with closing(self._read(own, workers, skip)) as read:
+                for piece in read:
+                    rows = int(min(piece.rows, end - done))
+                    if room:
+                        gathered.add(piece, done)
+                    yield piece, rows
+                    done += rows
+                    if done == end:
+                        break
+        if tail is None:
+            known.tail = gathered.tail(done) if room else known.tail
+        elif done < end:
+            self._count(done)
+        else:
+            yield from ((piece, piece.rows) for piece in tail.pieces)
+
+    def _read(self, own: Sequence[str], workers: int, skip: int) -> Generator[Piece]:
+        after = getattr(self.reader, "pieces_after", None) if skip else None
+        yield from self.reader.pieces(own, workers) if after is None else after(own, skip, workers)
+
+    def keep(self, room: float) -> None:
+        """Keep the last rows that a pass decodes for those after it; 0 keeps none, and drops what there is.
+
+        Only rows of which a stamp tells whether they changed are kept.
+
+        Parameters
+        ----------
+        room : bytes that they may take.
+        """
+        self.known.room = room
+        if not room:
+            self.known.tail = None
 
     def _frame(self, parts: list[tuple[Piece, int, int]], first: int, rows: int) -> Frame:
         holder = CutRows(self.names, tuple(parts), rows, self.known.levels, self.beside, first)
@@ -242,7 +288,7 @@ class StreamSource:
         tree : holds the sum of the first blocks, as many as it counts, and takes in the others.
         """
         wanted = list(dict.fromkeys(columns))
-        threads, tree = workers or os.cpu_count() or 1, Tree() if tree is None else tree
+        threads, tree = workers or min(os.cpu_count() or 1, _THREADS), Tree() if tree is None else tree
         while True:
             try:
                 done = tree.count * block_rows
@@ -310,10 +356,13 @@ class _Known:
     def __post_init__(self) -> None:
         self.levels: dict[str, tuple[Level, ...]] = {}
         self.marks: dict[str, int] = {}
+        self.room = 0.0
+        self.tail: Tail | None = None
         self.lock = Lock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {word: value for word, value in self.__dict__.items() if word != "lock"}
+        kept = {word: value for word, value in self.__dict__.items() if word != "lock"}
+        return {**kept, "room": 0.0, "tail": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

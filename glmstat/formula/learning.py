@@ -150,7 +150,10 @@ def examine(
     calls = _calls(question, source, selection, context, workers)
     whole, seen = _look(question, source, selection, context, calls, workers, memory)
     if selection.rule is not None:
-        selection = replace(selection, report=_lost(seen).report(names, na_action))
+        lost = _lost(seen)
+        report = lost.report(names, na_action)
+        gaps = tuple(name for name in names if name in lost.by or source.kind(name) != "numeric")
+        selection = replace(selection, report=report, rule=replace(selection.rule, gaps=gaps))
     seen.check()
     encodings, dropped = used_levels(seen.parts)
     entered, selection = selection, _without_idle(question, source, selection, context, calls, encodings)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from glmstat.data.source import BoolArray, Frame
-from glmstat.errors import row_list
+from glmstat.errors import DataError, row_list
 from glmstat.formula.check import Offences, merge, raise_first
 from glmstat.formula.context import Scope
 from glmstat.formula.missing import NAMED, MissingReport, choose, gap, infinite, nothing_left, refused
@@ -33,6 +33,8 @@ class Rule:
     subset : the condition, or None.
     scope : what it may name beside columns, and the states of its calls.
     idle : places of complete rows that leave none the less, because a factor has no level there.
+    gaps : those columns that every pass looks at, since a value is missing somewhere or a look costs nothing;
+        None before all rows were looked at.
     """
 
     names: tuple[str, ...]
@@ -40,6 +42,7 @@ class Rule:
     context: Mapping[str, Any] = field(default_factory=dict)
     calls: Mapping[str, JSON] = field(default_factory=dict)
     idle: Callable[[Frame], BoolArray | None] | None = None
+    gaps: tuple[str, ...] | None = None
 
     def asked(self, frame: Frame) -> Frame:
         """Return the rows of a block that subset chooses."""
@@ -51,8 +54,12 @@ class Rule:
     def entering(self, frame: Frame) -> Frame:
         """Return those of them that enter."""
         frame = self.asked(frame)
-        absent = [mask for name in self.names if (mask := gap(frame, name)) is not None]
-        frame = frame.take(~np.logical_or.reduce(absent)) if absent else frame
+        names = self.names if self.gaps is None else self.gaps
+        return self.left(frame, [mask for name in names if (mask := gap(frame, name)) is not None])
+
+    def left(self, asked: Frame, absent: Sequence[BoolArray]) -> Frame:
+        """Return those of the chosen rows that enter, by masks (n,) of where columns are missing."""
+        frame = asked.take(~np.logical_or.reduce(absent)) if absent else asked
         idle = None if self.idle is None else self.idle(frame)
         return frame if idle is None else frame.take(~idle)
 
@@ -108,23 +115,40 @@ class Lost:
         raise_first(self.odd)
         return report
 
+    def check_gaps(self, known: Sequence[str]) -> None:
+        """Refuse rows that lack a value, or are infinite, in a column where all rows had one.
+
+        Raises
+        ------
+        DataError : the data changed since all rows were looked at.
+        """
+        raise_first(self.odd)
+        for name, (rows, count) in self.by.items():
+            if name not in known:
+                raise DataError(
+                    f"Column '{name.rstrip('=')}' changed since it was first read: its value is missing in "
+                    f"{row_list(rows, count)}. Fit the data again."
+                )
+
 
 def look_for_gaps(rule: Rule, frame: Frame) -> tuple[Lost, Frame]:
     """Return what a whole block loses, and the rows that enter."""
-    asked, by = rule.asked(frame), {}
+    asked, absent, doubtful = rule.asked(frame), {}, []
     for name in rule.names:
-        absent = gap(asked, name)
-        if absent is not None and absent.any():
-            rows = asked.numbers[absent]
-            by[name] = (tuple(rows[:NAMED].tolist()), len(rows))
-    entering = rule.entering(frame)
-    odd: Offences = {}
-    for name in rule.names:
-        values = None if entering.kind(name) == "time" else entering[name]
-        if (
-            isinstance(values, np.ndarray)
-            and values.dtype != np.bool_
-            and not math.isfinite(np.add.reduce(values))
-        ):
-            odd = merge(odd, infinite(values, name, entering))
+        values = None if asked.kind(name) == "time" else asked[name]
+        if isinstance(values, np.ndarray) and values.dtype != np.bool_:
+            if math.isfinite(np.add.reduce(values)):
+                continue
+            doubtful.append(name)
+        mask = asked.missing(name)
+        if mask is not None and mask.any():
+            absent[name] = mask
+    entering, odd, by = rule.left(asked, list(absent.values())), {}, {}
+    for name in doubtful:
+        values = entering[name]
+        assert isinstance(values, np.ndarray)
+        odd = merge(odd, infinite(values, name, entering))
+    for name, mask in absent.items():
+        rows = asked.numbers[mask]
+        by[name] = (tuple(rows[:NAMED].tolist()), len(rows))
     return Lost(frame.rows, asked.rows, entering.rows, by, odd), entering

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -69,20 +70,35 @@ def fit_estimate(
     if isinstance(frame, ModelFrame) and frame.design.absorbed:
         from glmstat.solve.absorb.fit import fit_absorbed
 
-        return fit_absorbed(
-            frame,
-            likelihood,
-            start=start,
-            control=control or Control(),
-            dispersion=dispersion,
-            penalty=penalty,
-        )
-    if frame.rows * len(frame.columns) < UNTHREADED:
-        with silence():
-            return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
-    held = frame.holding() if isinstance(frame, ModelFrame) else nullcontext()
-    with single_blas_thread(), held:
+        with _told_gaps(frame):
+            return fit_absorbed(
+                frame,
+                likelihood,
+                start=start,
+                control=control or Control(),
+                dispersion=dispersion,
+                penalty=penalty,
+            )
+    few = frame.rows * len(frame.columns) < UNTHREADED
+    held = frame.holding() if isinstance(frame, ModelFrame) and not few else nullcontext()
+    with _told_gaps(frame), silence() if few else single_blas_thread(), held:
         return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
+
+
+@contextmanager
+def _told_gaps(frame: ModelFrame) -> Iterator[None]:
+    """Where the fit fails, say so if a value is missing that was there."""
+    try:
+        yield
+    except ValueError:
+        _check_gaps(frame)
+        raise
+
+
+def _check_gaps(frame: ModelFrame) -> None:
+    """Tell a value that is missing now, and was not, from numbers that overflow."""
+    if isinstance(frame, ModelFrame):
+        frame.check_gaps()
 
 
 def _fit(
@@ -158,6 +174,8 @@ def _begin(
     first = whole.start_pass()
     workspace, rank = whole, everything
     assert first.expected is not None
+    if not np.isfinite(first.expected).all():
+        _check_gaps(frame)
     found = factor(first.expected)
     if found is None or not full_rank(first.expected, found):
         rank = settle_rank(whole, frame.columns)
