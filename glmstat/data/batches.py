@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from inspect import Parameter, signature
 from typing import Any
 
 from glmstat.data.arrow import ArrowPiece, Fields
-from glmstat.data.columns import Column, Kind, Level, Numbers
+from glmstat.data.columns import Booleans, Column, Kind, Level, Levels, Numbers, Times
 from glmstat.data.cut import Piece, missing_column
 from glmstat.data.optional import need, reading
-from glmstat.data.source import MemorySource, open_source
+from glmstat.data.source import BLOCK_ROWS, MemorySource, open_source
 from glmstat.errors import DataError
 from glmstat.table import Library
 
@@ -22,6 +23,8 @@ ONCE = 1e9  # bytes that a stream may fill that is known to be read once
 
 class BatchReader:
     """Batches that a function yields, the same ones each time it is called.
+
+    A function may fill one buffer again and again: what a pass keeps of a batch is a copy.
 
     Parameters
     ----------
@@ -100,7 +103,7 @@ class BatchReader:
         return None
 
     def pieces(self, columns: Sequence[str], workers: int = 1) -> Iterator[Piece]:
-        """Yield the batches in the order of the function.
+        """Yield these columns of the batches in the order of the function, in pieces of a block at most.
 
         Raises
         ------
@@ -108,9 +111,11 @@ class BatchReader:
         """
         kinds: dict[str, Kind] = {name: self.kind(name) for name in columns}
         for batch in self._batches():
-            if batch.names != self.names:
+            if set(batch.names) != set(self.names):
                 raise self._other_columns(batch)
-            yield _Settled(batch, kinds, self.text)
+            made = {name: batch.column(name, kind, self.text) for name, kind in kinds.items()}
+            for start in range(0, max(batch.rows, 1), BLOCK_ROWS):
+                yield _Part(batch, made, start, min(start + BLOCK_ROWS, batch.rows))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_first": None}
@@ -161,33 +166,55 @@ class _Batch:
         self.library: Library = library
         self.number = number
 
+    def column(self, name: str, kind: Kind, text: str) -> Column:
+        """Return a column of a kind; one without a value is of the kind of the others.
 
-class _Settled:
-    """A batch whose columns are of the kinds that all batches have."""
-
-    def __init__(self, batch: _Batch, kinds: dict[str, Kind], text: str) -> None:
-        self.batch = batch
-        self.kinds = kinds
-        self.text = text
-        self.names = batch.names
-        self.rows = batch.rows
-
-    def column(self, name: str) -> Column:
-        """Return a column; one without a value is of the kind of the others."""
-        column, kind = self.batch.piece.column(name), self.kinds.get(name)
-        if kind is None or column.kind == kind:
+        Raises
+        ------
+        DataError : it is of another kind.
+        """
+        column = self.piece.column(name)
+        if column.kind == kind:
             return column
         if _blank(column):
             return missing_column(kind, self.rows, f"Column '{name}'")
         raise DataError(
-            f"Column '{name}' of {self.text} is {kind} at first, and {column.kind} in batch "
-            f"{self.batch.number}. Convert it to one type."
+            f"Column '{name}' of {text} is {kind} at first, and {column.kind} in batch {self.number}. "
+            "Convert it to one type."
         )
 
     def declares(self, name: str) -> bool:
         """Return whether the order of a column's levels is declared."""
-        piece = self.batch.piece
-        return piece.declares(name) if isinstance(piece, ArrowPiece) else name in self.batch.declared
+        return self.piece.declares(name) if isinstance(self.piece, ArrowPiece) else name in self.declared
+
+
+class _Part:
+    """Rows start:stop of some columns (n,) of a batch, copied: the next batch may use the same memory."""
+
+    def __init__(self, batch: _Batch, columns: Mapping[str, Column], start: int, stop: int) -> None:
+        self.names = tuple(columns)
+        self.rows = stop - start
+        self._declared = frozenset(name for name in columns if batch.declares(name))
+        self._columns = {name: _copied(column, start, stop) for name, column in columns.items()}
+
+    def column(self, name: str) -> Column:
+        """Return a column."""
+        return self._columns[name]
+
+    def declares(self, name: str) -> bool:
+        """Return whether the order of a column's levels is declared."""
+        return name in self._declared
+
+
+def _copied(column: Any, start: int, stop: int) -> Column:
+    if isinstance(column, Levels):
+        return replace(column, codes=column.codes[start:stop].copy())
+    if isinstance(column, Booleans):
+        absent = None if column.absent is None else column.absent[start:stop].copy()
+        return Booleans(column.data[start:stop].copy(), absent)
+    if isinstance(column, Times):
+        return Times(column.label, column.raw[start:stop].copy())
+    return Numbers(column.data[start:stop].copy())
 
 
 def _blank(column: Column) -> bool:

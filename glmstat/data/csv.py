@@ -14,7 +14,7 @@ import numpy as np
 from glmstat.data.arrow import ArrowPiece, Fields, NoColumns, is_text
 from glmstat.data.columns import BoolArray, IntArray, Kind, Level
 from glmstat.data.cut import Piece
-from glmstat.data.files import Files
+from glmstat.data.files import Files, lacking
 from glmstat.data.optional import need, reading
 from glmstat.data.source import unique_names
 from glmstat.errors import DataError
@@ -59,21 +59,23 @@ class CSVReader:
         self.stamp = files.stamp
         self._weighed: set[str] = set()
         self._headers = [_look(path).names for path in files.paths]
-        self.names = tuple(name for name in unique_names(self._headers[0]) if name)  # pandas' index has none
+        self.names = _named(self._headers[0])
         for path, header in zip(files.paths, self._headers, strict=True):
             lost = [name for name in self.names if name not in header]
             if lost:
-                raise DataError(
-                    f"Column '{lost[0]}' is not in every file: '{path.name}' lacks it, "
-                    f"'{files.paths[0].name}' has it. Leave one of the files out, or add the column."
-                )
-            unique_names(header)
+                raise lacking(lost[0], path.name, files.paths[0].name)
+            _named(header)
 
     @cached_property
     def _types(self) -> dict[str, Any]:
         """Arrow type of each column; that of numbers where the first rows have no value."""
-        found = _look(self.files.paths[0])
-        return {name: _settled(found.field(name).type) for name in self.names}
+        from pyarrow import types
+
+        path, header = self.files.paths[0], self._headers[0]
+        found = _look(path)
+        whole = [name for name in self.names if types.is_integer(found.field(name).type)]
+        text = dict.fromkeys(_hexadecimal(path, whole, header), _text())
+        return {name: text.get(name) or _settled(found.field(name).type) for name in self.names}
 
     def kind(self, name: str) -> Kind:
         """Return what a column holds.
@@ -195,13 +197,23 @@ def _words() -> dict[str, Any]:
     }
 
 
-def _how(path: Path) -> dict[str, Any]:
+def _named(header: list[str]) -> tuple[str, ...]:
+    """The columns of a header that have a name: an index that pandas saves has none."""
+    return unique_names([name for name in header if name])
+
+
+def _how(path: Path, *, skip: bool = False) -> dict[str, Any]:
+    """How Arrow parses a file; whether it may skip rows of another length, for a pass will name them."""
     from pyarrow import csv
 
     tab = path.name.lower().removesuffix(".gz").endswith(".tsv")
     return {
         "read_options": csv.ReadOptions(block_size=_BLOCK, use_threads=False),
-        "parse_options": csv.ParseOptions(delimiter="\t" if tab else ",", newlines_in_values=True),
+        "parse_options": csv.ParseOptions(
+            delimiter="\t" if tab else ",",
+            newlines_in_values=True,
+            invalid_row_handler=(lambda row: "skip") if skip else None,
+        ),
     }
 
 
@@ -210,10 +222,42 @@ def _look(path: Path) -> Any:
     import pyarrow
     from pyarrow import csv
 
-    how, options = _how(path), csv.ConvertOptions(**_words())
-    how["parse_options"].invalid_row_handler = lambda row: "skip"  # a pass will name it
     with reading(f"'{path.name}'", pyarrow.ArrowException):
-        return csv.open_csv(path, **how, convert_options=options).schema
+        options = csv.ConvertOptions(**_words())
+        schema = csv.open_csv(path, **_how(path, skip=True), convert_options=options).schema
+    try:
+        foreign = any("\0" in name for name in schema.names)  # every other byte of UTF-16
+    except UnicodeDecodeError:
+        foreign = True
+    if foreign:
+        raise DataError(f"'{path.name}' is not UTF-8 text: its header has other bytes. Convert the file.")
+    return schema
+
+
+def _hexadecimal(path: Path, names: Sequence[str], header: list[str]) -> set[str]:
+    """Columns among whole numbers of which the first block has some as 0x1f: text, to all but Arrow."""
+    import pyarrow
+    from pyarrow import csv
+
+    left = list(names)
+    while left:
+        kinds = dict.fromkeys(left, pyarrow.float64())
+        options = csv.ConvertOptions(include_columns=left, column_types=kinds, **_words())
+        try:
+            csv.open_csv(path, **_how(path, skip=True), convert_options=options)
+            break
+        except pyarrow.ArrowInvalid as error:
+            wrong = _WRONG_VALUE.search(str(error))
+            if wrong is None:  # a pass will tell
+                break
+            left.remove(header[int(wrong[1])])
+    return set(names) - set(left)
+
+
+def _text() -> Any:
+    import pyarrow
+
+    return pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 
 
 def _settled(kind: Any) -> Any:
@@ -224,7 +268,7 @@ def _settled(kind: Any) -> Any:
     if types.is_integer(kind) or types.is_floating(kind):
         return pyarrow.float64()
     if is_text(kind) or types.is_temporal(kind):
-        return pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+        return _text()
     return kind
 
 
@@ -236,5 +280,5 @@ def _type_of(text: str) -> Any:
     try:
         float(text)
     except ValueError:
-        return pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+        return _text()
     return pyarrow.float64()

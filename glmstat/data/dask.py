@@ -326,6 +326,8 @@ class DaskSource:
         from dask.delayed import Delayed
         from dask.highlevelgraph import HighLevelGraph
 
+        from glmstat import __version__
+
         parts = self._parts(labels)
         places = self.known.places or [Place(number) for number in range(len(parts))]
         layer, parcel = f"glmstat-{uuid4().hex}", f"glmstat-work-{uuid4().hex}"
@@ -333,13 +335,13 @@ class DaskSource:
         keys, block = [], 0
         for part, place in zip(parts, places, strict=True):
             keys.append((layer, place.number))
-            tasks[keys[-1]] = (work_on, part.key, parcel, *place[:3], block)
+            tasks[keys[-1]] = (work_on, part.key, parcel, __version__, *place[:3], block)
             block += -(-max(place.rows, 0) // block_rows)
         while len(keys) > 1:
             # Sums of FEW neighbours, then of these: a power of two, so that the tree is that of pairs.
             groups = [keys[start : start + FEW] for start in range(0, len(keys), FEW)]
             keys = [(layer, len(tasks) + place) for place in range(len(groups))]
-            tasks.update({key: (add, *group) for key, group in zip(keys, groups, strict=True)})
+            tasks.update({key: (add, __version__, *group) for key, group in zip(keys, groups, strict=True)})
         graph = HighLevelGraph.from_collections(layer, tasks, dependencies=parts[:1])
         return Delayed(keys[0], graph, layer=layer)
 

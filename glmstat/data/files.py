@@ -9,7 +9,7 @@ from typing import Any
 
 from glmstat.errors import DataError, near, one_of
 
-__all__ = ["Files", "find_files", "paths_of"]
+__all__ = ["Files", "find_files", "lacking", "paths_of"]
 
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".tsv", ".tsv.gz")
@@ -182,4 +182,13 @@ def _format(path: Path) -> str:
     raise DataError(
         f"'{path.name}' is no data file that is known: suffixes are {one_of(KNOWN)}. "
         "Read it into a data frame, or give pyarrow.dataset.dataset(path, format=...)."
+    )
+
+
+def lacking(column: str, file: str, other: str | None) -> DataError:
+    """Return the error of a file that lacks a column, which another one has."""
+    has = "none" if other is None else f"'{other}'"
+    return DataError(
+        f"Column '{column}' is not in every file: '{file}' lacks it, {has} has it. "
+        "Leave one of the files out, or add the column."
     )

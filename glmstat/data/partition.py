@@ -17,7 +17,7 @@ from glmstat.data.frame import Frame
 from glmstat.data.known import START, STEP
 from glmstat.data.reader import read_pandas
 from glmstat.data.reduce import Addable, single_blas_thread, sum_of_some, tree_sum
-from glmstat.errors import DataError, GlmstatError
+from glmstat.errors import DataError, DependencyError, GlmstatError
 
 __all__ = [
     "FACTORS",
@@ -398,8 +398,19 @@ class Stop:
     error: Exception
 
 
-def work_on(data: Any, parcel: Parcel, *place: int) -> Any:
-    """Return what one partition gives: a part of the sum, or what stopped it."""
+def work_on(data: Any, parcel: Parcel, version: str, *place: int) -> Any:
+    """Return what one partition gives: a part of the sum, or what stopped it.
+
+    Parameters
+    ----------
+    data : the partition.
+    parcel : the work; it is not opened by another version of glmstat than packed it.
+    version : of glmstat where the work comes from.
+    place : where the partition stands.
+    """
+    stop = _other_version(version)
+    if stop is not None:
+        return stop
     try:
         return _opened(parcel)(data, Place(*place))
     except (GlmstatError, NotRead) as error:
@@ -409,7 +420,21 @@ def work_on(data: Any, parcel: Parcel, *place: int) -> Any:
         return Stop(error.with_traceback(None))
 
 
-def add(*parts: Any) -> Any:
-    """Return the sum of what neighbouring partitions give."""
+def add(version: str, *parts: Any) -> Any:
+    """Return the sum of what neighbouring partitions give, to the glmstat of a version."""
     stops = (part for part in parts if isinstance(part, Stop))
-    return next(stops, None) or tree_sum(parts)
+    return next(stops, None) or _other_version(version) or tree_sum(parts)
+
+
+def _other_version(version: str) -> Stop | None:
+    """What stops work of another version: it would be done by other code, and nobody would know."""
+    from glmstat import __version__
+
+    if version == __version__:
+        return None
+    return Stop(
+        DependencyError(
+            f"Workers of the Dask cluster run glmstat {__version__}, and this is {version}. "
+            "Install the same version on all of them."
+        )
+    )

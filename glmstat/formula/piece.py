@@ -146,7 +146,7 @@ def _check_width(width: int, terms: Sequence[Linear]) -> None:
         widest = ", ".join(str(term) for term in terms if len(term.parts) > 1) or ", ".join(map(str, terms))
         raise FormulaError(
             f"The formula makes more than {COLUMN_LIMIT:,} columns: at least {width:,}, see {widest[:200]}. "
-            "Merge levels, or leave out an interaction."
+            "Merge levels, leave out an interaction, or let glm absorb the factor: 'y ~ x | g'."
         )
 
 

@@ -15,9 +15,11 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+import glmstat
 from glmstat import Control, Covariance, glm
+from glmstat.data.partition import Stop, add
 from glmstat.data.source import MemorySource, open_source
-from glmstat.errors import ColumnError, DataError
+from glmstat.errors import ColumnError, DataError, DependencyError
 from tests.reference import test_reference as reference
 
 STREAM = Control(memory=0)
@@ -497,6 +499,33 @@ def test_cluster_names_rows(client, data):
     with pytest.raises(DataError, match=r"^Column 'f' mixes text and numbers: first in row 1000\.") as caught:
         on(client, FORMULA, framed(cut_at(bad, 100, 650)), "poisson", control=STREAM)
     assert caught.value.__cause__ is None
+
+
+def test_workers_of_another_version_are_refused(client, data):
+    def become(version):
+        import glmstat
+
+        glmstat.__version__ = version
+
+    parts = framed(cut_at(data, 200, 700))
+    words = r"Workers of the Dask cluster run glmstat 0\.0\.7, and this is .*\. Install the same version"
+    client.run(become, "0.0.7")
+    try:
+        for control in (STREAM, Control()):
+            with pytest.raises(DependencyError, match=words) as caught:
+                on(client, FORMULA, parts, "poisson", control=control)
+            assert caught.value.__cause__ is None
+    finally:
+        client.run(become, glmstat.__version__)
+    assert on(client, "y ~ x", parts, "poisson", control=STREAM).nobs == ROWS
+
+
+def test_sums_of_another_version_are_refused():
+    stopped = add("0.0.7", 1, 2)
+    assert isinstance(stopped, Stop)
+    assert isinstance(stopped.error, DependencyError)
+    assert add(glmstat.__version__, 1, 2) == 3
+    assert add("0.0.7", stopped, 2) is stopped
 
 
 class Deadly:

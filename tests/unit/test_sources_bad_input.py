@@ -216,6 +216,32 @@ def test_schemas_that_differ_name_file_and_column(tmp_path):
     refused(tmp_path, "Column 'extra' is not in every file: 'part-0.parquet' lacks it", "y ~ x + extra")
 
 
+def test_datasets_are_as_strict_as_their_folder(tmp_path):
+    parts(tmp_path, part2=lambda data: data.drop(columns="x"), part3=lambda data: data.assign(z="a"))
+    schema = pa.schema([("y", pa.float64()), ("x", pa.float64()), ("z", pa.string()), ("v", pa.string())])
+    whole, declared = ds.dataset(tmp_path), ds.dataset(tmp_path, schema=schema)
+    forms = whole, declared, whole.filter(ds.field("y") > 0), ds.UnionDataset(whole.schema, [whole])
+    words = "Column 'x' is not in every file: 'part-2.parquet' lacks it, 'part-0.parquet' has it."
+    for data in (tmp_path, *forms):
+        refused(data, words)
+        assert glm("y ~ 1", data, control=STREAM).nobs == 40
+    refused(declared, "'part-0.parquet' lacks it, 'part-3.parquet' has it", "y ~ z")
+    refused(declared, "'part-0.parquet' lacks it, none has it", "y ~ v")
+    parts(tmp_path, part2=lambda data: data.assign(x=data["x"] > 1))
+    filtered = ds.dataset(tmp_path).filter(ds.field("y") > 0)
+    for data in (tmp_path, ds.dataset(tmp_path), filtered):
+        refused(data, "Column 'x' is numeric in 'part-0.parquet' and boolean in 'part-2.parquet'. Convert")
+
+
+def test_a_type_that_a_dataset_declares_and_a_file_does_not_hold(tmp_path):
+    parts(tmp_path)
+    data = ds.dataset(tmp_path, schema=pa.schema([("x", pa.int64()), ("y", pa.float64())]))
+    words = "Column 'x' of 'part-0.parquet' is double, the dataset says int64: Float value 1.4.* Give the"
+    refused(data, words)
+    refused(data.filter(ds.field("y") > 0), words)
+    assert glm("y ~ 1", data, control=STREAM).nobs == 40
+
+
 def test_files_without_a_value_or_a_row_do_no_harm(tmp_path):
     parts(
         tmp_path,
@@ -356,6 +382,18 @@ def test_csv_files_that_are_cut_short_or_in_another_encoding(tmp_path):
     assert glm("y ~ 1", tmp_path / "a.csv", control=STREAM).nobs == 2
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "latin-1"])
+def test_csv_headers_in_another_encoding(encoding, tmp_path):
+    (tmp_path / "a.csv").write_text("y,x,größe\n1,2,3\n2,3,4\n3,5,4\n", encoding)
+    refused(tmp_path / "a.csv", "'a.csv' is not UTF-8 text: its header has other bytes. Convert the file.$")
+
+
+def test_hexadecimal_text_among_numbers_of_a_csv(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("y,h\n" + "".join(f"{i % 7},{'0xa' if i == 50 else i}\n" for i in range(60)))
+    refused(path, "Column 'h' of 'a.csv' mixes numbers and text: '0xa' in row 50", "y ~ h")
+
+
 def test_csv_dates_are_text_and_quoted_lines_are_one_row(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(',y,d,f\n0,1,2020-01-01,"a\nb"\n1,2,2020-01-02,c\n')
@@ -422,7 +460,7 @@ class Changing:
 CHANGES = {
     "rows": ([table(9)], "changed since it was opened: it has 9 rows, had 10. Open and fit it again"),
     "nothing": ([], "changed since it was opened: it has 0 rows, had 10"),
-    "columns": ([table()[["x", "y"]]], "batch 0 has columns x, y, the first had y, x"),
+    "columns": ([table(z=1.0)[["x", "z"]]], "batch 0 has columns x, z, the first had y, x"),
     "values": ([table(x2=1.0)[["y", "x"]].assign(x=1.5)], "gave other rows, or other values, .* column 'x'"),
     "order": ([table().iloc[::-1]], "gave other rows, or other values, when it was read again: see column '"),
 }

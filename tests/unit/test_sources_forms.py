@@ -199,6 +199,78 @@ def test_declared_orders_of_levels_are_kept(form, control, expected, tmp_path):
     assert fit.notes == expected[DECLARED, control.memory].notes
 
 
+WRAPS = {
+    "mappings": dict,
+    "pandas": lambda buffer: pd.DataFrame(buffer, copy=False),
+    "Polars": pl.DataFrame,
+    "tables": pa.table,
+}
+
+
+@pytest.mark.parametrize("control", [STREAM, HELD], ids=["stream", "collected"])
+@pytest.mark.parametrize("rows", [300, 66_000])
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS.keys())
+def test_a_buffer_that_is_filled_again_and_again(wrap, rows, control):
+    rng = np.random.default_rng(9)
+    parts = [
+        {
+            "y": rng.poisson(2, rows) + 1.0 * number,
+            "x": rng.normal(number, 1, rows),
+            "k": rng.integers(0, 9, rows) * (number + 1),
+            "b": rng.random(rows) < 0.2 * (number + 1),
+            "f": rng.choice(["a", "b", f"c{number}"], rows).astype(object),
+        }
+        for number in range(3)
+    ]
+
+    def refilled():
+        buffer = {name: values.copy() for name, values in parts[0].items()}
+        for part in parts:
+            for name, values in part.items():
+                buffer[name][:] = values
+            yield wrap(buffer)
+
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    formula = "y ~ x + k + b + f"
+    assert glm(formula, refilled, control=control) == glm(formula, whole, control=control)
+
+
+@pytest.mark.parametrize("form", [lambda part: part, arrow, lambda part: part.to_dict("list")])
+def test_batches_are_matched_by_name(form):
+    data = plain().dropna()
+    one, other = data[:700], data[700:]
+    fit = glm("y ~ x + f", lambda: [form(one), form(other[other.columns[::-1]])], "poisson", control=STREAM)
+    assert fit == glm("y ~ x + f", data, "poisson", control=STREAM)
+
+
+def partitioned(folder):
+    return ds.dataset(folder, partitioning="hive")
+
+
+UNLIKE = {
+    "whole and decimal": ([1, 2, 3, 4], [1.5, 2.0, 3.0, 5.0]),
+    "float32 and float64": (np.array([0.1, 2, 3, 4], "f4"), [0.1, 2, 3, 4]),
+    "whole and wide": (np.array([1, 2, 3, 4], "i1"), [1000, 2, 3, 4]),
+    "no value": ([None] * 4, [1.5, 2, 3, 4]),
+    "decimals": ([Decimal("1.1"), 2, 3, 4], [Decimal("1.001"), 2, 3, 5]),
+}
+
+
+@pytest.mark.parametrize("control", [STREAM, HELD], ids=["stream", "collected"])
+@pytest.mark.parametrize(("first", "then"), UNLIKE.values(), ids=UNLIKE.keys())
+def test_a_dataset_of_files_of_several_types(first, then, control, tmp_path):
+    for number, values in enumerate((first, then)):
+        part = tmp_path / f"part={number}"
+        part.mkdir()
+        pq.write_table(pa.table({"y": [1.0, 2, 4, 3], "x": pa.array(values)}), part / "a.parquet")
+    files = sorted(tmp_path.rglob("*.parquet"))
+    x = [np.nan if value is None else float(value) for value in [*first, *then]]
+    expected = glm("y ~ x", {"y": [1.0, 2, 4, 3] * 2, "x": x}, control=control)
+    plain_dataset = ds.dataset([str(file) for file in files])
+    for data in (files, plain_dataset, plain_dataset.filter(ds.field("y") > 0), partitioned(tmp_path)):
+        assert glm("y ~ x", data, control=control) == expected
+
+
 @pytest.mark.parametrize("formula", [FORMULA, DECLARED])
 def test_factors_of_many_levels_are_looked_up_by_arrow(formula, expected, tmp_path, monkeypatch):
     monkeypatch.setattr("glmstat.data.arrow._MANY", 0)
@@ -301,6 +373,24 @@ def test_times_stay_times(tmp_path):
     assert source.kind("d") == frame.kind("d") == "time"
     assert frame.missing("d").tolist() == [False, True, False]
     assert frame.holder.column("d").sorted.codes.tolist() == [1, -1, 0]
+
+
+@pytest.mark.parametrize("control", [STREAM, HELD], ids=["stream", "collected"])
+def test_hexadecimal_text_of_a_csv_is_a_factor(control, tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f"{i % 7},0x{i % 3 + 10:x},0X{i % 4},{i}" for i in range(60)]
+    path.write_text("\n".join(["y,h,k,x", *rows, "3"]) + ",0xa,0X1,5\n")
+    fit = glm("y ~ h + k + x", path, control=control)
+    assert fit.columns[1:3] == ("h[T.0xb]", "h[T.0xc]")
+    assert fit == glm("y ~ h + k + x", pd.read_csv(path), control=control)
+
+
+def test_a_csv_that_was_saved_twice_with_its_index(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(",,y,x\n" + "".join(f"{i},{i},{i % 3},{i % 5}\n" for i in range(20)))
+    source = open_source(path)
+    assert source.names == ("y", "x")
+    assert glm("y ~ x", path) == glm("y ~ x", pd.read_csv(path))
 
 
 LIBRARIES = {
