@@ -94,10 +94,11 @@ class Control:
                 raise ArgumentError(
                     f"Unknown {word}: {value!r}. Known: {one_of(DTYPES)}.{near(str(value), DTYPES)}"
                 )
-        if not re.fullmatch(rf"({'|'.join(DEVICES)})(:\d+)?", str(self.device)):
+        if not re.fullmatch(r"cpu(:0)?|(cuda|xpu)(:\d+)?", str(self.device)):
+            meant = str(self.device).lower().startswith(("gpu", "nvidia"))
             raise ArgumentError(
                 f"Unknown device: {self.device!r}. Known: {one_of(DEVICES)}, with a number as in 'cuda:1'."
-                f"{near(str(self.device), DEVICES)}"
+                + (" 'cuda' is a GPU of NVIDIA." if meant else near(str(self.device), DEVICES))
             )
         self._check_large()
 
@@ -111,7 +112,7 @@ class Control:
             raise ArgumentError(
                 f"memory must be a number of bytes, >= 0: {self.memory!r}. The default is 16e6."
             )
-        if not (self.checkpoint is None or (isinstance(self.checkpoint, str) and self.checkpoint)):
+        if not (self.checkpoint is None or _is_path(self.checkpoint)):
             raise ArgumentError(
                 f"checkpoint must be the path of a file: {self.checkpoint!r}. Leave it out to keep none."
             )
@@ -126,6 +127,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and "\0" not in value
 
 
 def _is_number(value: Any) -> bool:

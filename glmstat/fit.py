@@ -14,6 +14,7 @@ import numpy as np
 from glmstat.call import Call, Covariance, Spec, frame_for, start_values
 from glmstat.convention import Convention, as_convention
 from glmstat.data.passes import Passes, bare
+from glmstat.data.source import Source
 from glmstat.errors import CovarianceWarning, GlmstatError, Note, outside
 from glmstat.estimate import Estimate, Status
 from glmstat.frame import ModelFrame, beside_effects
@@ -28,7 +29,7 @@ from glmstat.verdict import remarks, warn
 if TYPE_CHECKING:
     pass
 
-__all__ = ["Covariance", "Fit", "Spec", "fit_model"]
+__all__ = ["Covariance", "Fit", "Spec", "fit_model", "sources"]
 
 
 def fit_model(call: Call, likelihood: GLM) -> Fit:
@@ -58,6 +59,12 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         if covariance.kind != "classical" and not RECIPES[covariance.kind].refits:
             fit = _with_covariance(fit)
     return _unwatched(fit, frame)
+
+
+def sources(fit: Fit) -> tuple[Source, ...]:
+    """Return where the rows of a fit are read from; nothing of a fit without rows."""
+    frames = (fit.frame, getattr(getattr(fit, "head", None), "frame", None))
+    return tuple(frame.source for frame in frames if frame is not None)
 
 
 def _without_checkpoint(call: Call) -> Call:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from inspect import Parameter, signature
+from itertools import count
 from typing import Any
 
 from glmstat.data.arrow import ArrowPiece, Fields
@@ -51,17 +53,32 @@ class BatchReader:
         self.library: Library = first.library
 
     def _batches(self) -> Iterator[_Batch]:
-        made = self.make()
+        with self._noting("when it was called"):
+            made = self.make()
         if not hasattr(made, "__iter__") or hasattr(made, "columns") or isinstance(made, (dict, str)):
             found = type(made).__name__
             raise DataError(
                 f"{self.text} must return an iterator of batches: it returns {found}. Yield data frames."
             )
-        first = 0
-        for number, given in enumerate(made):
-            batch = self._open(given, number, first)
+        given, first = iter(made), 0
+        for number in count():
+            with self._noting(f"when batch {number} was asked for"):
+                try:
+                    one = next(given)
+                except StopIteration:
+                    return
+            batch = self._open(one, number, first)
             first += batch.rows
             yield batch
+
+    @contextmanager
+    def _noting(self, when: str) -> Iterator[None]:
+        """Say of an error of the user's function where it comes from."""
+        try:
+            yield
+        except Exception as error:
+            error.add_note(f"{self.text} raised this {when}: it is read anew in every pass of a fit.")
+            raise
 
     def _open(self, given: Any, number: int, first: int) -> _Batch:
         if type(given).__module__.startswith("pyarrow") and hasattr(given, "schema"):

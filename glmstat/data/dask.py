@@ -33,7 +33,7 @@ from glmstat.data.source import BLOCK_ROWS, MemorySource, no_column, unique_name
 from glmstat.errors import DataError, DependencyError, GlmstatError
 from glmstat.table import Native, row_labels
 
-__all__ = ["DaskSource", "open_dask"]
+__all__ = ["DaskSource", "open_dask", "paths_in"]
 
 S = TypeVar("S", bound=Addable)
 GRAPHS = 4  # sets of columns whose graph is kept
@@ -64,6 +64,16 @@ def open_dask(data: Any, what: str = "data", least: int = 1) -> DaskSource:
         found = f"got a Dask {type(data).__name__}"
         raise DataError(f"{what} must be a Dask DataFrame: {found}. Convert it with dask.dataframe first.")
     return DaskSource(data, what, least=least)
+
+
+def paths_in(data: Any) -> list[str]:
+    """Return the paths of the Parquet files that a Dask DataFrame reads; of others it does not tell."""
+    walk = getattr(getattr(data, "expr", None), "walk", None)
+    found: list[str] = []
+    for step in () if walk is None else walk():
+        path = getattr(step, "path", None) if type(step).__name__.startswith("ReadParquet") else None
+        found += path if isinstance(path, list) else [path] if isinstance(path, str) else []
+    return found
 
 
 @dataclass(eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from glmstat.data.parquet import BATCH_ROWS
 from glmstat.errors import DataError
 from glmstat.table import Library
 
-__all__ = ["RelationReader"]
+__all__ = ["RelationReader", "paths_in"]
 
 _REMEDY = "Correct the query, or write its result to a Parquet file first"
 
@@ -77,6 +78,11 @@ class RelationReader:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "relation": None}
+
+
+def paths_in(relation: Any) -> list[str]:
+    """Return the texts of a relation's query: paths are among them, those of views and tables are not."""
+    return re.findall(r"'([^'\n]+)'", relation.sql_query()) if hasattr(relation, "sql_query") else []
 
 
 def _table(relation: Any) -> Any:

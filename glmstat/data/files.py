@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Hashable, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from glmstat.errors import DataError, near, one_of
 
-__all__ = ["Files", "find_files", "lacking", "paths_of"]
+__all__ = ["PARQUET", "Files", "files_named", "find_files", "lacking", "paths_of"]
 
 PARQUET = (".parquet", ".pq")
 CSV = (".csv", ".csv.gz", ".csv.bz2", ".csv.zst", ".tsv", ".tsv.gz")
@@ -24,12 +26,27 @@ class Files:
     paths : absolute.
     text : what messages call them together.
     format : "parquet" or "csv".
+    given : the folders and patterns that they were found by.
     """
 
-    def __init__(self, paths: Sequence[Path], text: str, format: str) -> None:
+    def __init__(self, paths: Sequence[Path], text: str, format: str, given: Sequence[Path] = ()) -> None:
         self.paths = tuple(paths)
         self.text = text
         self.format = format
+        self.given = tuple(given)
+
+    def holds(self, path: Path) -> bool:
+        """Return whether a path leads to one of the files, by whatever name."""
+        try:
+            facts = path.stat()
+        except OSError:
+            return False
+        return any(_same(facts, one) for one in self.paths)
+
+    def taken_by(self, path: Path) -> Path | None:
+        """Return the folder or pattern that finds a file at a path, if there was one; None for none."""
+        names = {Path(os.path.realpath(path.parent)) / path.name, Path(os.path.realpath(path))}
+        return next((one for one in self.given for name in names if _finds(one, name)), None)
 
     def stamp(self) -> Hashable:
         """Return size and time of each file.
@@ -97,7 +114,20 @@ def find_files(paths: Sequence[str]) -> Files:
         names = " and ".join(f"'{path.name}'" for path in formats.values())
         raise DataError(f"Files have different formats: {names}. Give files of one format.")
     text = f"'{paths[0]}'" if len(paths) == 1 else f"The list of {len(paths)} paths"
-    return Files(found, f"'{found[0].name}'" if len(found) == 1 else text, next(iter(formats)))
+    given = [path for path in map(_absolute, paths) if not path.is_file()]
+    return Files(found, f"'{found[0].name}'" if len(found) == 1 else text, next(iter(formats)), given)
+
+
+def files_named(names: Sequence[str]) -> Files:
+    """Return the files, folders and patterns that a query names, as they are there or not."""
+    paths = [_absolute(name) for name in names if name and "://" not in name and "\0" not in name]
+    found = [path for path in paths if path.is_file()]
+    given = [path for path in paths if path.is_dir() or _has_wildcard(str(path))]
+    return Files(found, "The query", "parquet", given)
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).expanduser().absolute()
 
 
 def _refuse_twice(paths: Sequence[Path]) -> None:
@@ -117,14 +147,14 @@ def _expand(text: str) -> list[Path]:
             f"'{text}' is not on this machine: only paths are opened by name. "
             "Give pyarrow.dataset.dataset(...) of it."
         )
-    path = Path(text).expanduser().absolute()
+    path = _absolute(text)
     if path.is_dir():
         return _in_folder(path, text)
     if path.is_file():
         return [path]
     if path.exists():
         raise DataError(f"'{text}' cannot be read again and again: it is no file. Write it to one first.")
-    if any(mark in text for mark in "*?["):
+    if _has_wildcard(text):
         return _by_pattern(str(path), text)
     raise _nothing(path, text)
 
@@ -144,13 +174,13 @@ def _in_folder(folder: Path, text: str) -> list[Path]:
 
 def _data_files(folder: Path) -> list[Path]:
     """Files with a known suffix, in subfolders too; names that begin with a dot or a bar are not data."""
-    found = []
-    for path in folder.rglob("*"):
-        inner = path.relative_to(folder).parts
-        hidden = any(part.startswith((".", "_")) for part in inner)
-        if not hidden and path.name.lower().endswith(KNOWN) and path.is_file():
-            found.append(path)
-    return found
+    paths = (path for path in folder.rglob("*") if _is_data(path.relative_to(folder)))
+    return [path for path in paths if path.is_file()]
+
+
+def _is_data(inner: Path) -> bool:
+    hidden = any(part.startswith((".", "_")) for part in inner.parts)
+    return not hidden and inner.name.lower().endswith(KNOWN)
 
 
 def _by_pattern(pattern: str, text: str) -> list[Path]:
@@ -159,6 +189,36 @@ def _by_pattern(pattern: str, text: str) -> list[Path]:
     if not found:
         raise DataError(f"No file matches '{text}': nothing to read. Check the pattern.")
     return found
+
+
+def _has_wildcard(text: str) -> bool:
+    return any(mark in text for mark in "*?[")
+
+
+def _finds(given: Path, path: Path) -> bool:
+    """Whether a folder or pattern finds a file; the path has no links in it."""
+    parts = given.parts
+    if given.is_dir() or not _has_wildcard(str(given)):
+        root = Path(os.path.realpath(given))
+        return path.is_relative_to(root) and _is_data(path.relative_to(root))
+    fixed = next(place for place, part in enumerate(parts) if _has_wildcard(part))
+    root = Path(os.path.realpath(Path(*parts[:fixed])))
+    return path.is_relative_to(root) and _matches(path.relative_to(root).parts, parts[fixed:])
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not (parts and pattern):
+        return not parts and all(one == "**" for one in pattern)
+    if pattern[0] == "**":
+        return _matches(parts, pattern[1:]) or _matches(parts[1:], pattern)
+    return fnmatch(parts[0], pattern[0]) and _matches(parts[1:], pattern[1:])
+
+
+def _same(facts: os.stat_result, path: Path) -> bool:
+    try:
+        return os.path.samestat(facts, path.stat())
+    except OSError:  # it is gone
+        return False
 
 
 def _nothing(path: Path, text: str) -> DataError:

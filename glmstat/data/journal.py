@@ -13,18 +13,17 @@ import hashlib
 import io
 import json
 import os
-import stat
 import struct
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from glmstat.data.results import dumped, loaded
+from glmstat.data.target import check_target, unwritten
 from glmstat.errors import FileError
 
-__all__ = ["Facts", "Journal", "Record", "changed", "check_place"]
+__all__ = ["Facts", "Journal", "Record", "changed"]
 
 FORMAT = 1
 WORD = b"glmstat checkpoint "
@@ -82,7 +81,7 @@ class Journal:
         self.path = path
         self.passes: dict[int, _Place] = {}
         self.part: tuple[int, _Place] | None = None
-        check_place(path)
+        check_target(path, "checkpoint")
         self._file = _opened(path)
         try:
             self._end = self._base = self._begin(facts)
@@ -272,26 +271,6 @@ class Journal:
         return b"".join(parts)
 
 
-def check_place(path: str) -> None:
-    """Refuse a path at which no file can be.
-
-    Raises
-    ------
-    FileError : its folder does not exist, or it is a folder itself or a device.
-    """
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise FileError(f"No such folder for the checkpoint: {folder}. Make it first.")
-    try:
-        mode = Path(path).stat().st_mode
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise _unwritten(error, path) from error
-    if not stat.S_ISREG(mode):
-        raise FileError(f"checkpoint is no file: {path}. Give the path of a file.")
-
-
 def _opened(path: str) -> io.FileIO:
     try:
         number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
@@ -362,11 +341,10 @@ def _damaged(path: str) -> FileError:
 
 
 def _unwritten(error: OSError, path: str) -> FileError:
-    reason = error.strerror or str(error)
-    return FileError(
-        f"Checkpoint cannot be written: {path} ({reason}). Make room or give another path, and repeat the "
-        "call: passes that are in the file are not made again."
+    remedy = (
+        "Make room or give another path, and repeat the call: passes that are in the file are not made again."
     )
+    return unwritten(error, path, "Checkpoint", remedy)
 
 
 def _hasher(kind: bytes, number: int, salt: bytes) -> Any:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from glmstat.data.columns import Array, BoolArray, IntArray
+from glmstat.data.files import PARQUET
+from glmstat.data.target import check_target, replacing
 from glmstat.errors import DependencyError, FileError
 
-__all__ = ["ROW", "Written", "check_target", "write_parquet"]
+__all__ = ["ROW", "Written", "check_parquet", "write_parquet"]
 
 ROW = "row"
 _GROUP = 65_536  # rows of a row group, at least
@@ -47,20 +47,16 @@ class Written(os.PathLike[str]):
         return f"{self.path}: {count} of {', '.join(self.columns)}"
 
 
-def check_target(to: Any, *, overwrite: bool) -> Path:
-    """Return the path of a file to be written, before any work is done.
+def check_parquet(to: Any, *, overwrite: bool) -> Path:
+    """Return the path of a Parquet file to be written, before any work is done.
 
     Raises
     ------
-    FileError : no path, a folder, no such folder, a file that is there and is not to be overwritten.
+    FileError : as `check_target`, another ending, or a file that is there and is not to be overwritten.
     """
-    if not isinstance(to, (str, os.PathLike)) or not os.fspath(to):
-        raise FileError(f'to must be the path of a file: {to!r}. Write to="predictions.parquet".')
-    path = Path(os.fspath(to))
-    if path.is_dir():
-        raise FileError(f"A folder, not a file: {path}. Give the path of a file in it.")
-    if not path.parent.is_dir():
-        raise FileError(f"No such folder: {path.parent}. Make it first.")
+    path = check_target(to, "to")
+    if not path.name.lower().endswith(PARQUET):
+        raise FileError(f"to= writes Parquet: {path} ends otherwise. Give a name that ends in .parquet.")
     if path.exists() and not overwrite:
         raise FileError(f"File exists: {path}. Give another name, or overwrite=True.")
     return path
@@ -84,31 +80,19 @@ def write_parquet(
 
     Raises
     ------
-    FileError : as `check_target`, or a block that cannot be written.
+    FileError : as `check_parquet`, or a block that cannot be written.
     DependencyError : pyarrow is not there.
     """
-    path = check_target(to, overwrite=overwrite)
+    path = check_parquet(to, overwrite=overwrite)
     try:
         import pyarrow  # noqa: F401
     except ImportError:
         raise DependencyError(
             "Parquet files need pyarrow: it is not installed. Use pip install 'glmstat[stream]'."
         ) from None
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with beside.open("xb") as file:
-            rows, names = _write(file, blocks, facts or {})
-            file.flush()
-            os.fsync(file.fileno())
-        check_target(path, overwrite=overwrite)
-        beside.replace(path)
-    except OSError as error:
-        if error.filename is not None and Path(str(error.filename)) == beside:  # not the name asked for
-            raise type(error)(error.errno, error.strerror, str(path)) from error
-        raise
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+    with replacing(path) as file:
+        rows, names = _write(file, blocks, facts or {})
+        check_parquet(path, overwrite=overwrite)
     return Written(str(path), rows, names)
 
 

@@ -14,7 +14,7 @@ from glmstat.data.columns import Array, Column, Kind, Level
 from glmstat.data.frame import Frame
 from glmstat.data.reduce import Addable, Tree
 from glmstat.data.source import BLOCK_ROWS, MemorySource, Source
-from glmstat.errors import FileError, FitInterrupted
+from glmstat.errors import FileError, FitInterrupted, GlmstatError
 from glmstat.progress import Meter
 from glmstat.table import Native
 
@@ -67,14 +67,14 @@ class Passes:
 
         Raises
         ------
-        FileError : no file can be where `control.checkpoint` says.
+        FileError : no file can be where `control.checkpoint` says, or the data are read from there.
         """
         if source.held and source.rows <= FEW:
             return source
         if control.checkpoint is not None:
-            from glmstat.data.journal import check_place
+            from glmstat.data.target import check_target, refuse_read
 
-            check_place(str(control.checkpoint))
+            refuse_read(check_target(control.checkpoint, "checkpoint"), source)
         self._meter, self._facts, self._control = Meter(control.progress), facts, control
         self._keeps = control.checkpoint is not None and not source.held
         self._keep_rows(source, max(control.memory, DECODED) if control.memory else 0.0)
@@ -123,11 +123,13 @@ class Passes:
                 now.state = found.blocks, tuple(found.value)
         self._meter.begin(self._title, now.rows)
         self._now, self._due = now, time.monotonic() + INTERVAL
-        if hasattr(source, "reader") or source.held:
-            road: Any = source
-            total = road.map_reduce(map, columns, block_rows=block_rows, workers=workers, tree=now)
-        else:
-            total = source.map_reduce(map, columns, block_rows=block_rows, workers=workers)
+        try:
+            tree = {"tree": now} if hasattr(source, "reader") or source.held else {}
+            total = source.map_reduce(map, columns, block_rows=block_rows, workers=workers, **tree)
+        except Exception as error:
+            if not isinstance(error, GlmstatError):
+                error.add_note(f"This was in pass {self.number + 1} of a fit over its data.")
+            raise
         if self._keeps and not now.known:
             self._keep(now, -1, total)
         self._now = None

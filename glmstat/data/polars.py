@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from glmstat.data.optional import need, reading
 from glmstat.data.parquet import BATCH_ROWS
 from glmstat.table import Library
 
-__all__ = ["LazyReader"]
+__all__ = ["LazyReader", "paths_in"]
 
 _REMEDY = "Correct the query, or collect it first"
 
@@ -70,6 +71,14 @@ class LazyReader:
     def stamp(self) -> Hashable:
         """Return None: nothing tells whether a query gives the same rows again."""
         return None
+
+
+def paths_in(lazy: Any) -> list[str]:
+    """Return the paths that a LazyFrame's plan shows: of a scan of several files the first."""
+    if type(lazy).__name__ != "LazyFrame":
+        return []
+    shown = re.findall(r"\bSCAN \[([^\]\n]*)\]", lazy.explain(optimized=False))
+    return [name.strip() for names in shown for name in names.split(", ") if not name.startswith("...")]
 
 
 def _empty(schema: Any) -> Any:

@@ -62,7 +62,7 @@ def predict(
     given = {"offset": offset, "exposure": exposure}
     if newdata is None and (offset is not None or exposure is not None):
         raise ArgumentError("offset= and exposure= of predict belong to new rows. Give newdata=.")
-    target = Target.of(to, overwrite, newdata)
+    target = Target.of(fit, to, overwrite, newdata)
     if type == "terms":
         need_effects(fit, 'type="terms"', 'Take type="link"; fit.absorbed has the effects.')
         return _terms(fit, newdata, new_levels, given, target)

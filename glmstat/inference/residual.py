@@ -90,7 +90,7 @@ def residuals(
     known = (*RESIDUALS, "partial")
     if type not in known:
         raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(known)}.{near(str(type), known)}")
-    target = Target.of(to, overwrite)
+    target = Target.of(fit, to, overwrite, data)
     facts = {"formula": fit.formula, "type": type}
     if standardized or studentized:
         rows = _scaled(fit, type, data, standardized=standardized, studentized=studentized)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.data.parquet_writer import Written, check_target, write_parquet
+from glmstat.data.parquet_writer import Written, check_parquet, write_parquet
 from glmstat.data.source import open_memory
-from glmstat.errors import FileError, row_list
+from glmstat.data.target import refuse_read
+from glmstat.errors import row_list
+from glmstat.fit import sources
 from glmstat.inference.score import frame_of
 from glmstat.matrix import Array, Block, DesignMatrix, IntArray
 from glmstat.table import Native, frame, series
@@ -144,23 +146,23 @@ class Target:
     overwrite: bool
 
     @classmethod
-    def of(cls, to: Any, overwrite: bool, read: Any = None) -> Target | None:
+    def of(cls, fit: Fit, to: Any, overwrite: bool, data: Any = None) -> Target | None:
         """Return the target of a verb's words; None where results come back in memory.
 
         Parameters
         ----------
         to, overwrite : as given.
-        read : data that are read while the file is written.
+        data : what is read beside the rows of the fit: new rows, or its data given again.
 
         Raises
         ------
-        FileError : as `check_target`; the file that is read.
+        FileError : as `check_parquet` and `refuse_read`.
         """
         if to is None:
             return None
-        path = check_target(to, overwrite=overwrite)
-        if isinstance(read, (str, Path)) and path.exists() and path.resolve() == Path(read).resolve():
-            raise FileError(f"The file that is read cannot be written: {path}. Give another name.")
+        path = check_parquet(to, overwrite=True)
+        refuse_read(path, data, *sources(fit))
+        check_parquet(to, overwrite=overwrite)
         return cls(path, overwrite)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from glmstat.data.target import check_target, refuse_read
 from glmstat.errors import GlmstatError
-from glmstat.fit import Fit
+from glmstat.fit import Fit, sources
 from glmstat.network_fit import NetworkFit
-from glmstat.persist.file import as_path, damaged, read, write
+from glmstat.persist.file import damaged, read, write
 from glmstat.persist.fit import SCHEMA, needed_schema, read_fit, write_fit
 
 if TYPE_CHECKING:
@@ -25,9 +26,11 @@ def save(fit: Fit, path: str | PathLike[str], context: tuple[str, ...] = ()) -> 
 
     Raises
     ------
-    FileError : no path, something user-defined that `context` does not name, or Python in the formula.
+    FileError : no place for a file, or one of the data; something user-defined that `context` does not
+        name, or Python in the formula.
     """
-    target = as_path(path)
+    target = check_target(path)
+    refuse_read(target, *sources(fit))
     if isinstance(fit, NetworkFit):
         from glmstat.persist.network import write_network
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
@@ -14,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glmstat.data.target import as_path, replacing
 from glmstat.errors import FileError
 
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["Tensors", "as_path", "damaged", "read", "write"]
+__all__ = ["Tensors", "damaged", "read", "write"]
 
 KEY = "glmstat"
 _BLANK = "0" * 64
@@ -37,6 +36,10 @@ def write(path: Path, schema: int, spec: Mapping[str, Any], tensors: Tensors) ->
     schema : the least number whose readers can read it.
     spec : JSON values, and floats that need not be finite.
     tensors : arrays by name.
+
+    Raises
+    ------
+    FileError : no room, or no permission; what was there is still there.
     """
     from safetensors.numpy import save as serialise
 
@@ -44,7 +47,8 @@ def write(path: Path, schema: int, spec: Mapping[str, Any], tensors: Tensors) ->
     arrays = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     raw = serialise(arrays, metadata={KEY: text})
     digest = hashlib.sha256(raw).hexdigest()
-    _replace(path, raw.replace(_BLANK.encode(), digest.encode(), 1))
+    with replacing(path) as file:
+        file.write(raw.replace(_BLANK.encode(), digest.encode(), 1))
 
 
 def read(path: str | PathLike[str], newest: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,7 +63,10 @@ def read(path: str | PathLike[str], newest: int) -> tuple[dict[str, Any], dict[s
     ------
     FileError : a file that is damaged, foreign, or of a newer schema.
     """
-    raw = as_path(path).read_bytes()
+    found = as_path(path)
+    if found.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "A folder, not a file", str(found))
+    raw = found.read_bytes()
     text = _header(raw, path)
     try:
         written = json.loads(text)
@@ -90,21 +97,6 @@ def damaged(path: object) -> FileError:
     )
 
 
-def as_path(path: str | PathLike[str]) -> Path:
-    """Return the path, if it can be that of a file.
-
-    Raises
-    ------
-    FileError : it is empty.
-    """
-    if not os.fspath(path):
-        raise FileError('path is empty: "". Give the name of a file.')
-    found = Path(path)
-    if found.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "A folder, not a file", str(found))
-    return found
-
-
 def _header(raw: bytes, path: object) -> str:
     """The JSON text of the header, or an error for a file that is not ours."""
     size = int.from_bytes(raw[:8], "little")
@@ -115,26 +107,6 @@ def _header(raw: bytes, path: object) -> str:
         return str(json.loads(raw[8 : 8 + size])["__metadata__"][KEY])
     except (ValueError, KeyError, TypeError) as error:
         raise foreign from error
-
-
-def _replace(path: Path, raw: bytes) -> None:
-    """Write beside the target, flush to disk, and put it in the target's place: all or nothing."""
-    if not path.parent.exists():
-        raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
-    try:
-        with beside.open("xb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        if error.filename is not None:  # the file asked for, not the hidden one
-            raise type(error)(error.errno, error.strerror, str(path)) from error
-        raise
-    finally:
-        if beside.parent.is_dir():
-            beside.unlink(missing_ok=True)
 
 
 def _finite(value: Any) -> Any:

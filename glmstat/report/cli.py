@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmstat import __version__
+from glmstat.data.target import check_target, refuse_read
 from glmstat.errors import FileError, GlmstatError, GlmstatWarning
 from glmstat.text.letters import in_ascii, shows
 
@@ -89,6 +90,8 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
 def _fit(given: argparse.Namespace) -> int:
     from glmstat.model.glm import glm
 
+    if given.save is not None:
+        refuse_read(check_target(given.save, "--save"), Path(given.data) if Path(given.data).suffix else None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", GlmstatWarning)
         fit = glm(

@@ -100,13 +100,14 @@ def save(self: Fit, path: str | PathLike[str], *, context: tuple[str, ...] = ())
 
     Parameters
     ----------
-    path : of the file; it is replaced in one step, or not at all.
+    path : of the file; it is replaced in one step, or not at all, and never one of the data.
     context : names of user-defined families, links and context entries that the file cannot hold and
         that `load(path, context={...})` will be given.
 
     Raises
     ------
-    FileError : no path, something user-defined that `context` does not name, or Python in the formula.
+    FileError : no place for a file, or one of the data; something user-defined that `context` does not
+        name, or Python in the formula.
     """
     from glmstat.persist import save
 

@@ -49,7 +49,7 @@ def predict(
     to : path of a Parquet file that the predictions are written to, with a column `row` that counts the
         rows of the data from 0; it stands in its place when all of it is written. Of rows of the fit with
         missing values there are NaN where its `na_action` was "exclude".
-    overwrite : replace a file of that name.
+    overwrite : replace a file of that name, but never one that the fit or `newdata` is read from.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def predict(
     ------
     ColumnError : a column, or that of the offset, is not in `newdata`.
     DataError : an unseen level, or a row that the aliased columns make non-estimable.
-    FileError : a file that is there already.
+    FileError : a file that is there already or is read, another ending than .parquet, no room.
     """
     from glmstat.inference.predict import predict
 

@@ -542,7 +542,7 @@ def test_a_path_that_is_not_there_is_python_s_own_error(tmp_path):
         load(tmp_path / "nothing")
     with pytest.raises(IsADirectoryError):
         load(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileError, match="No such folder"):
         fit().save(tmp_path / "a" / "b")
 
 

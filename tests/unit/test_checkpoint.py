@@ -525,9 +525,9 @@ def test_newer_files_and_other_versions_are_refused(
 
 
 def test_places_where_no_file_can_be(parquet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(FileError, match="No such folder for the checkpoint"):
+    with pytest.raises(FileError, match="No such folder: "):
         fitted(parquet, tmp_path / "none" / "c")
-    with pytest.raises(FileError, match="checkpoint is no file"):
+    with pytest.raises(FileError, match="A folder, not a file"):
         fitted(parquet, tmp_path)
 
     def denied(*_: Any) -> int:

@@ -123,7 +123,7 @@ def test_events_are_booleans_and_numbers_too(response, event, shown, tmp_path, c
 
 def test_an_empty_file_name_is_wrong_input(table, capsys):
     assert main(["fit", "y ~ x", "--data", table, "--save", ""]) == 2
-    assert "path is empty" in capsys.readouterr().err
+    assert "--save must name a file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -248,9 +248,16 @@ def test_unknown_precision(word):
         Control(precision=word)
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "mps", "cpu:0:1"])
-def test_unknown_device(name):
-    with pytest.raises(ArgumentError, match="Unknown device"):
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("gpu", "'cuda' is a GPU of NVIDIA"),
+        ("cpu:1", "Did you mean 'cpu'"),
+        *((name, "Known: cpu, cuda, xpu") for name in ("cuda:x", "mps", "cpu:0:1")),
+    ],
+)
+def test_unknown_device(name, remedy):
+    with pytest.raises(ArgumentError, match=f"Unknown device: '{name}'.*{remedy}"):
         Control(device=name)
 
 

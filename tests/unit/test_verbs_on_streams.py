@@ -412,7 +412,7 @@ def test_files_are_not_overwritten(poisson: tuple[Any, Any, Any], path: Path, tm
         poisson[2].predict(to=tmp_path / "none" / "out.parquet")
     with pytest.raises(FileError, match=r"A folder, not a file: .*Give the path of a file"):
         poisson[2].predict(to=tmp_path)
-    with pytest.raises(FileError, match="to must be the path"):
+    with pytest.raises(FileError, match="to must name a file"):
         poisson[2].predict(to=3)
     assert file.read_text() == "kept" and len(list(tmp_path.iterdir())) == 1
     assert poisson[2].predict(to=file, overwrite=True).rows == poisson[2].nobs

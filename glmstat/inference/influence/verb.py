@@ -82,7 +82,7 @@ def influence(
     if data is not None:
         fit = fit.with_data(data)
     need_effects(fit, "influence()", "Take residuals(), or write the factors as terms.")
-    target = Target.of(to, overwrite)
+    target = Target.of(fit, to, overwrite)
     if by is None:
         return _of_rows(fit) if target is None else _write_rows(fit, target)
     if target is not None:
