@@ -61,7 +61,7 @@ class Absorbed:
     ----------
     effects : one for each factor, in the order written.
     redundant : effects that follow from the others.
-    exact : whether `redundant` is counted, and not a lower bound by rule.
+    exact : whether `redundant` is counted, and not a lower bound.
     rows_out, levels_out : rows of infinite effects, left out, and how many levels these are.
     single : levels with one row.
     far : what stands for an infinite effect in the rows of the fit: the mean there is 0, or 1.

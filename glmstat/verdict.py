@@ -50,6 +50,13 @@ def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[typ
         remedy = " Leave such columns out, or merge their levels."
         unknown = "Separation is not excluded: some coefficients may be infinite."
         yield SeparationWarning, words + remedy if named else unknown
+    if estimate.absorbed is not None and not estimate.absorbed.exact:
+        yield (
+            GlmstatWarning,
+            f"At least {estimate.absorbed.redundant:,} absorbed effects are redundant, perhaps more: "
+            "df_residual may be too small, and AIC, BIC and an estimated dispersion too large, with its "
+            "standard errors.",
+        )
 
 
 def headline(estimate: Estimate, columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -83,8 +90,6 @@ def _absorbed(estimate: Estimate) -> Iterator[str]:
     if known.single:
         verb = "has" if known.single == 1 else "have"
         yield f"{_count(known.single, 'level')} {verb} one row, which tells nothing of the coefficients"
-    if not known.exact:
-        yield "redundant effects are counted by rule: at least one for each factor beyond the first"
 
 
 def _count(number: int, word: str) -> str:

@@ -22,10 +22,12 @@ from glmstat.errors import (
     FewClustersWarning,
     FormulaError,
     GlmstatError,
+    GlmstatWarning,
     SeparationWarning,
 )
 from glmstat.fit import Fit
 from glmstat.formula.parse import parse, update_formula
+from glmstat.solve.absorb import redundant, system
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{FewClustersWarning.__module__}.FewClustersWarning")
 
@@ -343,7 +345,7 @@ def _within(values: np.ndarray, codes: np.ndarray, count: np.ndarray) -> np.ndar
 
 
 def test_two_large_factors_by_conjugate_gradients(monkeypatch: pytest.MonkeyPatch):
-    from glmstat.solve.absorb import sums, system
+    from glmstat.solve.absorb import sums
 
     dense = [glm("count ~ x1 + x2 | firm + year", panel(), "poisson"), glm("y ~ x1 | year + firm", panel())]
     monkeypatch.setattr(system, "DENSE", 0)
@@ -382,6 +384,45 @@ def test_redundant_effects_of_three_factors_are_counted():
     dummies = glm("y ~ x1 + C(firm) + C(year)", data)
     assert fit.df_residual == dummies.df_residual
     near(fit.stderror()["x1"], dummies.stderror()["x1"])
+
+
+def test_a_factor_that_merges_levels_of_another_changes_nothing():
+    data = panel()
+    data["decade"] = data["firm"] // 10
+    for words in ({"family": "poisson"}, {"family": "quasipoisson"}, {"weights": "weight"}, {}):
+        fits = [glm(f"count ~ x1 | firm + {more}year", data, **words) for more in ("decade + ", "")]
+        assert fits[0].df_residual == fits[1].df_residual
+        near(fits[0].deviance, fits[1].deviance)
+        near(fits[0].stderror(), fits[1].stderror())
+
+
+def test_thousands_of_levels_of_three_factors_are_counted():
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"firm": rng.integers(0, 6_000, 20_000), "plant": rng.integers(0, 2_500, 20_000)})
+    data["county"], data["x"], data["y"] = data.firm % 1_200, *rng.normal(size=(2, 20_000))
+    fits = [glm(f"y ~ x | firm + {more}plant", data) for more in ("county + ", "")]
+    assert fits[0].df_residual == fits[1].df_residual == 11_697
+    near(fits[0].stderror(), fits[1].stderror())
+
+
+def test_three_way_gravity_has_as_many_redundant_effects_as_its_margins():
+    exporter, importer, year = (each.ravel() for each in np.indices((60, 60, 40)))
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"e": exporter, "i": importer, "t": year, "x": rng.normal(size=len(year))})
+    data["trade"] = rng.poisson(3.0, len(data)) + 1
+    fit = glm("trade ~ x | e:t + i:t + e:i", data, "poisson")
+    assert fit.estimate.absorbed is not None and fit.estimate.absorbed.exact
+    assert fit.estimate.absorbed.redundant == 60 + 60 + 40 - 1
+
+
+def test_effects_that_cannot_be_counted_are_said_with_what_follows(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(redundant, "DENSE", 0)
+    monkeypatch.setattr(redundant, "NUMBERS", 0)
+    monkeypatch.setattr(system, "DENSE", 0)
+    data = panel().assign(half=_half)
+    with pytest.warns(GlmstatWarning, match="At least 2 absorbed effects are redundant, perhaps more"):
+        fit = glm("y ~ x1 | firm + year + half", data)
+    assert "df_residual may be too small" in " ".join(str(fit).split())
 
 
 def test_large_data_are_read_in_place_and_sampled():

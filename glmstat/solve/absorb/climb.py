@@ -15,8 +15,9 @@ from glmstat.control import Control
 from glmstat.errors import DomainError
 from glmstat.estimate import Pass as Record
 from glmstat.matrix import Array
+from glmstat.solve.absorb.redundant import find_redundant
 from glmstat.solve.absorb.sums import Pass, Point, Problem, Sums
-from glmstat.solve.absorb.system import ENOUGH, PRECISION, Redundant, System, find_redundant
+from glmstat.solve.absorb.system import ENOUGH, PRECISION, Redundant, System
 from glmstat.solve.linear import Factored, factor
 
 __all__ = ["Climb", "Solved", "climb", "first_point", "sampled_point", "solved"]
@@ -108,7 +109,7 @@ def sampled_point(problem: Problem) -> Point | None:
     part = replace(problem, share=SHARE)
     start = part.pass_(part.origin(), "start")
     assert start.information is not None
-    redundant = find_redundant(start.information)
+    redundant = find_redundant(part, start.information)
     found, point, before = solved(start, redundant), part.origin(), -np.inf
     if found is None:
         return None

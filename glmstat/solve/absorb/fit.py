@@ -19,9 +19,10 @@ from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.absorb.climb import Climb, climb, first_point, sampled_point, solved
 from glmstat.solve.absorb.levels import Levels, Numbered, number_levels
+from glmstat.solve.absorb.redundant import find_redundant
 from glmstat.solve.absorb.runaway import runaway
 from glmstat.solve.absorb.sums import Point, Problem, Sums
-from glmstat.solve.absorb.system import Redundant, System, find_redundant
+from glmstat.solve.absorb.system import Redundant, System
 from glmstat.solve.dispersion import choose_dispersion, log_likelihood
 from glmstat.solve.linear import factor
 from glmstat.solve.newton import perfect_deviance
@@ -97,7 +98,7 @@ def beside_at(
     point = Point(beta / problem.scale, (first + float(problem.centre @ beta), *others))
     information = problem.pass_(point, "information").information
     assert information is not None
-    redundant = find_redundant(information)
+    redundant = find_redundant(problem, information)
     means = System.of(information, redundant).solve(information.border)
     found = _absorbed(problem, Point(beta, tuple(effects)), means, redundant, likelihood)
     left = replace(problem, means=means).pass_(_shifted(point, means), "information").information
@@ -150,7 +151,7 @@ def _begin(problem: Problem, start: Array | None, control: Control) -> _Begun:
     if sums is None or not sums.finite:
         point, sums = None, problem.pass_(problem.origin(), "start")
     assert sums.information is not None
-    redundant = find_redundant(sums.information)
+    redundant = find_redundant(problem, sums.information)
     everything = Rank(np.arange(problem.size))
     found = solved(sums, redundant)
     left = None if found is None else found.root.pivots

@@ -15,7 +15,7 @@ from glmstat.likelihood.base import GLM, Rows
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.absorb.levels import Levels, ends
 
-__all__ = ["DENSE_PAIR", "Bordered", "Pass", "Point", "Problem", "Totals", "changes"]
+__all__ = ["DENSE_PAIR", "Bordered", "Pass", "Point", "Problem", "Totals", "changes", "incidence"]
 
 Codes = NDArray[np.int64]
 Cross = Any
@@ -226,6 +226,18 @@ def changes(problem: Problem, block: Block, step: Point) -> tuple[_Run, Array, A
     for at, effects in zip(run.codes, step.effects, strict=True):
         total += effects.take(at)
     return run, X, total
+
+
+def incidence(problem: Problem) -> Bordered:
+    """Return the information of the effects alone if every row that counts had weight 1."""
+    alone = problem.kept(np.arange(0))
+    return problem.frame.reduce(lambda block: _counted(alone, block))
+
+
+def _counted(alone: Problem, block: Block) -> Bordered:
+    run = _run(alone, block)
+    once = (run.total > 0).astype(np.float64)
+    return _information(alone, np.empty((0, len(once))), run.codes, once)
 
 
 def _run(problem: Problem, block: Block) -> _Run:

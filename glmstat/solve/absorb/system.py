@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,10 +14,9 @@ from glmstat.matrix import Array
 from glmstat.solve.absorb.sums import Bordered, Cross
 from glmstat.solve.linear import Factored, factor
 
-__all__ = ["ENOUGH", "PRECISION", "Redundant", "System", "find_redundant"]
+__all__ = ["DENSE", "ENOUGH", "PRECISION", "Redundant", "System", "conjugate_gradients"]
 
 DENSE = 3_000  # effects of the other factors up to which their Schur complement is factored
-RANK = 1e-10  # share of a level's weight that the others must leave of it: below, it is rounding
 PRECISION = 1e-13  # of conjugate gradients, relative to the right side, where the last digits count
 ENOUGH = 1e-5  # the same for a step of the ascent, whose error the next one corrects
 STEPS = 3_000
@@ -30,8 +29,7 @@ class Redundant:
     Parameters
     ----------
     count : how many.
-    exact : whether that is counted; else a lower bound: one for each set of rows that hang together, and
-        one for each factor beyond the second.
+    exact : whether that is counted; else a lower bound.
     pins : places among the effects of all factors but the first that may be held at 0; () where none are.
     sets : set of rows that each level of the first two factors belongs to; None where all are one.
     """
@@ -40,54 +38,6 @@ class Redundant:
     exact: bool
     pins: NDArray[np.intp]
     sets: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
-
-
-def find_redundant(information: Bordered) -> Redundant:
-    """Return which effects follow from the others.
-
-    Of two factors these are as many as sets of rows that no level joins; of more, the rank of the Schur
-    complement tells where that can be factored.
-
-    Source: Abowd, Creecy & Kramarz (2002) for two factors.
-    """
-    sizes = [len(weights) for weights in information.weights]
-    nothing = np.zeros(0, dtype=np.intp)
-    if len(sizes) == 1:
-        return Redundant(0, True, nothing)
-    count, first, second = _sets(information.crosses[0])
-    several = (first, second) if count > 1 else None
-    if len(sizes) == 2:
-        _, pins = np.unique(second, return_index=True)
-        return Redundant(count, True, pins, several)
-    if sum(sizes[1:]) <= DENSE:
-        pins = _dependent(System.of(information, Redundant(0, True, nothing)).schur)
-        return Redundant(len(pins), True, pins, several)
-    return Redundant(count + len(sizes) - 2, False, nothing, several)
-
-
-def _sets(cross: Cross) -> tuple[int, NDArray[np.intp], NDArray[np.intp]]:
-    """Number of connected sets of levels, and the set of each level of both factors."""
-    if isinstance(cross, np.ndarray) and (cross > 0).all(axis=1).any():  # a level that meets all others
-        return 1, np.zeros(cross.shape[0], dtype=np.intp), np.zeros(cross.shape[1], dtype=np.intp)
-    from scipy import sparse
-    from scipy.sparse import csgraph
-
-    table: Any = sparse.csr_array(cross)
-    table.eliminate_zeros()
-    graph = sparse.block_array([[None, table], [table.T, None]], format="csr")
-    count, found = csgraph.connected_components(graph, directed=False)
-    return int(count), found[: table.shape[0]].astype(np.intp), found[table.shape[0] :].astype(np.intp)
-
-
-def _dependent(schur: Array) -> NDArray[np.intp]:
-    """Places that a pivoted Cholesky factorisation finds to depend on the others."""
-    from scipy.linalg import lapack
-
-    size = np.sqrt(np.maximum(schur.diagonal(), 0.0))
-    size[size == 0] = 1.0
-    known: Any = lapack  # its names are unknown to type checkers
-    _, pivots, rank, _ = known.dpstrf(schur / size / size[:, None], tol=RANK)
-    return np.sort(pivots[rank:] - 1).astype(np.intp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +111,10 @@ class System:
         if not len(self.rest):
             return (own,)
         other = np.concatenate(list(right[1:]), axis=1) - _times(right[0], self._shares)
-        found = self._dense(other) if len(self.rest) <= DENSE else self._iterated(other)
+        if len(self.rest) <= DENSE:
+            found = self._dense(other)
+        else:
+            found, _ = conjugate_gradients(self.image, self.diagonal, other, self.precision)
         own = own - _times(found, self._shares.T)
         ends = np.cumsum([each.shape[1] for each in right[1:]])[:-1]
         return (own, *np.split(found, ends, axis=1))
@@ -173,36 +126,45 @@ class System:
         return out
 
     @cached_property
-    def _diagonal(self) -> Array:
+    def diagonal(self) -> Array:
         """The diagonal of the Schur complement, nowhere less than rounding."""
         eliminated = self.border * self._shares
         sums = np.asarray(eliminated.sum(axis=0)).ravel()
         return np.maximum(self.rest - sums, 1e-10 * self.rest)
 
-    def _iterated(self, right: Array) -> Array:
-        """Conjugate gradients, all right sides in step; each stops at its own precision."""
-        out, left = np.zeros(right.shape), right.copy()
-        scaled = left / self._diagonal
-        direction, size = scaled.copy(), np.einsum("ij,ij->i", left, scaled)
-        goal = size * self.precision**2
-        for _ in range(STEPS):
-            going = size > goal
-            if not going.any():
-                break
-            image = self._image(direction)
-            bend = np.einsum("ij,ij->i", direction, image)
-            going &= bend > 0
-            length = _ratio(going, size, bend)
-            out += length * direction
-            left -= length * image
-            scaled = left / self._diagonal
-            before, size = size, np.where(going, np.einsum("ij,ij->i", left, scaled), 0.0)
-            direction = scaled + _ratio(going, size, before) * direction
-        return out
+    def image(self, effects: Array) -> Array:
+        """Return the Schur complement times rows (m, R)."""
+        return _times(effects, self.inner) - _times(_times(effects, self._shares.T), self.border)
 
-    def _image(self, direction: Array) -> Array:
-        """The Schur complement times rows (m, R)."""
-        return _times(direction, self.inner) - _times(_times(direction, self._shares.T), self.border)
+
+def conjugate_gradients(
+    image: Callable[[Array], Array], diagonal: Array, right: Array, precision: float
+) -> tuple[Array, bool]:
+    """Return solutions (m, R) for right sides, in step, and whether all reached their precision.
+
+    Parameters
+    ----------
+    image : the matrix times rows (m, R).
+    diagonal : of the matrix.
+    """
+    out, left = np.zeros(right.shape), right.copy()
+    scaled = left / diagonal
+    direction, size = scaled.copy(), np.einsum("ij,ij->i", left, scaled)
+    goal = size * precision**2
+    for _ in range(STEPS):
+        going = size > goal
+        if not going.any():
+            return out, True
+        image_of = image(direction)
+        bend = np.einsum("ij,ij->i", direction, image_of)
+        going &= bend > 0
+        length = _ratio(going, size, bend)
+        out += length * direction
+        left -= length * image_of
+        scaled = left / diagonal
+        before, size = size, np.where(going, np.einsum("ij,ij->i", left, scaled), 0.0)
+        direction = scaled + _ratio(going, size, before) * direction
+    return out, False
 
 
 def _ratio(going: NDArray[np.bool_], top: Array, bottom: Array) -> Array:
