@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glmstat.errors import FileError
 from glmstat.formula.behind import role
 from glmstat.matrix import Array, Block, Dense, DesignMatrix, IntArray
 
@@ -151,11 +152,19 @@ class Absorbed:
         Raises
         ------
         ValueError : arrays of other shapes.
+        FileError : several factors, written before it was known which predictors effects determine.
         """
         effects = []
         for number, text in enumerate(facts["texts"]):
-            found = {name: arrays[f"absorbed {number} {name}"] for name in _ARRAYS}
+            found = {name: arrays[f"absorbed {number} {name}"] for name in _ARRAYS if name != "free"}
             size = len(found["cells"])
+            found["free"] = arrays.get(f"absorbed {number} free")
+            if found["free"] is None and len(facts["texts"]) > 1:
+                raise FileError(
+                    "The file was written by an earlier version of glmstat, which did not keep what the "
+                    f"absorbed {' + '.join(facts['texts'])} determine. Fit and save again."
+                )
+            found["free"] = np.zeros(size) if found["free"] is None else found["free"]
             if found["means"].shape != (width, size) or len(found["values"]) != size:
                 raise ValueError(f"effects of {text} where {size} levels were expected")
             effects.append(Effect(text, **found))

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import glmstat
-from glmstat import Control, Covariance, glm, load
+from glmstat import Control, Covariance, FitInterrupted, absorbed, glm, load
 from glmstat.errors import (
     ArgumentError,
     ColumnError,
@@ -20,6 +20,7 @@ from glmstat.errors import (
     CovarianceWarning,
     DataError,
     FewClustersWarning,
+    FileError,
     FormulaError,
     GlmstatError,
     GlmstatWarning,
@@ -685,14 +686,101 @@ def test_columns_that_run_to_infinity_are_named_as_with_dummies(tmp_path: Any, f
     first = (MIXED[family] == 0) & (draws < 0.1)
     data = MIXED.assign(s=first.astype(float), t=((MIXED[family] == 0) & (draws > 0.9)) * -2.0)
     dummies = "C(f) + g" if "g" in behind else "C(f)"
-    with pytest.warns(SeparationWarning, match="^Separation, s → -inf, t → inf beside the absorbed"):
+    with pytest.warns(SeparationWarning, match="^Separation, s → -inf, t → inf: rows"):
         ours = glm(f"{family} ~ x1 + s + t | {behind}", data, family)
     with pytest.warns(SeparationWarning, match="^Separation, s → -inf, t → inf: rows"):
         theirs = glm(f"{family} ~ x1 + s + t + {dummies}", data, family)
-    near(ours.coef["x1"], theirs.coef["x1"], 1e-6)
+    assert ours.status == theirs.status == "separated"
+    assert ours.estimate.convergence.separated_rows == theirs.estimate.convergence.separated_rows
+    assert ours.coef["s"] == -np.inf
+    assert ours.coef["t"] == np.inf
+    near(ours.coef["x1"], theirs.coef["x1"], 1e-9)
+    near(ours.stderror(), theirs.stderror()[["x1", "s", "t"]], 1e-8)
+    near(ours.stderror("HC1"), theirs.stderror("HC1")[["x1", "s", "t"]], 1e-6)
+    near(ours.fitted, theirs.fitted, 1e-8)
+    near([ours.deviance, ours.df_residual], [theirs.deviance, theirs.df_residual])
+    for null in ("x1 = 0", "s = 0"):
+        scores = [fit.test(null, method="score").tests[0].statistic for fit in (ours, theirs)]
+        near(scores[0], scores[1], 1e-6)
     ours.save(tmp_path / "fit.glm")
     assert load(tmp_path / "fit.glm").estimate.convergence == ours.estimate.convergence
     assert not glm(f"{family} ~ x1 | {behind}", data, family).estimate.convergence.runaway
+
+
+def test_coefficients_that_effects_follow_to_infinity_are_named():
+    data = MIXED.assign(s=1.0 + ((MIXED["poisson"] == 0) & (MIXED["x2"] < 0)))
+    with pytest.warns(
+        SeparationWarning, match="^Separation, s → -inf beside the absorbed effects: these num"
+    ):
+        ours = glm("poisson ~ x1 + s | f", data, "poisson")
+    with pytest.warns(SeparationWarning, match="^Separation, .*s → -inf"):
+        theirs = glm("poisson ~ x1 + s + C(f)", data, "poisson")
+    near(ours.coef["x1"], theirs.coef["x1"], 1e-6)
+    near(ours.stderror()["x1"], theirs.stderror()["x1"], 1e-6)
+
+
+def test_standard_errors_of_a_stream_are_those_of_the_maximum():
+    rng = np.random.default_rng(2)
+    for rows, levels in ((700, 60), (3000, 200)):
+        data = pd.DataFrame(
+            {"x": rng.normal(size=rows), "z": rng.standard_t(4, rows), "g": rng.integers(0, levels, rows)}
+        )
+        data["y"] = rng.poisson(np.exp(0.3 * data["x"] - 0.3)).astype(float)
+        ours = glm("y ~ x + z | g", data, "poisson", control=Control(memory=0))
+        theirs = glm("y ~ x + z + C(g)", data, "poisson", control=Control(tolerance=1e-14))
+        near(ours.stderror(), theirs.stderror()[["x", "z"]], 1e-8)
+        near(ours.estimate.pearson, theirs.estimate.pearson, 2e-8)
+
+
+def test_an_interrupted_fit_tells_the_coefficients_from_its_first_step_on():
+    data, calls, last = panel(6000), 0, 0
+
+    def counted(values: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            raise KeyboardInterrupt
+        return values
+
+    def fitted(start: Any = None) -> Fit:
+        nonlocal calls
+        calls = 0
+        words: dict[str, Any] = {"context": {"counted": counted}, "control": Control(memory=0)}
+        return glm("count ~ counted(x1) + flat | firm + year", data, "poisson", start=start, **words)
+
+    data["flat"] = data["firm"] % 2  # aliased
+    whole, known = fitted(), []
+    for number in range(1, calls + 1):
+        last = number
+        with pytest.raises(FitInterrupted) as caught:
+            fitted()
+        known.append(caught.value.coef)
+    first = next(place for place, coef in enumerate(known) if coef is not None)
+    assert first < len(known) - 4
+    assert None not in known[first:]
+    near(known[-1]["counted(x1)"], whole.coef["counted(x1)"], 1e-4)
+    last = 0
+    near(fitted(known[first]).coef.dropna(), whole.coef.dropna(), 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_effect_is_left_where_the_likelihood_is_flat(seed: int):
+    rng = np.random.default_rng(seed)
+    data = pd.DataFrame({"g": rng.integers(0, 10, 300), "y": rng.gamma(1.2, 1.0, 300)})
+    fit = glm("y ~ 1 | g", data, "inverse_gaussian", link="log")
+    assert fit.status == "converged"
+    near(fit.fitted, data.groupby("g")["y"].transform("mean"), 1e-9)
+
+
+def test_a_file_of_an_earlier_version_is_read_or_refused_in_words(tmp_path: Any, monkeypatch: Any):
+    monkeypatch.setattr(absorbed, "_ARRAYS", absorbed._ARRAYS[:-1])
+    one, two = (glm(f"count ~ x1 | {behind}", panel(), "poisson") for behind in ("firm", "firm + year"))
+    one.save(tmp_path / "one")
+    two.save(tmp_path / "two")
+    monkeypatch.undo()
+    near(load(tmp_path / "one").predict(panel().head(5)), one.predict(panel().head(5)), 0)
+    with pytest.raises(FileError, match=r"earlier version.* firm \+ year determine. Fit and save again"):
+        load(tmp_path / "two")
 
 
 @pytest.mark.parametrize("file", [False, True])

@@ -100,8 +100,9 @@ class Larger:
             return Outcome(0, nan, nan, nan)
         frame, beside = self.frame, 0
         if fit.estimate.absorbed is not None:
-            frame, explained = beside_at(frame, fit.spec.likelihood, theta, fit.estimate.absorbed)
-            beside = fit.estimate.absorbed.df
+            absorbed = fit.estimate.absorbed
+            frame, explained = beside_at(frame, fit.spec.likelihood, theta, absorbed, directions)
+            beside = absorbed.df
             if explained:
                 return Outcome(0, nan, nan, nan)
         rank, scores = _scores(fit, frame, theta, directions)

@@ -64,7 +64,8 @@ def _rows(fit: Fit, restricted: Restricted) -> ModelFrame | None:
         return None
     from glmstat.solve.absorb.fit import beside_at
 
-    return beside_at(frame_of(fit, "A score test"), fit.spec.likelihood, restricted.theta, absorbed)[0]
+    rows, likelihood = frame_of(fit, "A score test"), fit.spec.likelihood
+    return beside_at(rows, likelihood, restricted.theta, absorbed, restricted.directions)[0]
 
 
 def coordinates(fit: Fit, restricted: Restricted) -> Array:

@@ -26,13 +26,19 @@ ARMIJO = 1e-4  # Nocedal & Wright (2006), section 3.1
 SHORT = 0.2  # root mean square change of the predictors after which the information may stay
 NEAR = 1e-5  # decrement from which errors and deviance are those of the maximum to eight digits and more
 SAME = 3e-3  # of the root of the tolerance: share of the information that the last step may change
+CLOSE = 2e-8  # twice what it may change standard errors by, the dispersion in them
+LEAST_CHANGE = (
+    0.25  # change of the information by a step, in its way, below which another may still be larger
+)
 RATE = 0.3  # share of the decrement that a step with a kept information must not leave
 SHARE, ROUNDS = 8, 8  # of a sample: one row in so many, and steps that it may take
 GOAL = 0.01  # gain for each parameter below which a sample's noise is larger than what is left
 LEAST = 5.0  # information of a level in a sample, as from so many counts
 PRICE = 2.5  # what an information costs besides, in passes for a score
+LEAP = 2.0  # of a predictor in one step, where the likelihood is flat far off and not concave
+STAYED = 1e-3  # change of an effect by the last step, where it is at rest
 ROUNDING = 1e-14  # share of the objective below which a gain cannot be seen in it
-Ending = Literal["converged", "stuck", "iterations", "singular"]
+Ending = Literal["converged", "stuck", "iterations", "singular", "flat"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +90,9 @@ def solved(sums: Sums, redundant: Redundant, precision: float = PRECISION) -> So
 class Climb:
     """What changes from step to step, and how it ended.
 
-    `since` is the decrement where the information was summed; `whole` says that the last pass gave all
-    totals.
+    `since` is the decrement where the information was summed, and `path` the way from there; `change` is by
+    what share of itself the information of a coefficient changed last, over the way; `whole` says that the
+    last pass gave all totals.
     """
 
     problem: Problem
@@ -94,6 +101,8 @@ class Climb:
     sums: Sums
     information: Solved
     since: float = np.inf
+    path: float = 0.0
+    change: float = 1.0
     ending: Ending = "iterations"
     decrement: float = np.inf
     halvings: int = 0
@@ -116,6 +125,7 @@ def sampled_point(problem: Problem) -> Point | None:
     step, goal = found.step(start)[0], GOAL * (part.size + sum(part.sizes))
     for _ in range(ROUNDS):
         point = point.moved(step)
+        part.note(point, np.inf)
         sums = part.pass_(point, "information")
         known = sums.information
         enough = known is not None and min(float(each.min()) for each in known.weights) >= LEAST
@@ -146,6 +156,7 @@ def first_point(problem: Problem, redundant: Redundant, start: Sums, at: float) 
     origin = problem.origin()
     first, *others = origin.effects
     points.append(Point(origin.beta, (first + (at if np.isfinite(at) else 0.0), *others)))
+    problem.note(points[0], np.inf)  # known before the pass, which may be long
     for point in points:
         sums = problem.pass_(point, "information")
         if sums.finite:
@@ -168,6 +179,7 @@ def climb(
     if found is None:
         return None
     state, fresh, previous = Climb(problem, redundant, point, sums, found), True, np.inf
+    problem.note(point, np.inf)
     for _ in range(control.max_iterations):
         step, gain = state.information.step(state.sums)
         phi = _dispersion(problem, state.sums, df)
@@ -191,7 +203,7 @@ def climb(
             if again is None:
                 state.ending = "singular"
                 return state
-            state.information = again
+            _replace(state, again)
     return _finished(state, null)
 
 
@@ -229,7 +241,8 @@ def _spared(state: Climb, control: Control, decrement: float, way: float) -> boo
     problem = state.problem
     short = decrement <= NEAR and decrement * way <= 1e-2 * control.tolerance
     short = short and way <= SAME * np.sqrt(control.tolerance)
-    return short and problem.frame.large and problem.likelihood.canonical
+    change = state.change + (problem.likelihood.family.dispersion is None)
+    return short and change * way <= CLOSE and problem.frame.large and problem.likelihood.canonical
 
 
 def _way(state: Climb, gain: float) -> float:
@@ -271,25 +284,51 @@ def _renew(state: Climb) -> bool:
     if again is None:
         state.ending = "singular"
         return False
-    state.information = again
+    _replace(state, again)
     return True
+
+
+def _replace(state: Climb, again: Solved) -> None:
+    """Take another information, and note how far it is from the one before."""
+    before, after = state.information.schur.diagonal(), again.schur.diagonal()
+    if state.path > 0:
+        shares = np.abs(np.log(after / before))
+        state.change = max(float(shares.max(initial=0.0)) / state.path, LEAST_CHANGE)
+    state.information, state.path = again, 0.0
 
 
 def _advance(state: Climb, step: Point, gain: float, need: Pass, null: float) -> bool:
     """Take the step, halved until the objective rises; False where nothing raises it."""
-    size, exempt = 1.0, gain < ROUNDING * state.sums.magnitude
+    size, exempt = _reach(state.problem, step), gain < ROUNDING * state.sums.magnitude
+    need = need if size == 1.0 else "information"
     for halvings in range(51):
         point = state.point.moved(step, size)
         sums = state.problem.pass_(point, need, null if need == "last" else None)
         if sums.finite and (exempt or sums.objective >= state.sums.objective + ARMIJO * size * gain):
             state.halvings += halvings
+            state.path += size * _way(state, gain)
             deviance = -2.0 * state.sums.objective
             state.trace.append(Record(deviance, state.decrement, size, halvings, _name(need)))
             state.point, state.sums, state.whole = point, sums, need == "last"
+            state.problem.note(point, state.decrement)
             return True
         size, need = 0.5 * size, "information"
     state.halvings += 51
     return False
+
+
+def _flat(problem: Problem) -> bool:
+    """Whether the likelihood has no slope far from its maximum, for predictors on a scale of their own."""
+    likelihood = problem.likelihood
+    return likelihood.family.link.name == "log" and not likelihood.concave
+
+
+def _reach(problem: Problem, step: Point) -> float:
+    """The share of a step at which no effect leaps to where nothing leads back."""
+    if not _flat(problem):
+        return 1.0
+    largest = max(float(np.abs(each).max(initial=0.0)) for each in step.effects)
+    return LEAP / largest if largest > LEAP else 1.0
 
 
 def _name(need: Pass) -> str:
@@ -305,5 +344,8 @@ def _finished(state: Climb, null: float) -> Climb | None:
             return None
         state.information = again
     if state.ending == "converged":
-        state.point = state.point.moved(state.information.step(state.sums)[0])
+        step = state.information.step(state.sums)[0]
+        state.point = state.point.moved(step)
+        if _flat(state.problem) and any((np.abs(each) > STAYED).any() for each in step.effects):
+            state.ending = "flat"
     return state

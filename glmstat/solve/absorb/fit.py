@@ -20,7 +20,7 @@ from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.absorb.climb import Climb, climb, first_point, sampled_point, solved
 from glmstat.solve.absorb.levels import Levels, Numbered, number_levels
 from glmstat.solve.absorb.redundant import find_redundant
-from glmstat.solve.absorb.runaway import runaway
+from glmstat.solve.absorb.runaway import at_infinity, runaway, weightless, without
 from glmstat.solve.absorb.sums import Point, Problem, Sums
 from glmstat.solve.absorb.system import Redundant, System
 from glmstat.solve.dispersion import choose_dispersion, log_likelihood
@@ -79,7 +79,11 @@ def fit_absorbed(
 
 
 def beside_at(
-    frame: ModelFrame, likelihood: GLM, theta: Array, absorbed: Absorbed
+    frame: ModelFrame,
+    likelihood: GLM,
+    theta: Array,
+    absorbed: Absorbed,
+    directions: tuple[Array, ...] = (),
 ) -> tuple[ModelFrame, tuple[str, ...]]:
     """Return the frame less effects and means over levels at a point, and the columns that these explain.
 
@@ -87,7 +91,9 @@ def beside_at(
     ----------
     theta : coefficients (p,) of the frame's columns.
     absorbed : effects in the same rows, added to theirs.
+    directions : of recession (p,); rows that one moves are predicted perfectly and count nothing.
     """
+    frame = weightless(frame, directions)
     problem = _opened(frame, likelihood, number_levels(frame, likelihood))
     effects = []
     for known in problem.levels.factors:
@@ -101,9 +107,11 @@ def beside_at(
     redundant = find_redundant(problem, information)
     means = System.of(information, redundant).solve(information.border)
     found = _absorbed(problem, Point(beta, tuple(effects)), means, redundant, likelihood)
+    infinite = np.any(directions, axis=0) if directions else np.zeros(len(beta), dtype=bool)
+    found = without(found, infinite)
     left = replace(problem, means=means).pass_(_shifted(point, means), "information").information
     assert left is not None
-    gone = left.gram.diagonal() <= EXPLAINED**2 * information.gram.diagonal()
+    gone = ~infinite & (left.gram.diagonal() <= EXPLAINED**2 * information.gram.diagonal())
     names = tuple(frame.columns[k] for k in np.flatnonzero(gone))
     return frame.changed(found.change(theta)), names
 
@@ -300,7 +308,7 @@ def _estimate(
     chosen = choose_dispersion(plain, nothing, facts, counts, df, dispersion)
     found = factor(state.information.schur)
     assert found is not None
-    return Estimate(
+    estimate = Estimate(
         theta=theta,
         directions=(),
         rows=counts.rows,
@@ -315,10 +323,15 @@ def _estimate(
         pearson=facts.pearson,
         dispersion=chosen,
         aliased={frame.columns[place]: why for place, why in rank.reasons.items()},
-        convergence=_convergence(state, rank, perfect),
+        convergence=replace(
+            _convergence(state, rank, perfect), readings=0 if frame.passes is None else frame.passes.number
+        ),
         df_residual=df,
         absorbed=absorbed,
     )
+    convergence = estimate.convergence
+    proved = convergence.status == "converged" and convergence.runaway
+    return at_infinity(estimate, state) if proved else estimate
 
 
 def _absorbed(
@@ -440,6 +453,7 @@ def _convergence(state: Climb, rank: Rank, perfect: bool) -> Convergence:
         "iterations": f"{len(state.trace)} iterations did not reach the maximum",
         "stuck": f"stuck: no step raises the likelihood, decrement {state.decrement:.1e}",
         "singular": "the information became singular",
+        "flat": "an absorbed effect is still growing, where the likelihood is flat",
     }
     done = state.ending == "converged"
     level = totals.deviance + 2.0 * state.sums.objective

@@ -176,6 +176,13 @@ class Problem:
         """Return the point of nothing but zeros."""
         return Point(np.zeros(self.size), tuple(np.zeros(size) for size in self.sizes))
 
+    def note(self, point: Point, decrement: float) -> None:
+        """Tell who watches the fit where the solver stands; columns not in use have coefficient 0."""
+        if self.frame.passes is not None:
+            coef = np.zeros(len(self.frame.columns))
+            coef[self.columns] = point.beta * self.scale
+            self.frame.passes.note(coef, decrement)
+
     def pass_(self, point: Point, need: Pass, null: float | None = None) -> Sums:
         """Return the sums of one pass over the rows.
 
