@@ -50,11 +50,12 @@ class Eliminated:
         return np.r_[begin:end, 0:begin, end : len(self)]
 
     def solve(self, right: Array) -> Array:
-        """Return J⁻¹ right."""
+        """Return J⁻¹ right, which is one column (q,) or several (q, k)."""
+        own = self.own if right.ndim == 1 else self.own[:, None]
         first, others = self._parted(right)
-        first = first / self.own
-        others = cholesky_solve(self.rest, others - first @ self.beside)
-        return self._joined((first - self.beside @ others) / self.own, others)
+        first = first / own
+        others = cholesky_solve(self.rest, others - self.beside.T @ first)
+        return self._joined((first - self.beside @ others) / own, others)
 
     def times(self, vector: Array) -> Array:
         """Return R vector."""

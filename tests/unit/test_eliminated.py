@@ -43,6 +43,9 @@ def test_the_root_is_that_of_the_whole_matrix(first, run):
     inverse = np.linalg.inv(unit) / scale / scale[:, None]
     right = RNG.normal(size=len(J)) * scale
     np.testing.assert_allclose(found.solve(right) * scale, np.linalg.solve(unit, right / scale), rtol=1e-9)
+    several = RNG.normal(size=(len(J), 3)) * scale[:, None]
+    for column, solved in zip(several.T, found.solve(several).T, strict=True):
+        np.testing.assert_allclose(solved, found.solve(column), rtol=1e-9, atol=1e-12 / scale.max())
     np.testing.assert_allclose(found.root.sizes(), np.sqrt(np.diag(inverse)), rtol=1e-12)
     half = found.root.inverse() * scale[:, None]
     np.testing.assert_allclose(half @ half.T, np.linalg.inv(unit), rtol=1e-8, atol=1e-10)

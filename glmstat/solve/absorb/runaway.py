@@ -121,7 +121,7 @@ def at_infinity(estimate: Estimate, state: Climb) -> Estimate:
         estimate,
         theta=theta,
         directions=(direction,),
-        information=DenseInformation(root.root, transform, columns, width),
+        information=DenseInformation(root.triangle, transform, columns, width),
         absorbed=without(estimate.absorbed, direction != 0),
         convergence=replace(
             estimate.convergence,
