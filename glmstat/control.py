@@ -41,10 +41,11 @@ class Control:
         where factors have many levels), or returns to "newton" where a guard says no. "auto" is "ladder" for
         data that are not copied, of 2,000,000 numbers or more, and needs `max_iterations` of 12 or more. The
         maximum and the promise of `tolerance` are the same. Standard errors come from an information one
-        short step before the maximum: their error is of the order of 1e-6 or less, and of 1e-9 with a
-        tolerance of 1e-12, with no bound that is proved; those of "newton" are accurate to 1e-8.
+        short step before the maximum, whose change along that step is measured: their error is of the order
+        of 1e-7, and of 1e-9 with a tolerance of 1e-12, with no bound that is proved; those of "newton" are
+        accurate to 1e-8, and as those of "ladder" where data of 2,000,000 numbers or more are not copied.
     memory : bytes up to which the columns in use are copied and kept; beyond, each pass reads the data. The
-        default 16e6 is 2,000,000 numbers; 0 keeps none. Of larger files the last 160e6 bytes, or `memory`
+        default 16e6 is 2,000,000 numbers; 0 keeps none. Of larger files the last 120e6 bytes, or `memory`
         where that is more, stay decoded until the fit is made.
     checkpoint : path of a file in which the state is kept after each pass, so that a fit that was killed goes
         on from there; None keeps none.

@@ -25,7 +25,7 @@ __all__ = ["Passes", "bare"]
 
 S = TypeVar("S", bound=Addable)
 FEW = 4096  # rows in memory that are over before anybody could watch
-DECODED = 160e6  # bytes of a file's last rows that stay decoded until the fit is made, at least
+DECODED = 120e6  # bytes of a file's last rows that stay decoded until the fit is made, at least
 INTERVAL = 5.0  # seconds between two notes of partial sums
 _SHARE = 20.0  # a note is followed by so many times the time that it took
 

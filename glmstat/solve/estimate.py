@@ -24,7 +24,7 @@ from glmstat.solve.chord import PASSES
 from glmstat.solve.dispersion import Saturated, choose_dispersion, log_likelihood, saturated_sum
 from glmstat.solve.ending import after_ladder, how_it_ended, steps_of
 from glmstat.solve.growing import growing_row
-from glmstat.solve.ladder import SAME, Closing, Ladder, climb_ladder, wants_ladder
+from glmstat.solve.ladder import LARGE, SAME, Closing, Ladder, climb_ladder, wants_ladder
 from glmstat.solve.linear import factor
 from glmstat.solve.maximum import Maximum, maximise
 from glmstat.solve.newton import Ascent, perfect_deviance
@@ -351,7 +351,7 @@ def _information(
     elif maximum.ascent.qr:
         root = final.triangle(gamma, "expected")[:-1, :-1]
     else:
-        expected = _last_information(maximum.ascent) if closing is None else closing.information
+        expected = _last_information(maximum.ascent, frame.rows) if closing is None else closing.information
         expected = final.pass_(gamma, "expected").expected if expected is None else expected
         found = None if expected is None else factor(expected)
         root = None if found is None else found.root
@@ -376,10 +376,11 @@ def _without_fixed(frame: ModelFrame, final: Workspace, loose: Array) -> Workspa
     return replace(final, frame=frame.changed(change))
 
 
-def _last_information(ascent: Ascent) -> Array | None:
+def _last_information(ascent: Ascent, rows: int) -> Array | None:
     """The information of the last pass, where another would cost more than the digits it adds."""
     unit = bool(ascent.workspace.likelihood.family.link.exponent)  # a power has the response's unit
-    short = 1e-8 if unit else max(1e-8, SAME * float(np.sqrt(ascent.tolerance)))
+    cheap = rows * ascent.workspace.size < LARGE
+    short = 1e-8 if unit or cheap else max(1e-8, SAME * float(np.sqrt(ascent.tolerance)))
     done = ascent.ending == "converged" and not ascent.floor and ascent.moved <= short
     return ascent.information if done and not ascent.workspace.frame.small else None
 

@@ -7,6 +7,7 @@ from contextlib import closing
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
@@ -128,7 +129,8 @@ def test_collected_data_read_other_columns_when_they_are_asked_for(tmp_path):
 
 def test_blocks_that_agree_with_pieces_are_served_in_place():
     values = np.random.default_rng(1).normal(size=2 * BLOCK_ROWS)
-    source = open_source(lambda: pa.table({"x": values}).to_batches(max_chunksize=BLOCK_ROWS))
+    batches = pa.table({"x": values}).to_batches(max_chunksize=BLOCK_ROWS)
+    source = open_source(ds.dataset(batches))
     for frame in source.frames(["x"]):
         assert np.shares_memory(frame["x"], values)
 
