@@ -254,7 +254,7 @@ class Held:
         if weights is not ones(len(y)) and not self._take(weights):
             return
         kept = offset if offset is zeros(*offset.shape) or self._take(offset) else None
-        self.blocks[block.number] = Known(block.X, weights, y if self._take(y) else None, kept)
+        self.blocks[block.number] = Known(block.X, weights, y if _owned(y) == 0 else None, kept)
 
     def _take(self, values: Array) -> bool:
         own = _owned(values)

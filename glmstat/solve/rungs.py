@@ -24,6 +24,7 @@ SHORT = 64  # the same where factors have many levels, whose rows may lie togeth
 RUNS = 16  # in the last rung at least, so that sorted rows are seen from end to end
 SHARE = 0.1  # of the rows in the last rung
 CELLS = 1_500_000  # numbers that the last rung may hold, 12 MB; up to twice that from 30 columns on
+MANY = 2_500_000  # rows beyond which up to twice that spare a pass over all of them
 ENOUGH = 50  # rows for each coefficient, below which an information of a subsample says too little
 FIRST = 8  # runs of the last rung for each run of the first
 SEED = 2048
@@ -115,7 +116,7 @@ def take_rungs(frame: SampledFrame, *, forced: bool = False) -> tuple[Sampled, .
 
 
 def _rows_wanted(rows: int, width: int, stored: int, forced: bool) -> int | None:
-    cells = int(CELLS * min(max(1.0, width / 30), 2.0))
+    cells = int(CELLS * min(max(1.0, width / 30, rows / MANY), 2.0))
     wanted = min(int(SHARE * rows), cells // (stored + 3))
     if wanted >= ENOUGH * width:
         return wanted
