@@ -70,7 +70,7 @@ def fit_estimate(
     if isinstance(frame, ModelFrame) and frame.design.absorbed:
         from glmstat.solve.absorb.fit import fit_absorbed
 
-        with _told_gaps(frame):
+        with _told_gaps(frame), single_blas_thread():
             return fit_absorbed(
                 frame,
                 likelihood,
