@@ -57,7 +57,7 @@ from glmstat.workspace import Need, Workspace
 __all__ = ["Closing", "Ladder", "climb_ladder", "wants_ladder"]
 
 LARGE = 2_000_000  # numbers of a design from which on subsamples save more passes than they cost
-RENEWED = 3  # informations of all rows that serve for further steps
+RENEWED = 3  # times that the information of all rows serves for further steps
 WEAK = 0.2  # rate of the steps from which on another one saves passes
 SLOWEST = 0.9  # rate of a step that another one follows
 SPARE = 0.01  # of the tolerance, which steps that shrink by a rate must reach: Newton's leave far less

@@ -1,4 +1,4 @@
-"""Informations with a large diagonal block: the same numbers as numpy's dense ones."""
+"""An information with a large diagonal block: the same numbers as numpy's dense ones."""
 
 import numpy as np
 import pandas as pd
