@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ __all__ = [
     "Namespace",
     "namespace",
     "quiet",
+    "remembered",
     "silence",
     "stirling_error",
 ]
@@ -32,6 +34,23 @@ T = TypeVar("T")
 Array: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
 Elementwise: TypeAlias = Callable[..., Any]
+
+
+def remembered(function: Callable[[NDArray[Any]], T]) -> Callable[[NDArray[Any]], T]:
+    """Return a function of an array that is computed once for each array, as long as that lives."""
+    seen: dict[int, tuple[weakref.ref[NDArray[Any]], T]] = {}
+
+    @wraps(function)
+    def known(array: NDArray[Any]) -> T:
+        key, found = id(array), seen.get(id(array))
+        if found is not None and found[0]() is array:
+            return found[1]
+        value = function(array)
+        seen[key] = weakref.ref(array, lambda _: seen.pop(key, None)), value
+        return value
+
+    return known
+
 
 EPSILON = float(np.finfo(np.float64).eps)
 TINY = float(np.finfo(np.float64).tiny)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from glmstat.array import remembered
 from glmstat.parts import Array, Factor, IntArray, Part, Product, write
 
 __all__ = ["MANY_LEVELS", "Coded", "Coding", "coded", "is_coded"]
@@ -231,22 +231,9 @@ def _coding(matrix: Array) -> Coding:
     return Coding(len(matrix), chosen, None if chosen is not None else matrix)
 
 
-# A coding is looked through once, not in every block.
-_SEEN: dict[int, tuple[weakref.ref[Array], IntArray | None]] = {}
-
-
+@remembered  # a coding is looked through once, not in every block
 def _indicator(matrix: Array) -> IntArray | None:
     """Level (k,) of which each column is the indicator, none twice; None where they are no indicators."""
-    key = id(matrix)
-    known = _SEEN.get(key)
-    if known is not None and known[0]() is matrix:
-        return known[1]
-    found = _chosen(matrix)
-    _SEEN[key] = weakref.ref(matrix, lambda _: _SEEN.pop(key, None)), found
-    return found
-
-
-def _chosen(matrix: Array) -> IntArray | None:
     if np.count_nonzero(matrix) != matrix.shape[1]:
         return None
     levels, columns = np.nonzero(matrix)

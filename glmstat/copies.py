@@ -29,7 +29,7 @@ from glmstat.matrix import (
     zeros,
 )
 
-__all__ = ["Copies", "Fingerprint", "Held", "Known", "ones"]
+__all__ = ["Copies", "Fingerprint", "Held", "Known", "joined", "ones"]
 
 HELD = 8.4e6  # bytes that blocks of data in memory may own while a fit passes over them
 _RUN = 8192  # rows whose numbers stay in the cache
@@ -105,7 +105,7 @@ class Copies:
     def gathered(self) -> tuple[Block, ...]:
         """The blocks; in one where there are codes, whose sums by level cost more than short runs of rows."""
         coded = any(_has_codes(block.X[0]) for block in self.blocks)
-        return (_joined(self.blocks),) if coded else self.blocks
+        return (joined(self.blocks),) if coded else self.blocks
 
 
 def _copy(block: Block, run: slice) -> Block | None:
@@ -137,7 +137,7 @@ def _has_codes(matrix: DesignMatrix) -> bool:
 
 def _rows_of(block: Block, runs: Sequence[slice]) -> Block | None:
     """The rows of a block in some runs: factors of many levels as codes, the other columns written out."""
-    matrix, numbers = block.X[0], _numbers(block)
+    matrix, numbers = block.X[0], block.numbers
     low = bisect_right(runs, int(numbers[0]), key=lambda run: run.stop)
     high = bisect_right(runs, int(numbers[-1]), key=lambda run: run.start)
     ends = np.searchsorted(numbers, [[run.start, run.stop] for run in runs[low:high]]).reshape(-1, 2).tolist()
@@ -159,11 +159,6 @@ def _rows_of(block: Block, runs: Sequence[slice]) -> Block | None:
         numbers[places],
         block.start,
     )
-
-
-def _numbers(block: Block) -> IntArray:
-    """Source row numbers of a block."""
-    return np.arange(block.start, block.start + len(block.y)) if block.rows is None else block.rows
 
 
 def _taken(part: Part, places: IntArray, known: dict[int, IntArray]) -> Part:
@@ -196,23 +191,29 @@ def _written(parts: tuple[Part, ...], places: IntArray) -> Wide:
     return Wide(values)
 
 
-def _joined(blocks: tuple[Block, ...]) -> Block:
-    """The rows of all blocks in one."""
+def joined(blocks: Sequence[Block]) -> Block:
+    """Return the rows of some blocks in one; their columns are all written out, or all by parts."""
     first, together = blocks[0], np.concatenate
-    parts = zip(*(block.X[0].parts for block in blocks if isinstance(block.X[0], Columns)), strict=True)
-    known: dict[int, IntArray] = {}
-    matrix = Columns(sum(len(block.y) for block in blocks), tuple(_appended(part, known) for part in parts))
     counted = first.frequency is not None
     return Block(
         first.number,
-        (matrix,),
+        (_joined_columns(blocks),),
         together([block.y for block in blocks]),
         together([block.offset for block in blocks]),
         together([block.weights for block in blocks]),
         together([block.frequency for block in blocks if block.frequency is not None]) if counted else None,
-        together([_numbers(block) for block in blocks]),
+        together([block.numbers for block in blocks]),
         first.start,
     )
+
+
+def _joined_columns(blocks: Sequence[Block]) -> DesignMatrix:
+    written = [block.X[0].values for block in blocks if isinstance(block.X[0], Dense)]
+    if written:
+        return Dense(np.concatenate(written, axis=1))
+    parts = zip(*(block.X[0].parts for block in blocks if isinstance(block.X[0], Columns)), strict=True)
+    known: dict[int, IntArray] = {}
+    return Columns(sum(len(block.y) for block in blocks), tuple(_appended(part, known) for part in parts))
 
 
 def _appended(parts: tuple[Part, ...], known: dict[int, IntArray]) -> Part:

@@ -437,11 +437,15 @@ class Block:
         """Whether every row weighs 1 and counts once."""
         return self.frequency is None and bool((self.weights == 1.0).all())
 
+    @property
+    def numbers(self) -> IntArray:
+        """Source row numbers (n,)."""
+        return np.arange(self.start, self.start + len(self.y)) if self.rows is None else self.rows
+
     def source_row(self, place: int) -> int:
         """Source row number of one place in the block."""
         return self.start + place if self.rows is None else int(self.rows[place])
 
     def source_rows(self, places: NDArray[Any]) -> IntArray:
         """Source row numbers of some places (positions or a mask) in the block."""
-        numbers = np.arange(self.start, self.start + len(self.y)) if self.rows is None else self.rows
-        return numbers[places]
+        return self.numbers[places]

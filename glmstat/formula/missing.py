@@ -29,6 +29,7 @@ __all__ = [
     "frame_of",
     "gap",
     "infinite",
+    "look",
     "masked",
     "nothing_left",
     "refused",
@@ -136,11 +137,21 @@ def frame_of(source: MemorySource, keep: BoolArray | None, start: int, stop: int
 
 
 def gap(frame: Frame, name: str) -> BoolArray | None:
-    """Return where a column is missing (n,), or None; the sum of a float column tells most of the time."""
+    """Return where a column is missing (n,), or None."""
+    return look(frame, name)[0]
+
+
+def look(frame: Frame, name: str) -> tuple[BoolArray | None, bool]:
+    """Return where a column is missing (n,), or None, and whether some of its numbers may be infinite.
+
+    The sum of a float column tells most of the time that neither is so.
+    """
     values = None if frame.kind(name) == "time" else frame[name]
-    if isinstance(values, np.ndarray) and values.dtype != np.bool_ and math.isfinite(np.add.reduce(values)):
-        return None
-    return frame.missing(name)
+    if not isinstance(values, np.ndarray) or values.dtype == np.bool_:
+        return frame.missing(name), False
+    if math.isfinite(np.add.reduce(values)):
+        return None, False
+    return frame.missing(name), True
 
 
 def choose(subset: Role, environment: Environment) -> BoolArray:
@@ -189,12 +200,9 @@ def _select(frame: Frame, names: Iterable[str], whole: BoolArray | None) -> _Par
     chosen = None if whole is None else whole[frame.run]
     kept, counts, odd = chosen, {}, []
     for name in names:
-        values = None if frame.kind(name) == "time" else frame[name]
-        if isinstance(values, np.ndarray) and values.dtype != np.bool_:
-            if math.isfinite(np.add.reduce(values)):
-                continue
+        absent, doubtful = look(frame, name)
+        if doubtful:
             odd.append(name)
-        absent = frame.missing(name)
         if absent is not None:
             lost = absent if chosen is None else absent & chosen
             counts[name] = int(np.count_nonzero(lost))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,7 @@ from glmstat.data.source import BoolArray, Frame
 from glmstat.errors import DataError, row_list
 from glmstat.formula.check import Offences, merge, raise_first
 from glmstat.formula.context import Scope
-from glmstat.formula.missing import NAMED, MissingReport, choose, gap, infinite, nothing_left, refused
+from glmstat.formula.missing import NAMED, MissingReport, choose, gap, infinite, look, nothing_left, refused
 from glmstat.formula.roles import Role
 from glmstat.formula.value import JSON
 
@@ -135,12 +134,9 @@ def look_for_gaps(rule: Rule, frame: Frame) -> tuple[Lost, Frame]:
     """Return what a whole block loses, and the rows that enter."""
     asked, absent, doubtful = rule.asked(frame), {}, []
     for name in rule.names:
-        values = None if asked.kind(name) == "time" else asked[name]
-        if isinstance(values, np.ndarray) and values.dtype != np.bool_:
-            if math.isfinite(np.add.reduce(values)):
-                continue
+        mask, numbers = look(asked, name)
+        if numbers:
             doubtful.append(name)
-        mask = asked.missing(name)
         if mask is not None and mask.any():
             absent[name] = mask
     entering, odd, by = rule.left(asked, list(absent.values())), {}, {}

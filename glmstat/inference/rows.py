@@ -198,11 +198,11 @@ def rows_of_fit(
             asked = held.selection.asked(rows).numbers if held.na_action == "exclude" else None
             made = None if block is None else values(block)
             if asked is None and block is not None and made is not None:
-                yield _numbers(block), made
+                yield block.numbers, made
             elif asked is not None and len(asked):
                 out = np.full(len(asked) if width is None else (len(asked), width), np.nan)
                 if block is not None:
-                    out[np.searchsorted(asked, _numbers(block))] = made
+                    out[np.searchsorted(asked, block.numbers)] = made
                 yield asked, out
 
     return Rows(whole, parts)
@@ -217,10 +217,6 @@ def _among(values: Array, held: ModelFrame, shown: IntArray | None, rows: int) -
     out = np.full((rows, *values.shape[1:]), np.nan)
     out[kept if shown is None else np.searchsorted(shown, kept)] = values
     return out
-
-
-def _numbers(block: Block) -> IntArray:
-    return np.arange(block.start, block.start + len(block.y)) if block.rows is None else block.rows
 
 
 def _labels(held: ModelFrame, shown: IntArray | None) -> Native:

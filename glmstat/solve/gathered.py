@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from glmstat.copies import joined
 from glmstat.matrix import Block, Dense
 
 __all__ = ["first_part", "gathered"]
@@ -32,24 +33,7 @@ def _longer(blocks: list[Block]) -> Iterator[Block]:
             while blocks and isinstance(blocks[-1].X[0], Dense) and rows + len(blocks[-1].y) <= ROWS:
                 group.append(blocks.pop())
                 rows += len(group[-1].y)
-        yield group[0] if len(group) == 1 else _joined(group)
-
-
-def _joined(group: list[Block]) -> Block:
-    """The rows of some blocks in one."""
-    together = np.concatenate
-    values = [block.X[0].values for block in group if isinstance(block.X[0], Dense)]
-    counted = [block.frequency for block in group if block.frequency is not None]
-    return Block(
-        group[0].number,
-        (Dense(together(values, axis=1)),),
-        together([block.y for block in group]),
-        together([block.offset for block in group]),
-        together([block.weights for block in group]),
-        together(counted) if counted else None,
-        together([block.source_rows(np.arange(len(block.y))) for block in group]),
-        group[0].start,
-    )
+        yield group[0] if len(group) == 1 else joined(group)
 
 
 def first_part(block: Block, share: int) -> Block:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
 from dataclasses import dataclass
 
 import numpy as np
 
+from glmstat.array import remembered
 from glmstat.eliminated import Eliminated, eliminate, exclusive, reciprocal_of_swept
 from glmstat.matrix import Array
 from glmstat.triangular import cholesky, cholesky_solve, reciprocal_condition, triangle, triangular_inverse
@@ -53,17 +53,7 @@ def factor(information: Array) -> Factored | None:
     """Return the Cholesky factor of J, scaled to a unit diagonal on the way; None if J has none."""
     if len(information) < _MANY:
         return _factor(information)
-    key = id(information)
-    known = _SEEN.get(key)
-    if known is not None and known[0]() is information:
-        return known[1]
-    found = _factor_of_many(information)
-    _SEEN[key] = weakref.ref(information, lambda _: _SEEN.pop(key, None)), found
-    return found
-
-
-# The factor of a large matrix is asked for by guards, steps and standard errors in turn.
-_SEEN: dict[int, tuple[weakref.ref[Array], Factored | None]] = {}
+    return _factor_of_many(information)
 
 
 def _factor(information: Array) -> Factored | None:
@@ -85,6 +75,7 @@ def _sizes(information: Array) -> Array | None:
     return np.sqrt(diagonal) if diagonal.min() > 0 and np.isfinite(information.sum()) else None
 
 
+@remembered  # guards, steps and standard errors ask for it in turn
 def _factor_of_many(information: Array) -> Factored | None:
     size = _sizes(information)
     if size is None:

@@ -142,7 +142,7 @@ def without_row(row: int) -> Callable[[Block], Block]:
     """Return what takes a source row out of its block, once where it counts several times."""
 
     def change(block: Block) -> Block:
-        places = np.flatnonzero(block.source_rows(np.ones(len(block.y), dtype=bool)) == row)
+        places = np.flatnonzero(block.numbers == row)
         if not len(places):
             return block
         if block.frequency is None:
