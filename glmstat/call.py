@@ -18,6 +18,7 @@ from glmstat.formula.parse import parse
 from glmstat.frame import ModelFrame, model_frame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
+from glmstat.solve.estimator import Estimator
 from glmstat.statement import Statement
 from glmstat.table import Library
 
@@ -273,6 +274,7 @@ class Spec:
     control : settings of the solver.
     library : "pandas", "polars", … : what tables come back in.
     statement : what the coefficients say; None where they are those of a maximum of the likelihood.
+    estimator : how they were estimated, and are in every refit; None is by maximum likelihood in them alone.
     """
 
     call: Call
@@ -281,6 +283,7 @@ class Spec:
     control: Control
     library: Library = "pandas"
     statement: Statement | None = None
+    estimator: Estimator | None = None
 
 
 def frame_for(

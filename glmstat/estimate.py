@@ -11,9 +11,20 @@ import numpy as np
 
 from glmstat.absorbed import Absorbed
 from glmstat.information import Information
+from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, IntArray
 
-__all__ = ["Convergence", "Dispersion", "Estimate", "Null", "Pass", "PassKind", "Separated", "Status"]
+__all__ = [
+    "Convergence",
+    "Dispersion",
+    "Estimate",
+    "Null",
+    "Pass",
+    "PassKind",
+    "Separated",
+    "Shape",
+    "Status",
+]
 
 NAMED = 8  # rows that a fit keeps by number
 PassKind = Literal["information", "score", "sample", "start", "certificate", "extremes"]
@@ -116,8 +127,30 @@ class Convergence:
 
 
 @dataclass(frozen=True, eq=False)
+class Shape:
+    """A parameter of the family that was estimated beside the coefficients.
+
+    Parameters
+    ----------
+    name : "theta", "p".
+    value : estimate.
+    std_error : NaN where there is none.
+    estimator : how it was estimated: "ml", "moments".
+    numbers : what belongs to it by name: the joint covariance, log-likelihoods, an interval.
+    notes : lines that the summary prints.
+    """
+
+    name: str
+    value: float
+    std_error: float
+    estimator: Literal["ml", "moments"]
+    numbers: Mapping[str, Array] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class Estimate:
-    """The maximum of the likelihood.
+    """The maximum of the likelihood, or of what an estimator puts in its place.
 
     Parameters
     ----------
@@ -129,6 +162,10 @@ class Estimate:
     loglik : log-likelihood with the family's plug-in dispersion, constant included; NaN if there is none.
     aliased : column name to the reason in words.
     absorbed : effects that are no coefficients, where the formula has some.
+    criterion : what was made least, up to a constant that models within this one share, where that is not the
+        deviance: -2 times a penalised log-likelihood, or one in which a shape was estimated too.
+    likelihood : with the shape that was estimated; None where nothing was.
+    shape : that parameter.
     """
 
     theta: Array
@@ -147,6 +184,14 @@ class Estimate:
     df_residual: int
     penalty: Array | None = None
     absorbed: Absorbed | None = None
+    criterion: float | None = None
+    likelihood: GLM | None = None
+    shape: Shape | None = None
+
+    @property
+    def minimum(self) -> float:
+        """What was made least: its differences between models within each other are likelihood ratios."""
+        return self.deviance if self.criterion is None else self.criterion
 
     @cached_property
     def infinite(self) -> Array:

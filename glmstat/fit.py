@@ -17,10 +17,11 @@ from glmstat.data.passes import Passes, bare
 from glmstat.data.source import Source
 from glmstat.errors import CovarianceWarning, GlmstatError, Note, outside
 from glmstat.estimate import Estimate, Status
+from glmstat.estimators import choose_estimator
 from glmstat.frame import ModelFrame, beside_effects
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
-from glmstat.solve.estimate import fit_estimate
+from glmstat.solve.estimator import estimate_by
 from glmstat.table import Native, frame, series
 from glmstat.verbs import again, hypothesis, interval, misfit, network, row, table
 from glmstat.verbs import check as checks
@@ -35,6 +36,7 @@ __all__ = ["Covariance", "Fit", "Spec", "fit_model", "sources"]
 def fit_model(call: Call, likelihood: GLM) -> Fit:
     """Return the fit of a model: the road from the arguments to the result, the same for every model."""
     from glmstat.inference.covariance import RECIPES, as_covariance, need_robust
+    from glmstat.inference.statement import check_covered
 
     as_convention(call["compat"])
     covariance = as_covariance(call["vcov"])
@@ -44,9 +46,14 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         frame = frame_for(call, likelihood, covariance.variables, passes)
         passes.settle(frame.design.columns, frame.large)
         start = start_values(call["start"], frame.design.columns)
-        estimate = fit_estimate(
-            frame, likelihood, start=start, control=call["control"], dispersion=call["dispersion"]
+        estimator = choose_estimator(call, likelihood, frame)
+        estimate = estimate_by(
+            estimator, frame, likelihood, start=start, control=call["control"], dispersion=call["dispersion"]
         )
+        likelihood = estimate.likelihood or likelihood
+        statement = None if estimator is None else estimator.statement(estimate, frame.design)
+        if statement is not None:
+            check_covered(statement, covariance)
         warn(estimate, frame.design.columns, stacklevel=4)
         forced = call["sampling_weights"] is not None and covariance.kind == "classical"
         if forced:
@@ -54,7 +61,8 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         notes = (*frame.notes, *remarks(estimate, sandwich=forced))
         frame = beside_effects(frame, estimate)
         kept = _without_checkpoint(call.without_data())
-        spec = Spec(kept, frame.design, likelihood, kept["control"], frame.source.native.library)
+        library = frame.source.native.library
+        spec = Spec(kept, frame.design, likelihood, kept["control"], library, statement, estimator)
         fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
         if covariance.kind != "classical" and not RECIPES[covariance.kind].refits:
             fit = _with_covariance(fit)
@@ -197,8 +205,10 @@ class Fit:
 
     @property
     def parameters(self) -> int:
-        """Parameters that AIC and BIC count: coefficients, and the dispersion of families that have one."""
-        return self.estimate.rank + self.spec.likelihood.family.counts_dispersion
+        """Parameters that AIC and BIC count: coefficients, a dispersion and a shape where there are."""
+        from glmstat.inference.likelihood import parameters
+
+        return parameters(self.estimate, self.spec.likelihood)
 
     @property
     def aic(self) -> float:

@@ -23,6 +23,9 @@ class Statement:
     std_error : what standard errors are called in print.
     label : what the covariance is called, where it is none of the kinds.
     refused : why tests by likelihood, refits of terms and criteria do not hold, and what to use instead.
+    argument : what the choice is written as: 'method="firth"'; default 'inference="name"'.
+    holds : which of what rests on a likelihood holds all the same: "ratio" (likelihood ratios and profiles),
+        "score", "loglik", "criteria", "goodness", "misfit", "bootstrap", "check".
 
     >>> Statement("naive", "features as if given", tests=False).tests
     False
@@ -36,6 +39,13 @@ class Statement:
     std_error: str = "std_error"
     label: str = ""
     refused: str = ""
+    argument: str = ""
+    holds: tuple[str, ...] = ()
+
+    @property
+    def choice(self) -> str:
+        """What the choice is written as."""
+        return self.argument or f'inference="{self.name}"'
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -44,5 +54,5 @@ class Statement:
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Statement:
         """Return the statement that `to_json` wrote."""
-        lists = {name: tuple(plain[name]) for name in ("lines", "covariances")}
+        lists = {name: tuple(plain.get(name, ())) for name in ("lines", "covariances", "holds")}
         return cls(**{**plain, **lists})

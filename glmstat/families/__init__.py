@@ -55,10 +55,10 @@ ALIASES = {
     "quasi_poisson": "quasipoisson",
 }
 
-NEEDED = {
-    "negative_binomial": ("theta", "negative_binomial(2)", "families.NegativeBinomial(2)"),
-    "tweedie": ("p", "tweedie(1.6)", "families.Tweedie(1.6)"),
-}
+ESTIMATED = {
+    "negative_binomial": "theta",
+    "tweedie": "p",
+}  # estimated where not given
 
 
 def as_family(family: str | Family | type[Family], link: str | Link | type[Link] | None = None) -> Family:
@@ -114,11 +114,11 @@ def _named(name: str, argument: str) -> Family:
         )
     if name == "quasi":
         return Quasi(argument.strip("\"'") or "constant")
-    if name not in NEEDED:
+    if name not in ESTIMATED:
         if argument:
             raise ArgumentError(f"The {name} family takes no number: {argument!r}. Write {name!r}.")
         return FAMILIES[name]()
-    word, text, instance = NEEDED[name]
     if not argument:
-        raise ArgumentError(f'{name} needs {word}: it is missing. Write family="{text}" or {instance}.')
+        return FAMILIES[name]()
+    word = ESTIMATED[name]
     return FAMILIES[name](number(argument.removeprefix(f"{word}="), f"{word} of {name}"))

@@ -93,6 +93,11 @@ class Family(ABC):
     binary: bool = False
     counts_dispersion: int = 0
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names of the parameters that are still to be estimated."""
+        return ()
+
     def __post_init__(self) -> None:
         link = as_link(self.link)
         object.__setattr__(self, "link", link)

@@ -137,7 +137,7 @@ class Tweedie(Family):
 
     Parameters
     ----------
-    p : variance power, 0 or >= 1.
+    p : variance power, 0 or >= 1; None, between 1 and 2, is estimated with the coefficients.
     link : link function.
 
     Raises
@@ -148,7 +148,7 @@ class Tweedie(Family):
     'tweedie(1.6)'
     """
 
-    p: float
+    p: float | None = None
     link: Link = field(default=Log(), kw_only=True)
 
     name = "tweedie"
@@ -156,30 +156,36 @@ class Tweedie(Family):
     has_likelihood = False
 
     def __post_init__(self) -> None:
-        if not isfinite(self.p) or (self.p < 1.0 and self.p != 0.0):
+        if self.p is not None and (not isfinite(self.p) or (self.p < 1.0 and self.p != 0.0)):
             raise ArgumentError(
                 f"tweedie needs a power p that is 0 or >= 1: {self.p!r}. "
                 "Use 1 < p < 2 for amounts with zeros, p > 2 for positive responses."
             )
         super().__post_init__()
-        zeros = 1.0 <= self.p < 2.0
-        object.__setattr__(self, "kernel", PowerVariance(float(self.p)))
-        object.__setattr__(self, "domain", Interval(0.0, inf, low_inclusive=zeros) if self.p else Interval())
+        zeros = self.p is None or 1.0 <= self.p < 2.0
+        object.__setattr__(self, "kernel", PowerVariance(nan if self.p is None else float(self.p)))
+        domain = Interval() if self.p == 0.0 else Interval(0.0, inf, low_inclusive=zeros)
+        object.__setattr__(self, "domain", domain)
         object.__setattr__(self, "attainable", (0.0,) if zeros else ())
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Whether p is to be estimated."""
+        return ("p",) if self.p is None else ()
 
     @property
     def title(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """First words of the summary."""
-        return f"Tweedie regression (p {short(self.p)})"
+        return "Tweedie regression" if self.p is None else f"Tweedie regression (p {short(self.p)})"
 
     @property
     def text(self) -> str:
         """Spelling that `family=` reads back."""
-        return f"tweedie({short(self.p)})"
+        return "tweedie" if self.p is None else f"tweedie({short(self.p)})"
 
     def start(self, y: Any, weights: Any) -> Any:
         """Return the responses, 0.1 for zeros."""
-        return namespace(y).where(y == 0, 0.1, y) if self.p >= 1.0 else y
+        return y if self.p == 0.0 else namespace(y).where(y == 0, 0.1, y)
 
     def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float:
         """Return NaN: there is no likelihood."""
@@ -192,6 +198,7 @@ class Tweedie(Family):
         ------
         ArgumentError : p > 2 other than 3, whose law has no simple form.
         """
+        assert self.p is not None
         if 1.0 < self.p < 2.0:
             return _compound_poisson(rng, mu, dispersion / weights, self.p)
         if self.p == 1.0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf, isfinite, pi
+from math import inf, isfinite, nan, pi
 from typing import Any
 
 import numpy as np
@@ -127,11 +127,11 @@ def _saturated_poisson(y: Array) -> Array:
 
 @dataclass(frozen=True)
 class NegativeBinomial(Family):
-    """Counts with variance mu + mu**2/theta, theta known; the log link by default.
+    """Counts with variance mu + mu**2/theta; the log link by default.
 
     Parameters
     ----------
-    theta : size, > 0; the Poisson family is its limit at infinity.
+    theta : size, > 0; the Poisson family is its limit at infinity. None is estimated with the coefficients.
     link : link function.
 
     Raises
@@ -142,7 +142,7 @@ class NegativeBinomial(Family):
     'negative_binomial(2)'
     """
 
-    theta: float
+    theta: float | None = None
     link: Link = field(default=Log(), kw_only=True)
 
     name = "negative_binomial"
@@ -152,23 +152,30 @@ class NegativeBinomial(Family):
     attainable = (0.0,)
 
     def __post_init__(self) -> None:
-        if not (self.theta > 0 and isfinite(self.theta)):
+        if self.theta is not None and not (self.theta > 0 and isfinite(self.theta)):
             raise ArgumentError(
                 f"negative_binomial needs a finite theta > 0: {self.theta!r}. "
                 "Its variance is mu + mu**2/theta."
             )
         super().__post_init__()
-        object.__setattr__(self, "kernel", NegativeBinomialVariance(float(self.theta)))
+        theta = nan if self.theta is None else float(self.theta)
+        object.__setattr__(self, "kernel", NegativeBinomialVariance(theta))
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Whether theta is to be estimated."""
+        return ("theta",) if self.theta is None else ()
 
     @property
     def title(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """First words of the summary."""
-        return f"Negative binomial regression (theta {short(self.theta)})"
+        known = "" if self.theta is None else f" (theta {short(self.theta)})"
+        return f"Negative binomial regression{known}"
 
     @property
     def text(self) -> str:
         """Spelling that `family=` reads back."""
-        return f"negative_binomial({short(self.theta)})"
+        return "negative_binomial" if self.theta is None else f"negative_binomial({short(self.theta)})"
 
     def start(self, y: Any, weights: Any) -> Any:
         """Return the counts, 1/6 for zeros."""
@@ -181,7 +188,7 @@ class NegativeBinomial(Family):
 
     @quiet
     def _saturated(self, y: Array) -> Array:
-        theta = float(self.theta)
+        theta = nan if self.theta is None else float(self.theta)
         total = y + theta
         errors = stirling_error(total) - stirling_error(y) - stirling_error(np.float64(theta))
         spread = np.log(total / (2.0 * pi * theta * y))
@@ -189,6 +196,7 @@ class NegativeBinomial(Family):
 
     def simulate(self, rng: np.random.Generator, mu: Array, weights: Array, dispersion: float) -> Array:
         """Return negative binomial draws; weights do not enter."""
+        assert self.theta is not None
         return rng.negative_binomial(self.theta, self.theta / (self.theta + mu)).astype(np.float64)
 
     def whole(self, y: Array, weights: Array) -> Array | None:

@@ -129,7 +129,7 @@ def information_criteria(fit: Fit, dispersion: float | None = None) -> Informati
 
 def _likelihood(fit: Fit, notes: list[str]) -> float:
     """The log-likelihood, or NaN and the reason."""
-    need_likelihood(fit, "An information criterion")
+    need_likelihood(fit, "An information criterion", "criteria")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             "Information criteria are not defined with sampling weights: rows are not independent draws. "

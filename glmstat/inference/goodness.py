@@ -70,7 +70,7 @@ def goodness_of_fit(fit: Fit) -> GoodnessOfFit:
     >>> [round(p, 4) for p in goodness_of_fit(fit)["p_value"]]
     [0.9647, 0.9647]
     """
-    need_likelihood(fit, "A goodness-of-fit test")
+    need_likelihood(fit, "A goodness-of-fit test", "goodness")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             "Goodness of fit is not defined with sampling weights: deviance and Pearson's chi-squared have "

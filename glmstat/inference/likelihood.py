@@ -9,9 +9,16 @@ from glmstat.errors import ComparisonError
 from glmstat.inference.statement import need_likelihood
 
 if TYPE_CHECKING:
+    from glmstat.estimate import Estimate
     from glmstat.fit import Fit
+    from glmstat.likelihood.base import GLM
 
-__all__ = ["loglik"]
+__all__ = ["loglik", "parameters"]
+
+
+def parameters(estimate: Estimate, likelihood: GLM) -> int:
+    """Return how many parameters were estimated: coefficients, dispersion, a shape of the family."""
+    return estimate.rank + likelihood.family.counts_dispersion + (estimate.shape is not None)
 
 
 def loglik(fit: Fit) -> float:
@@ -24,7 +31,7 @@ def loglik(fit: Fit) -> float:
     ------
     ComparisonError : sampling weights, or a dispersion given to a family whose dispersion is 1.
     """
-    need_likelihood(fit, "loglik")
+    need_likelihood(fit, "loglik", "loglik")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError("loglik is not defined with sampling weights: rows are not independent draws.")
     phi = fit.estimate.dispersion

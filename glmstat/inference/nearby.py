@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from glmstat.errors import ArgumentError
 from glmstat.estimate import Estimate
 from glmstat.matrix import Array
-from glmstat.solve.estimate import fit_estimate
+from glmstat.solve.estimator import Within, estimate_by
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["fit_nearby"]
 
 
-def fit_nearby(fit: Fit, frame: ModelFrame, start: Array | None, *, dispersion: Any = None) -> Estimate:
+def fit_nearby(
+    fit: Fit,
+    frame: ModelFrame,
+    start: Array | None,
+    *,
+    dispersion: Any = None,
+    within: Within | None = None,
+) -> Estimate:
     """Return the estimate of the model of a fit on some rows.
 
     A start that lies outside the domain of these rows, or from which the solver does not arrive, costs time
@@ -26,6 +33,7 @@ def fit_nearby(fit: Fit, frame: ModelFrame, start: Array | None, *, dispersion: 
     ----------
     start : coefficients of the frame's columns to start from; None leaves the choice to the solver.
     dispersion : its value; default as the call of the fit says.
+    within : where the columns are coordinates of a subspace: the columns as the fit has them.
 
     Raises
     ------
@@ -34,12 +42,14 @@ def fit_nearby(fit: Fit, frame: ModelFrame, start: Array | None, *, dispersion: 
     arguments = {
         "control": fit.spec.control,
         "dispersion": fit.spec.call["dispersion"] if dispersion is None else dispersion,
+        "within": within,
     }
+    how, likelihood = fit.spec.estimator, fit.spec.likelihood
     if start is not None:
         try:
-            found = fit_estimate(frame, fit.spec.likelihood, start=start, **arguments)
+            found = estimate_by(how, frame, likelihood, start=start, **arguments)
         except ArgumentError:
             found = None
         if found is not None and found.convergence.status != "not converged":
             return found
-    return fit_estimate(frame, fit.spec.likelihood, **arguments)
+    return estimate_by(how, frame, likelihood, **arguments)

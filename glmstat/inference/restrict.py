@@ -15,6 +15,7 @@ from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of, moved_by
 from glmstat.inference.statement import need_likelihood
 from glmstat.matrix import Array, Block, Combined, Dense, DesignMatrix, IntArray
+from glmstat.solve.estimator import Within
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -61,6 +62,11 @@ class Restricted:
         return self.estimate.deviance
 
     @property
+    def minimum(self) -> float:
+        """What the fit made least, under the restrictions."""
+        return self.estimate.minimum
+
+    @property
     def rank(self) -> int:
         """Number of estimated coordinates."""
         return self.estimate.rank
@@ -83,7 +89,7 @@ class Subspace:
     """
 
     def __init__(self, fit: Fit, matrix: Array) -> None:
-        need_likelihood(fit, "A restricted fit")
+        need_likelihood(fit, "A restricted fit", "ratio")
         self.fit_ = fit
         self.frame = frame_of(fit, "A restricted fit")
         held = np.eye(len(fit.columns))[np.isnan(fit.estimate.theta)]
@@ -119,7 +125,8 @@ class Subspace:
         return Restricted(theta, estimate, directions)
 
     def _estimate(self, origin: Array, free: Array | None) -> Estimate:
-        return fit_nearby(self.fit_, self._moved(origin), free)
+        within = Within(self.frame, origin, self.basis)
+        return fit_nearby(self.fit_, self._moved(origin), free, within=within)
 
     def _start(self, start: Array | None) -> Array | None:
         if start is None and self.fit_.estimate.directions:

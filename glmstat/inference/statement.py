@@ -23,15 +23,19 @@ __all__ = [
 ]
 
 
-def need_likelihood(fit: Fit, what: str) -> None:
+def need_likelihood(fit: Fit, what: str, of: str = "") -> None:
     """Refuse `what` where the coefficients are not at the maximum of a likelihood in them alone.
+
+    Parameters
+    ----------
+    of : what it rests on, as `Statement.holds` names it.
 
     Raises
     ------
     ComparisonError : the reason, and what to use instead.
     """
     statement = fit.spec.statement
-    if statement is not None:
+    if statement is not None and of not in statement.holds:
         raise _refusal(statement, what, "hold")
 
 
@@ -60,7 +64,7 @@ def need_errors(fit: Fit, what: str) -> None:
 
 
 def _refusal(statement: Statement, what: str, verb: str) -> ComparisonError:
-    return ComparisonError(f'{what} does not {verb} for inference="{statement.name}": {statement.refused}')
+    return ComparisonError(f"{what} does not {verb} for {statement.choice}: {statement.refused}")
 
 
 def need_moments(fit: Fit) -> None:
@@ -113,4 +117,4 @@ def check_covered(statement: Statement, covariance: Covariance) -> None:
     if kind in statement.covariances:
         kind = f"{kind}, observed information"
     known = one_of(statement.covariances) or "none holds"
-    raise ArgumentError(f'vcov "{kind}" does not hold for inference="{statement.name}". Known: {known}.')
+    raise ArgumentError(f'vcov "{kind}" does not hold for {statement.choice}. Known: {known}.')

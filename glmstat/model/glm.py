@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from glmstat.call import Call, Covariance
@@ -29,6 +30,9 @@ def glm(
     na_action: Literal["drop", "exclude", "raise"] = "drop",
     contrasts: Any = None,
     context: Any = None,
+    predictors: Mapping[str, str] | None = None,
+    prior: Any = None,
+    method: Literal["ml", "moments", "firth", "median_br", "jeffreys"] = "ml",
     vcov: str | Covariance = "classical",
     dispersion: float | Literal["pearson", "deviance", "ml"] | None = None,
     event: Any = None,
@@ -54,7 +58,8 @@ def glm(
         block a file, folder, pattern or list of files, Parquet or CSV, a pyarrow Dataset, any Arrow stream, a
         Polars LazyFrame, DuckDB relation, or function that returns an iterator of batches; or a Dask
         DataFrame, whose partitions are summed where they lie.
-    family : name ("poisson", "negative_binomial(2)", "tweedie(1.6)"), class or instance.
+    family : name ("poisson", "negative_binomial(2)", "tweedie(1.6)"), class or instance; theta of
+        "negative_binomial" and p of "tweedie" are estimated.
     link : name ("log", "power(1/3)"), class or instance; default the family's, as in R.
     offset : (n,) added to the linear predictor, on top of any in the formula.
     exposure : (n,) > 0; its logarithm is an offset. Needs the log link.
@@ -68,6 +73,10 @@ def glm(
         ("exclude"), or refused ("raise").
     contrasts : coding by column: {"f": "sum"}, or a matrix (levels, columns).
     context : numbers, arrays and functions that the formula may name besides columns.
+    predictors : formulas of the family's other parameters: {"theta": "~ z"}; on the log scale.
+    prior : of the coefficients: "weak", or {"x": normal(0, 2.5)}; the table is that of the posterior's mode.
+    method : "ml"; bias reduction "firth" (of the mean), "median_br", "jeffreys" (the maximum penalised by
+        Jeffreys' prior), finite under separation; "moments" for theta of negative_binomial.
     vcov : what standard errors come from: "classical", a kind ("HC3"), clusters ("~firm + year"), both
         ("CR2 ~ firm"), or a Covariance. Rows in which its variables are missing are left out.
     dispersion : default 1 for binomial, Poisson and negative binomial, else "pearson"; "deviance", "ml",

@@ -47,6 +47,13 @@ def fit_network(call: Call, likelihood: GLM) -> Fit:
     plain = _without_networks(call)
     if plain is not None:
         return _as_glm(call, plain)
+    unknown = likelihood.family.unknown
+    if unknown:
+        name = likelihood.family.name
+        raise ArgumentError(
+            f"rglm does not estimate {unknown[0]} of {name}. Give it, as glm of the linear terms finds it: "
+            f'family="{name}(1.5)".'
+        )
     if call["sampling_weights"] is not None:
         raise ArgumentError("rglm has no sampling weights. Use weights=, or glm().")
     covariance = None if call["vcov"] is None else as_covariance(call["vcov"])

@@ -13,6 +13,7 @@ from glmstat.absorbed import Absorbed
 from glmstat.call import Call, Covariance, Spec
 from glmstat.errors import ArgumentError, DataError, FileError, Note
 from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Separated
+from glmstat.estimators import read_estimator
 from glmstat.fit import Fit
 from glmstat.formula.design import Design, build_design
 from glmstat.information import DenseInformation
@@ -89,6 +90,8 @@ def write_fit(fit: Fit, named: tuple[str, ...], prefix: str = "") -> tuple[dict[
         plain["absorbed"] = estimate.absorbed.facts
     if spec.statement is not None:
         plain["statement"] = spec.statement.to_json()
+    if spec.estimator is not None:
+        plain["estimator"] = {"kind": spec.estimator.kind, **spec.estimator.to_json()}
     return plain, {f"{prefix}{name}": values for name, values in _arrays(fit).items()}
 
 
@@ -119,6 +122,7 @@ def read_fit(written: Mapping[str, Any], tensors: Tensors, given: Mapping[str, A
         arguments["control"],
         written["library"],
         None if statement is None else Statement.from_json(statement),
+        read_estimator(written.get("estimator")),
     )
     kept = {name.removeprefix("kept "): values for name, values in own.items() if name.startswith("kept ")}
     notes = tuple(Note(*note) for note in written["notes"])

@@ -222,13 +222,15 @@ def _stated(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     """What a table says that is not one of a maximum of the likelihood, and what it rests on."""
     statement = fit.spec.statement
     assert statement is not None
-    yield f'inference="{statement.name}": {statement.title}'
+    yield f"{statement.choice}: {statement.title}"
     if statement.covariances:
         yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(known)}"
     yield (
         f"deviance in sample {figure(fit.deviance)} · null {figure(fit.null_deviance)} on {fit.df_null} df · "
         f"dispersion {_dispersion(fit.estimate.dispersion)}"
     )
+    if "loglik" in statement.holds:
+        yield f"{_likelihood(fit)} · {count(fit.estimate.convergence.iterations, 'iteration')}"
     yield from statement.lines
     yield from _references_and_notes(fit)
 

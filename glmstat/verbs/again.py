@@ -71,15 +71,19 @@ def update(
     vcov: Any = KEEP,
     dispersion: Any = KEEP,
     compat: Any = KEEP,
+    predictors: Any = KEEP,
+    prior: Any = KEEP,
+    method: Any = KEEP,
 ) -> Fit:
     """Return the fit of a changed call; what is left out stays.
 
     Parameters
     ----------
     formula : new formula, in which a lone `.` stands for what stood on that side: `". ~ . + z"`.
-    data, family, link, weights, offset, exposure, subset, vcov, dispersion, compat : as in the call. A new
-        family without `link` takes its own default link. Networks are trained again, with the other
-        arguments of `rglm` as they were.
+    data, family, link, weights, offset, exposure, subset, vcov, dispersion, compat, predictors, prior :
+        as in the call. A new family without `link` takes its own default link. Networks are trained again,
+        with the other arguments of `rglm` as they were.
+    method : as in the call.
 
     >>> import glmstat
     >>> data = {"y": [1, 2, 3, 5, 9], "x": [0, 1, 2, 3, 4]}

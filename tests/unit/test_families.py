@@ -351,13 +351,7 @@ def test_as_family(family, link, text, link_text):
     [
         ("poison", None, "Unknown family: 'poison'. Known: gaussian, binomial, "),
         ("poison", None, "Did you mean 'poisson'?"),
-        (
-            "negative_binomial",
-            None,
-            'negative_binomial needs theta: it is missing. Write family="negative_binomial(2)"',
-        ),
-        (families.NegativeBinomial, None, "needs theta"),
-        ("tweedie", None, "tweedie needs p: it is missing"),
+        ("negative_binomial(0)", None, "theta > 0: 0"),
         ("tweedie(0.5)", None, "0 or >= 1: 0.5"),
         ("tweedie(nan)", None, "0 or >= 1"),
         ("negative_binomial(-1)", None, "finite theta > 0: -1.0"),

@@ -32,7 +32,7 @@ LAYERS = (
         "frame",
     ),
     ("solve",),
-    ("call", "verbs", "fit", "network_fit", "model"),
+    ("call", "estimators", "verbs", "fit", "network_fit", "model"),
     ("inference",),
     ("neural",),
     ("report", "probe", "persist", "__init__", "__main__"),

@@ -127,7 +127,7 @@ class _Rows(NamedTuple):
 
 
 def _refuse_fit(fit: Fit) -> None:
-    need_likelihood(fit, "A bootstrap")
+    need_likelihood(fit, "A bootstrap", "bootstrap")
     if fit.spec.call["sampling_weights"] is not None:
         raise ArgumentError(
             "A bootstrap of rows ignores the design of the survey: the fit has sampling weights. "

@@ -90,7 +90,7 @@ def _refuse(fit: Fit) -> None:
             "check() knows the assumptions of gaussian fits with identity link: this one is "
             f"{family.text} with {family.link.text} link. Take goodness_of_fit(), residuals() or influence()."
         )
-    need_likelihood(fit, "check()")
+    need_likelihood(fit, "check()", "check")
     need_effects(fit, "check()", "Take residuals() or goodness_of_fit().")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(

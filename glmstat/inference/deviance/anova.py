@@ -288,7 +288,7 @@ def _check_covariances(fits: Sequence[Fit], test: str) -> None:
 
 def _between(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
     """The test of one fit within another."""
-    one, two = (small.deviance, small.estimate.rank), (large.deviance, large.estimate.rank)
+    one, two = ((fit.estimate.minimum, fit.estimate.rank) for fit in (small, large))
     found = by_deviance(largest, one, two, kind)
     if kind in ("LRT", "F") and (small.frame is None or large.frame is None) and nested_terms(small, large):
         return found

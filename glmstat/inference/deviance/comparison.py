@@ -66,7 +66,7 @@ def check_likelihood(fit: Fit, test: str, instead: str = 'test="Wald"') -> None:
     ------
     ComparisonError : rows with sampling weights are not independent draws.
     """
-    need_likelihood(fit, f"A {test} test")
+    need_likelihood(fit, f"A {test} test", "score" if test.startswith("score") else "ratio")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             f"A {test} test is not defined with sampling weights: rows are not independent draws. "

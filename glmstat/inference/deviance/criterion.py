@@ -11,6 +11,7 @@ import numpy as np
 from glmstat.errors import ComparisonError
 from glmstat.estimate import Estimate
 from glmstat.inference.deviance.difference import Inside, Outcome
+from glmstat.inference.likelihood import parameters
 from glmstat.inference.reference import chi_squared_p_value, f_p_value
 from glmstat.inference.restrict import Restricted
 from glmstat.matrix import Array
@@ -30,8 +31,7 @@ def loglik_or_nan(fit: Fit) -> float:
 
 
 def _penalised(fit: Fit, estimate: Estimate, k: float) -> float:
-    counted = estimate.rank + fit.spec.likelihood.family.counts_dispersion
-    return k * counted - 2.0 * estimate.loglik
+    return k * parameters(estimate, fit.spec.likelihood) - 2.0 * estimate.loglik
 
 
 def is_scaled(fit: Fit) -> bool:

@@ -226,7 +226,7 @@ class Inside:
             rows = self._orthogonal(small, large)
             return by_wald(self.fit, rows, np.zeros(len(rows)))
         one, two = self.point(small), self.point(large)
-        found = by_deviance(self.fit, (one.deviance, one.rank), (two.deviance, two.rank), self.kind)
+        found = by_deviance(self.fit, (one.minimum, one.rank), (two.minimum, two.rank), self.kind)
         return self._score(one, found, large) if self.kind == "Rao" else found
 
     def _score(self, small: Restricted, found: Outcome, large: Array) -> Outcome:

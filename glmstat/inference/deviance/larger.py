@@ -27,7 +27,7 @@ from glmstat.inference.restrict import Moments, Restricted
 from glmstat.inference.score import moved_by
 from glmstat.matrix import Array, Block
 from glmstat.solve.absorb.fit import beside_at
-from glmstat.solve.estimate import fit_estimate
+from glmstat.solve.estimator import estimate_by
 from glmstat.triangular import triangle
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Larger:
 
     def _estimate(self, start: Array | None) -> Estimate:
         spec = self.fit.spec
-        return fit_estimate(
+        return estimate_by(
+            spec.estimator,
             self.frame,
             spec.likelihood,
             start=start,
@@ -86,7 +87,8 @@ class Larger:
             return by_wald(large, nesting.matrix, nesting.value)
         point = self.point
         largest = replace(fit, estimate=point.estimate)
-        found = by_deviance(largest, (fit.deviance, fit.estimate.rank), (point.deviance, point.rank), kind)
+        own = fit.estimate
+        found = by_deviance(largest, (own.minimum, own.rank), (point.minimum, point.rank), kind)
         if fit.convention.selection == "scaled":
             return as_r(fit, found, kind, Restricted(fit.estimate.theta, fit.estimate), point)
         return found

@@ -266,7 +266,7 @@ class _Question:
         yield self._scaled(SCORE, rao_statistic(self._scores), linear, notes, chi_squared=by_r)
 
     def _robust_score(self) -> Iterator[Test]:
-        need_likelihood(self.fit, ROBUST_SCORE)
+        need_likelihood(self.fit, ROBUST_SCORE, "score")
         self._need_sandwich(ROBUST_SCORE)
         refuse_perfect(self.fit, ROBUST_SCORE)
         linear = self._linear(ROBUST_SCORE)
@@ -279,7 +279,7 @@ class _Question:
         yield Test(ROBUST_SCORE, linear.text, statistic, df, p_value, f"chi-squared({df})", note)
 
     def _rao_scott(self) -> Iterator[Test]:
-        need_likelihood(self.fit, RAO_SCOTT)
+        need_likelihood(self.fit, RAO_SCOTT, "ratio")
         self._need_sandwich(RAO_SCOTT)
         refuse_boundary(self.fit, RAO_SCOTT)
         linear = self._linear(RAO_SCOTT)
@@ -317,7 +317,7 @@ class _Question:
     @cached_property
     def _working(self) -> float:
         """Deviance under the restrictions less that of the fit."""
-        larger, smaller = self.fit.deviance, self._restricted.deviance
+        larger, smaller = self.fit.estimate.minimum, self._restricted.minimum
         if smaller - larger < -_NEGATIVE * (abs(larger) + 1.0):
             raise ComparisonError(
                 f"{LR} is negative: deviance {figure(smaller)} under the hypothesis, {figure(larger)} in the "
@@ -349,7 +349,7 @@ class _Question:
             )
 
     def _refuse_weights(self, name: str) -> None:
-        need_likelihood(self.fit, name)
+        need_likelihood(self.fit, name, "score" if name == SCORE else "ratio")
         if self._weighted:
             raise ComparisonError(
                 f"{name} is not defined with sampling weights: rows are not independent draws. "

@@ -106,7 +106,7 @@ def _check_number(word: str, value: Any, least: int, most: int) -> None:
 
 def _refuse(fit: Fit) -> None:
     """Refuse fits without residuals, at an edge, or of several predictors."""
-    need_likelihood(fit, VERB)
+    need_likelihood(fit, VERB, "misfit")
     need_effects(fit, VERB, "Write the factors as terms, as in y ~ x + C(firm).")
     if len(fit.spec.design.predictors) > 1:
         raise ArgumentError(f"{VERB} needs a model with one predictor: this has several. Use fit.test().")

@@ -163,7 +163,7 @@ def _checked(fit: Fit, statistic: str, data: Any) -> tuple[Kind, Fit]:
     if statistic not in KINDS:
         raise ArgumentError(f"Unknown statistic: {statistic!r}. Known: {one_of(KINDS)}.")
     kind: Kind = "score" if statistic == "score" else "deviance"
-    need_likelihood(fit, "A profile or score interval")
+    need_likelihood(fit, "A profile or score interval", "ratio" if kind == "deviance" else "score")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             "Profile and score intervals are not defined with sampling weights: rows are not independent "

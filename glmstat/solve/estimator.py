@@ -1,0 +1,106 @@
+"""How coefficients are estimated where that is not by maximum likelihood in them alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from glmstat.control import Control
+from glmstat.estimate import Estimate
+from glmstat.frame import ModelFrame
+from glmstat.likelihood.base import GLM
+from glmstat.matrix import Array
+from glmstat.solve.estimate import fit_estimate
+from glmstat.statement import Statement
+
+if TYPE_CHECKING:
+    from glmstat.formula.design import Design
+
+__all__ = ["Asked", "Estimator", "Within", "estimate_by"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a call says of the estimator.
+
+    Parameters
+    ----------
+    method : "ml", or the name of another.
+    prior : of the coefficients; None where there is none.
+    predictors : formulas of the predictors besides the mean's, by name.
+    """
+
+    method: str = "ml"
+    prior: Any = None
+    predictors: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Within:
+    """A subspace of the coefficients of a frame: coef = origin + basis @ free.
+
+    Parameters
+    ----------
+    frame : the rows with all columns and their own offset.
+    origin : (p,).
+    basis : (p, q).
+    """
+
+    frame: ModelFrame
+    origin: Array
+    basis: Array
+
+
+class Estimator(Protocol):
+    """One way to estimate the coefficients of a frame; every refit of a fit goes the same way."""
+
+    @property
+    def kind(self) -> str:
+        """Its name among the estimators, as saved files have it."""
+        ...
+
+    def estimate(
+        self,
+        frame: ModelFrame,
+        likelihood: GLM,
+        *,
+        start: Array | None = None,
+        control: Control | None = None,
+        dispersion: Any = None,
+        within: Within | None = None,
+    ) -> Estimate:
+        """Return the estimate of a frame.
+
+        Parameters
+        ----------
+        start, control, dispersion : as in `fit_estimate`.
+        within : where the frame's columns are coordinates of a subspace: its columns as the model has them.
+        """
+        ...
+
+    def statement(self, estimate: Estimate, design: Design) -> Statement | None:
+        """Return what the table says; None where it is that of a maximum of the likelihood."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        ...
+
+
+def estimate_by(
+    estimator: Estimator | None,
+    frame: ModelFrame,
+    likelihood: GLM,
+    *,
+    start: Array | None = None,
+    control: Control | None = None,
+    dispersion: Any = None,
+    within: Within | None = None,
+) -> Estimate:
+    """Return the estimate of a frame: by an estimator, or by maximum likelihood where there is none."""
+    if estimator is None:
+        return fit_estimate(frame, likelihood, start=start, control=control, dispersion=dispersion)
+    return estimator.estimate(
+        frame, likelihood, start=start, control=control, dispersion=dispersion, within=within
+    )
