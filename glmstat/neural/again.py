@@ -167,6 +167,7 @@ def _collapsed(fit: NetworkFit) -> Fit:
     offsets: tuple[Term, ...] = tuple(term for term in formula.terms if isinstance(term, Offset))
     call = whole_call(fit, {"data": source_of(fit)}, spared=("cluster",))
     taken = {word: value for word, value in call.arguments.items() if word in signature(glm).parameters}
+    taken["prior"] = None  # that of the networks
     text = render(formula.response, (*linears, *offsets))
     return glm(**{**taken, "formula": text, "vcov": "classical"})
 

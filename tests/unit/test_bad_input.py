@@ -300,13 +300,7 @@ VALUES: dict[str, Entry] = {
 WORDS: dict[str, Entry] = {
     "family": (lambda: glm("y ~ x", DATA, "poison"), ArgumentError, ("'poison'", "Did you mean 'poisson'?")),
     "family of another type": (lambda: glm("y ~ x", DATA, 3), ArgumentError, ("family",)),
-    "negative binomial without theta": (
-        lambda: glm("y ~ x", DATA, "negative_binomial"),
-        ArgumentError,
-        ("theta", "negative_binomial(2)"),
-    ),
     "negative theta": (lambda: glm("y ~ x", DATA, "negative_binomial(-1)"), ArgumentError, ("theta", "> 0")),
-    "tweedie without p": (lambda: glm("y ~ x", DATA, "tweedie"), ArgumentError, ("p", "tweedie(1.6)")),
     "tweedie power between 0 and 1": (lambda: glm("y ~ x", DATA, "tweedie(0.5)"), ArgumentError, ("p",)),
     "number of a family without one": (
         lambda: glm("y ~ x", DATA, "poisson(2)"),
