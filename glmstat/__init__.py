@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from glmstat.families import Family
     from glmstat.fit import Fit
     from glmstat.inference.deviance.anova import anova
+    from glmstat.inference.pool.verb import pool
     from glmstat.links import Link
     from glmstat.model.glm import glm
     from glmstat.model.rglm import rglm
@@ -84,6 +85,7 @@ __all__ = [
     "glm",
     "links",
     "load",
+    "pool",
     "rglm",
 ]
 
@@ -98,6 +100,7 @@ _HOMES = {
     "Training": "neural.problem",
     "glm": "model.glm",
     "load": "persist",
+    "pool": "inference.pool.verb",
     "rglm": "model.rglm",
 }
 _MODULES = ("datasets", "families", "links")

@@ -271,6 +271,8 @@ class Fit:
     information_criteria = hypothesis.information_criteria
     goodness_of_fit = hypothesis.goodness_of_fit
     check = checks.check
+    overdispersion = checks.overdispersion
+    verify = checks.verify
     score_test_nn = misfit.score_test_nn
     profile = interval.profile
     bootstrap = interval.bootstrap

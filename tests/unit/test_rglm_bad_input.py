@@ -474,7 +474,19 @@ def test_questions_without_an_answer(fit, call, error, text):
 
 @pytest.mark.parametrize(
     "verb",
-    ["anova", "drop1", "add1", "step", "profile", "bootstrap", "influence", "check", "goodness_of_fit"],
+    [
+        "anova",
+        "drop1",
+        "add1",
+        "step",
+        "profile",
+        "bootstrap",
+        "influence",
+        "check",
+        "goodness_of_fit",
+        "overdispersion",
+        "verify",
+    ],
 )
 def test_verbs_of_a_likelihood_say_why_they_are_refused(fit, verb):
     refuses(

@@ -154,6 +154,9 @@ VERBS: dict[str, Callable[[Any], Any]] = {
     "score interval": lambda fit: fit.confint(of="x", method="score"),
     "criteria": lambda fit: fit.information_criteria(),
     "goodness of fit": lambda fit: fit.goodness_of_fit(),
+    "overdispersion": lambda fit: fit.overdispersion(),
+    "certificate": lambda fit: fit.verify().second_coef,
+    "pooled": lambda fit: glmstat.pool([fit, fit]).test("f", method="D3"),
     "misfit": lambda fit: fit.score_test_nn("x", "year", method="all"),
     "misfit by clusters": lambda fit: fit.score_test_nn("x", vcov="CR0 ~ firm"),
     "bootstrap of clusters": lambda fit: fit.bootstrap(

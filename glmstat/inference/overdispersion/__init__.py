@@ -1,0 +1,1 @@
+"""Tests of whether counts vary more than their family says."""

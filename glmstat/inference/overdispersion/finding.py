@@ -1,0 +1,128 @@
+"""The tests of overdispersion: a list, to which a module adds a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isnan, nan, sqrt
+from typing import TYPE_CHECKING
+
+from scipy.special import chdtr, chdtrc, ndtr
+
+from glmstat.inference.overdispersion.seen import BINOMIAL, NEGATIVE_BINOMIAL, POISSON, Seen
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["TESTS", "Asked", "Finding", "estimates_theta"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One test.
+
+    Parameters
+    ----------
+    test : label of the row.
+    statistic : standard normal, or chi-squared(df) where df is a number.
+    estimate : of the parameter that the label names.
+    leads : whether the verdict goes by it.
+    tail : p-value against "greater" where the statistic has another law, such as chi-bar-squared.
+    """
+
+    test: str
+    statistic: float
+    estimate: float
+    df: float = nan
+    leads: bool = False
+    tail: float = nan
+
+    def p_value(self, alternative: str) -> float:
+        """Return the p-value against "greater", "less" or "two-sided"."""
+        above, below = self._tails
+        if isnan(self.statistic):
+            return nan
+        return {"greater": above, "less": below, "two-sided": min(1.0, 2.0 * min(above, below))}[alternative]
+
+    @property
+    def _tails(self) -> tuple[float, float]:
+        if not isnan(self.tail):
+            return self.tail, 1.0 - self.tail
+        if isnan(self.df):
+            return float(ndtr(-self.statistic)), float(ndtr(self.statistic))
+        return float(chdtrc(self.df, self.statistic)), float(chdtr(self.df, self.statistic))
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A fit, which variance of counts it has, and the sums over its rows.
+
+    Parameters
+    ----------
+    quasi : whether the dispersion is estimated by the fit itself.
+    """
+
+    fit: Fit
+    kind: str
+    seen: Seen
+    quasi: bool
+
+
+def ratios(asked: Asked) -> Iterator[Finding]:
+    """Yield Pearson's chi-squared and the deviance over their degrees of freedom.
+
+    Source: McCullagh & Nelder (1989), sections 4.5 and 6.2.
+    """
+    fit, df = asked.fit, asked.fit.df_residual
+    yield Finding(
+        "Pearson / df", fit.pearson, fit.pearson / df, df, leads=asked.quasi or estimates_theta(fit)
+    )
+    if not asked.quasi:
+        yield Finding("deviance / df", fit.deviance, fit.deviance / df, df)
+
+
+def scores(asked: Asked) -> Iterator[Finding]:
+    """Yield the score tests against a quadratic variance and a proportional one.
+
+    Source: Dean (1992), JASA 87, 451-457 (P_B and P_C of counts, and their forms for shares); Tarone (1979),
+    Biometrika 66, 585-590, for beta-binomial shares.
+    """
+    if asked.quasi or estimates_theta(asked.fit):
+        return
+    quadratic, proportional = asked.seen.quadratic, asked.seen.proportional
+    labels = {
+        POISSON: ("score P_B, mu + alpha mu^2", "score P_C, phi mu"),
+        BINOMIAL: ("score, beta-binomial rho", "score, phi times binomial"),
+        NEGATIVE_BINOMIAL: ("score, V + alpha mu^2", "score, phi V"),
+    }[asked.kind]
+    yield Finding(labels[0], quadratic.statistic, quadratic.estimate, leads=True)
+    yield Finding(labels[1], proportional.statistic, 1.0 + proportional.estimate)
+
+
+def regressions(asked: Asked) -> Iterator[Finding]:
+    """Yield the regressions of ((y - mu)² - y) / mu on a constant (NB1) and on mu (NB2), of Poisson counts.
+
+    Source: Cameron & Trivedi (1990), Journal of Econometrics 46, 347-364; numbers as AER's dispersiontest.
+    """
+    if asked.kind != POISSON or asked.quasi:
+        return
+    products = asked.seen.regression
+    for label, place, shift in (
+        ("regression NB1, phi mu", 0, 1.0),
+        ("regression NB2, mu + alpha mu^2", 1, 0.0),
+    ):
+        inner, total = products[place, place], products[2, 2]
+        slope = products[place, 2] / inner
+        rest = (total - slope * products[place, 2]) / (asked.seen.rows - 1.0)
+        statistic = slope / sqrt(rest / inner) if rest > 0 else nan
+        yield Finding(label, statistic, slope + shift)
+
+
+TESTS: tuple[Callable[[Asked], Iterator[Finding]], ...] = (ratios, scores, regressions)
+
+
+def estimates_theta(fit: Fit) -> bool:
+    """Return whether the fit has estimated the theta of its negative binomial family."""
+    given = fit.spec.call["family"]
+    named = fit.spec.likelihood.family.name == "negative_binomial" and isinstance(given, str)
+    return named and "(" not in given

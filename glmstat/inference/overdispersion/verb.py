@@ -1,0 +1,163 @@
+"""`Fit.overdispersion`: whether counts vary more than their family says, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isnan, sqrt
+from typing import TYPE_CHECKING, Any
+
+from glmstat.errors import ArgumentError, ComparisonError, near, one_of
+from glmstat.inference.covariance import is_robust
+from glmstat.inference.goodness import COUNTED, goodness_of_fit
+from glmstat.inference.overdispersion.finding import TESTS, Asked, Finding, estimates_theta
+from glmstat.inference.overdispersion.seen import BINOMIAL, NEGATIVE_BINOMIAL, POISSON, kind_of, look
+from glmstat.inference.score import frame_of
+from glmstat.inference.selected import selection_note
+from glmstat.inference.statement import need_effects, need_likelihood
+from glmstat.text.layout import count
+from glmstat.text.listing import Listing
+
+if TYPE_CHECKING:
+    from glmstat.fit import Fit
+
+__all__ = ["Overdispersion", "overdispersion"]
+
+LEVEL = 0.05
+SMALL_SHARE = 0.2  # of rows with a small expected count: Cochran (1954)
+ALTERNATIVES = ("greater", "less", "two-sided")
+VERB = "overdispersion()"
+_REMEDIES = {
+    POISSON: (
+        'family="quasipoisson" multiplies errors by the root of the ratio; family="negative_binomial" fits '
+        'mu + mu^2 / theta; vcov="HC3" holds whatever the variance is'
+    ),
+    BINOMIAL: (
+        'family="quasibinomial" multiplies errors by the root of the ratio; vcov="HC3", or vcov="~cluster", '
+        "holds whatever the variance is"
+    ),
+    NEGATIVE_BINOMIAL: 'theta may be smaller than the given one; vcov="HC3" holds whatever the variance is',
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Overdispersion(Listing):
+    """Tests of the variance of counts: statistic, df, p_value, estimate; below them what they say.
+
+    Parameters
+    ----------
+    findings : one per row.
+    verdict : "overdispersed", "underdispersed" or "neither", at 5 % by the test that leads.
+    ratio : Pearson's chi-squared over its degrees of freedom.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    verdict: str = ""
+    ratio: float = 1.0
+
+
+def overdispersion(fit: Fit, *, alternative: str = "greater", data: Any = None) -> Overdispersion:
+    """Return the tests; the words are those of `Fit.overdispersion`.
+
+    >>> import glmstat
+    >>> data = {"y": [0, 9, 1, 12, 0, 3, 25, 2], "x": [0, 1, 2, 3, 4, 5, 6, 7]}
+    >>> found = overdispersion(glmstat.glm("y ~ x", data, "poisson"))
+    >>> found.verdict, round(found.ratio, 2)
+    ('overdispersed', 10.67)
+    """
+    if alternative not in ALTERNATIVES:
+        raise ArgumentError(
+            f"Unknown alternative: {alternative!r}. Known: {one_of(ALTERNATIVES)}."
+            f"{near(str(alternative), ALTERNATIVES)}"
+        )
+    kind = _refuse(fit)
+    quasi = fit.spec.likelihood.family.name.startswith("quasi")
+    seen = look(fit, frame_of(fit, VERB, data), kind)
+    if kind == BINOMIAL and not seen.rows:
+        raise ComparisonError(
+            f"{VERB} is not defined: every row is a single trial, whose variance follows from its mean. "
+            'Group the rows, cbind(successes, failures) ~ …; or allow for dependent rows by vcov="~cluster".'
+        )
+    asked = Asked(fit, kind, seen, quasi)
+    findings = tuple(one for test in TESTS for one in test(asked))
+    verdict = _verdict(findings)
+    return Overdispersion(
+        (f"Tests of overdispersion · {count(fit.nobs, 'row')}", " ".join(fit.formula.split())),
+        tuple(one.test for one in findings),
+        {
+            "statistic": [one.statistic for one in findings],
+            "df": [one.df for one in findings],
+            "p_value": [one.p_value(alternative) for one in findings],
+            "estimate": [one.estimate for one in findings],
+        },
+        (*_notes(asked, findings, verdict, alternative), *selection_note(fit)),
+        fit.native,
+        "test",
+        findings,
+        verdict,
+        fit.pearson / fit.df_residual,
+    )
+
+
+def _refuse(fit: Fit) -> str:
+    """Which variance of counts a fit has; fits without one, or without residuals, are refused."""
+    need_likelihood(fit, VERB)
+    family, kind = fit.spec.likelihood.family, kind_of(fit)
+    if not kind or family.name not in (*COUNTED, "quasipoisson", "quasibinomial", "quasi", "geometric"):
+        raise ArgumentError(
+            f"{VERB} is of counts and shares, whose variance follows from their mean: {family.name} "
+            "has a dispersion of its own, which the fit estimates. See dispersion, or take check()."
+        )
+    need_effects(fit, VERB, "Take goodness_of_fit().")
+    if fit.spec.call["sampling_weights"] is not None:
+        raise ComparisonError(
+            f"{VERB} is not defined with sampling weights: rows are not independent draws. "
+            "Leave the weights out to test the sample itself; survey errors allow for any variance."
+        )
+    if fit.estimate.penalty is not None or fit.spec.call["prior"] is not None:
+        raise ArgumentError(f"{VERB} needs a maximum likelihood fit: this one has a prior. Fit it without.")
+    if fit.df_residual <= 0:
+        raise ComparisonError(f"{VERB} is not defined: no residual degrees of freedom. Use fewer terms.")
+    return kind
+
+
+def _verdict(findings: tuple[Finding, ...]) -> str:
+    lead = next(one for one in findings if one.leads)
+    if lead.p_value("greater") < LEVEL:
+        return "overdispersed"
+    return "underdispersed" if lead.p_value("less") < LEVEL else "neither"
+
+
+def _notes(asked: Asked, findings: tuple[Finding, ...], verdict: str, alternative: str) -> Iterator[str]:
+    fit, family = asked.fit, asked.fit.spec.likelihood.family
+    yield from _words(asked, verdict)
+    sided = {"greater": "one-sided", "less": "one-sided, for less variance", "two-sided": "two-sided"}
+    scored = any(isnan(one.df) for one in findings)
+    yield f"p-values: {sided[alternative]} · chi-squared(df){', z for the others' if scored else ''}"
+    if scored:
+        yield "score tests: corrected for the coefficients being estimated, by hat values"
+    if estimates_theta(fit):
+        yield "theta is estimated: the score of a larger variance of its kind is 0, and no test"
+    share = goodness_of_fit(fit).small_share if family.name in COUNTED else 0.0
+    if share > SMALL_SHARE:
+        yield f"expected counts are below 5 in {100 * share:.0f} % of the rows: chi-squared is rough"
+    if not fit.converged:
+        yield "the fit has not converged"
+
+
+def _words(asked: Asked, verdict: str) -> Iterator[str]:
+    """What the numbers say, what to do, and what else looks the same."""
+    fit, ratio = asked.fit, asked.fit.pearson / asked.fit.df_residual
+    size = f"the variance is about {ratio:.3g} times that of the family (Pearson / df)"
+    if asked.quasi:
+        yield f"{verdict}: {size}; the errors of the fit allow for it, by {sqrt(fit.dispersion):.3g}"
+    elif verdict == "neither":
+        yield "nothing speaks against the variance of the family"
+    elif is_robust(fit):
+        yield f"{verdict}: {size}; vcov {fit.covariance.kind} allows for it, the likelihood does not"
+    else:
+        wrong = "small" if verdict == "overdispersed" else "large"
+        yield f"{verdict}: {size}, standard errors are too {wrong}"
+        yield f"what to do: {_REMEDIES[asked.kind]}"
+    if verdict == "overdispersed":
+        yield "a missing term, or a few large rows, look the same: see residuals() first"

@@ -1,0 +1,1 @@
+"""Fits of multiply imputed data, combined."""

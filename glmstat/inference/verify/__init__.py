@@ -1,0 +1,1 @@
+"""The numerical certificate of a fit."""

@@ -1,0 +1,226 @@
+"""Tests of overdispersion: R's numbers, weights as exposures and repetition, blocks, what is refused."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import glmstat
+from glmstat import Control, families, glm
+from glmstat.errors import ArgumentError, ComparisonError, DataError, ResponseWarning
+from glmstat.inference.overdispersion.finding import Finding
+
+HERE = Path(__file__).parent
+R = json.loads((HERE.parent / "reference" / "inference" / "overdispersion.json").read_text("utf-8"))
+D = pd.read_csv(HERE / "data" / "features_check_data.csv")
+S = pd.DataFrame(R["rows"]).assign(r=lambda rows: rows.n - rows.s)
+PEARSON, DEVIANCE, PB, PC, NB1, NB2 = range(6)
+CASES = {"small": ("y ~ x + f", D), "offset": ("y ~ x + offset(log(t))", S)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_counts_are_those_of_r(name):
+    formula, data = CASES[name]
+    expected, fit = R[name], glm(formula, data, "poisson")
+    found = fit.overdispersion()
+    statistic, p_value, estimate = (found[word] for word in ("statistic", "p_value", "estimate"))
+    for place, test in ((NB1, "nb1"), (NB2, "nb2")):
+        np.testing.assert_allclose(
+            [statistic[place], p_value[place], estimate[place]], expected[test], rtol=1e-9
+        )
+    np.testing.assert_allclose(statistic[PB : PC + 1], [expected["pb"], expected["pc"]], rtol=1e-9)
+    np.testing.assert_allclose(estimate[PB : PC + 1], [expected["alpha"], expected["phi"]], rtol=1e-9)
+    np.testing.assert_allclose(statistic[:2], [expected["pearson"], expected["deviance"]], rtol=1e-9)
+    df = fit.df_residual
+    np.testing.assert_allclose(p_value[:2], stats.chi2.sf(statistic[:2], df), rtol=1e-12)
+    np.testing.assert_allclose(p_value[PB : PC + 1], stats.norm.sf(statistic[PB : PC + 1]), rtol=1e-12)
+    assert found["df"][:2] == [df, df] and np.isnan(found["df"][2:]).all()
+    assert found.ratio == estimate[0] == fit.pearson / df
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_alternatives(name):
+    formula, data = CASES[name]
+    fit = glm(formula, data, "poisson")
+    less, two = (fit.overdispersion(alternative=word)["p_value"] for word in ("less", "two-sided"))
+    assert less[NB1] == pytest.approx(R[name]["less"], rel=1e-9)
+    assert two[NB1] == pytest.approx(R[name]["two"], rel=1e-9)
+    greater = fit.overdispersion()["p_value"]
+    np.testing.assert_allclose(np.add(greater, less), 1.0, rtol=1e-12)
+
+
+def test_shares_are_those_of_the_formulas():
+    found = glm("cbind(s, r) ~ x", S, "binomial").overdispersion()
+    expected = R["binomial"]
+    np.testing.assert_allclose(found["statistic"][2:], [expected["beta"], expected["factor"]], rtol=1e-9)
+    assert found["estimate"][2] == pytest.approx(expected["rho"], rel=1e-9)
+    alone = glm("cbind(s, r) ~ 1", S, "binomial").overdispersion()
+    trials, hat = S.n, S.n / S.n.sum()
+    shift = float(np.sum(hat * (trials - 1)) / np.sqrt(2 * np.sum(trials * (trials - 1))))
+    assert alone["statistic"][2] - shift == pytest.approx(R["tarone"], rel=1e-9)
+
+
+def test_shares_with_weights_are_trials():
+    grouped = glm("cbind(s, r) ~ x", S, "binomial").overdispersion()
+    weighted = glm("share ~ x", S.assign(share=S.s / S.n), "binomial", weights="n").overdispersion()
+    np.testing.assert_allclose(weighted["statistic"], grouped["statistic"], rtol=1e-9)
+
+
+def test_exposures_as_offset_and_as_weights_are_the_same():
+    counts = glm("y ~ x + offset(log(t))", S, "poisson").overdispersion()
+    with pytest.warns(ResponseWarning):
+        rates = glm("rate ~ x", S.assign(rate=S.y / S.t), "poisson", weights="t")
+    found = rates.overdispersion()
+    np.testing.assert_allclose(found["statistic"], counts["statistic"], rtol=1e-8)
+    np.testing.assert_allclose(found["estimate"], counts["estimate"], rtol=1e-8)
+
+
+@pytest.mark.parametrize("family", ["poisson", "negative_binomial(2)"])
+def test_frequencies_are_repetition(family):
+    S["k"] = np.arange(len(S)) % 3
+    whole = S.loc[np.repeat(S.index, S.k)]
+    one = glm("y ~ x", S, family, freq_weights="k").overdispersion()
+    two = glm("y ~ x", whole, family).overdispersion()
+    np.testing.assert_allclose(one["statistic"], two["statistic"], rtol=1e-9)
+    np.testing.assert_allclose(one["p_value"], two["p_value"], rtol=1e-8)
+
+
+def test_negative_binomial_by_hand():
+    theta = 2.0
+    fit = glm("y ~ x", S, families.NegativeBinomial(theta))
+    X = np.column_stack([np.ones(len(S)), S.x])
+    mu = np.exp(X @ fit.coef)
+    V, slope, bend = mu + mu**2 / theta, 1 + 2 * mu / theta, 2 / theta
+    W = mu**2 / V
+    hat = W * np.einsum("ij,jk,ik->i", X, np.linalg.inv((X.T * W) @ X), X)
+    t = (S.y - mu) ** 2 - V - slope * (S.y - mu) + hat * V * (1 + bend / 2)
+    found = fit.overdispersion()
+    factor = np.sum(t / V) / np.sqrt(len(S) * (2 + bend))
+    quadratic = np.sum(t * mu**2 / V**2) / np.sqrt(np.sum(mu**4 / V**2) * (2 + bend))
+    np.testing.assert_allclose(found["statistic"][2:], [quadratic, factor], rtol=1e-9)
+    np.testing.assert_allclose(found["estimate"][3], 1 + np.mean(t / V), rtol=1e-9)
+
+
+def test_moments_of_the_surplus():
+    """Variance (V / w)² (2 + V'' / w), and no correlation with the residual, by summing probabilities."""
+    k = np.arange(400)
+    for density, mu, V, slope, bend in (
+        (stats.poisson.pmf(k, 3.0), 3.0, 3.0, 1.0, 0.0),
+        (stats.nbinom.pmf(k, 2.0, 2 / 5), 3.0, 3 + 9 / 2, 1 + 3.0, 1.0),
+        (stats.binom.pmf(k, 7, 0.3), 2.1, 7 * 0.21, 0.4, -2 / 7),
+    ):
+        e = k - mu
+        t = e**2 - V - slope * e
+        assert density @ t == pytest.approx(0, abs=1e-10)
+        assert density @ (t * e) == pytest.approx(0, abs=1e-9)
+        assert density @ t**2 == pytest.approx(V**2 * (2 + bend), rel=1e-10)
+
+
+def test_large_theta_is_poisson():
+    one = glm("y ~ x", S, "poisson").overdispersion()["statistic"]
+    two = glm("y ~ x", S, "negative_binomial(1e9)").overdispersion()["statistic"]
+    np.testing.assert_allclose(two[2:4], one[2:4], rtol=1e-6)
+
+
+def test_quasi_families_have_pearson_alone():
+    fit = glm("y ~ x", S, "quasipoisson")
+    found = fit.overdispersion()
+    assert len(found) == 1 and found["estimate"][0] == pytest.approx(fit.dispersion, rel=1e-12)
+    assert found.verdict == "overdispersed" and "the errors of the fit allow for it" in str(found)
+    shares = glm("cbind(s, r) ~ x", S, "quasibinomial").overdispersion()
+    assert shares["statistic"][0] == pytest.approx(
+        glm("cbind(s, r) ~ x", S, "binomial").overdispersion()["statistic"][0], rel=1e-10
+    )
+
+
+def test_estimated_theta_has_no_score_test():
+    fit = glm("y ~ x", S, "negative_binomial(2)")
+    named = replace(fit, spec=replace(fit.spec, call=fit.spec.call.changed(family="negative_binomial")))
+    found = named.overdispersion()
+    assert list(found.index) == ["Pearson / df", "deviance / df"] and "theta is estimated" in str(found)
+
+
+def test_words_say_what_to_do():
+    over = glm("y ~ x", S, "poisson").overdispersion()
+    assert over.verdict == "overdispersed"
+    for word in ('"quasipoisson"', '"negative_binomial"', 'vcov="HC3"', "too small", "residuals()"):
+        assert word in str(over)
+    shares = glm("cbind(s, r) ~ x", S, "binomial").overdispersion()
+    assert '"quasibinomial"' in str(shares) and "negative_binomial" not in str(shares)
+    robust = glm("y ~ x", S, "poisson", vcov="HC3").overdispersion()
+    assert "vcov HC3 allows for it" in str(robust)
+    assert glm("y ~ x + f", D, "poisson").overdispersion().verdict == "neither"
+    level = {"y": [4, 5, 6] * 20, "x": list(range(60))}
+    even = glm("y ~ x", level, "poisson").overdispersion()
+    assert even.verdict == "underdispersed" and "too large" in str(even)
+    assert "counts are below 5" in str(over) and max(map(len, str(over).splitlines())) <= 80
+
+
+def test_separated_rows_tell_nothing():
+    data = pd.DataFrame({"y": [0, 0, 0, 3, 1, 9, 2, 0, 7, 4], "g": [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = glm("y ~ g", data, "poisson").overdispersion()
+    rest = glm("y ~ 1", data.iloc[3:], "poisson").overdispersion()
+    np.testing.assert_allclose(whole["statistic"][2:], rest["statistic"][2:], rtol=1e-9)
+
+
+def test_blocks_streams_and_frames(tmp_path):
+    import polars as pl
+
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=140_000)
+    data = pd.DataFrame({"x": x, "y": rng.poisson(np.exp(0.3 * x) * rng.gamma(2.0, 0.5, len(x)))})
+    data.to_parquet(tmp_path / "rows.parquet")
+    whole = glm("y ~ x", data, "poisson").overdispersion()
+    stream = glm("y ~ x", str(tmp_path / "rows.parquet"), "poisson", control=Control(memory=0))
+    np.testing.assert_allclose(stream.overdispersion()["statistic"], whole["statistic"], rtol=1e-8)
+    assert isinstance(glm("y ~ x", pl.from_pandas(S), "poisson").overdispersion().to_frame(), pl.DataFrame)
+
+
+def test_a_saved_fit_needs_its_rows(tmp_path):
+    fit = glm("y ~ x", S, "poisson")
+    fit.save(tmp_path / "fit")
+    saved = glmstat.load(tmp_path / "fit")
+    with pytest.raises(DataError, match="needs the rows"):
+        saved.overdispersion()
+
+
+REFUSED = {
+    "gaussian has a dispersion of its own": lambda: glm("g ~ x", D),
+    "gamma has a dispersion of its own": lambda: glm("g ~ x", D, "gamma", link="log"),
+    "tweedie has a dispersion": lambda: glm("y ~ x", D, "tweedie(1.5)"),
+    "single trial": lambda: glm("I(y > 1) ~ x", D, "binomial"),
+    "sampling weights": lambda: glm("y ~ x", D, "poisson", sampling_weights="w"),
+    "no residual degrees of freedom": lambda: glm("y ~ x", D.iloc[:2], "poisson"),
+    "beside the absorbed f": lambda: glm("y ~ x | f", D, "poisson"),
+    "at the boundary": lambda: glm(
+        "y ~ x", {"y": [0, 0, 1, 3, 5, 6], "x": [0, 1, 2, 3, 4, 5]}, "poisson", link="identity"
+    ),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_refused(words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = REFUSED[words]()
+    with pytest.raises((ArgumentError, ComparisonError), match=words):
+        fit.overdispersion()
+
+
+def test_a_test_may_bring_its_own_law():
+    found = Finding("likelihood ratio", 2.7, 0.3, tail=0.05)
+    assert [found.p_value(word) for word in ("greater", "less", "two-sided")] == [0.05, 0.95, 0.1]
+
+
+def test_unknown_alternative():
+    with pytest.raises(ArgumentError, match="Unknown alternative: 'more'"):
+        glm("y ~ x", D, "poisson").overdispersion(alternative="more")
