@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.control import Control
+from glmstat.convention import Convention, as_convention
 from glmstat.data.source import open_source
 from glmstat.errors import ArgumentError
 from glmstat.formula.parse import parse
@@ -37,6 +38,7 @@ __all__ = [
     "Spec",
     "Values",
     "Variable",
+    "asked_dispersion",
     "changes",
     "frame_for",
     "read_formula",
@@ -251,7 +253,7 @@ def _written(value: Any) -> Any:
         return {str(key): _written(entry) for key, entry in value.items()}
     if isinstance(value, Covariance):
         return value.json
-    if isinstance(value, Control):
+    if isinstance(value, (Control, Convention)):
         return asdict(value)
     if isinstance(value, NotKept):
         return {"array": None}
@@ -319,6 +321,7 @@ def frame_for(
             word: value.array if isinstance(value, Values) else value
             for word, value in (beside or {}).items()
         },
+        convention=as_convention(call["compat"] or "glmstat"),
     )
     return frame if device is None else replace(frame, device=device)
 
@@ -350,6 +353,8 @@ def _known_by(call: Call, likelihood: GLM) -> dict[str, str]:
     covariance = call["vcov"].key if isinstance(call["vcov"], Covariance) else call["vcov"]
     family = f"{likelihood.family.name}, {likelihood.family.link.text} ({digest(likelihood)[:8]})"
     known = {**words, "family": family, "vcov": covariance, **control}
+    convention = as_convention(call["compat"] or "glmstat")
+    known["coding"] = f"{convention.reference} {convention.ordered} {convention.event}"
     return {"version": __version__, **{word: _told(word, value) for word, value in known.items()}}
 
 
@@ -398,8 +403,26 @@ def functions(context: Mapping[str, Any] | None) -> tuple[str, ...]:
     return tuple(sorted(name for name, value in (context or {}).items() if callable(value)))
 
 
-def start_values(start: Any, columns: tuple[str, ...]) -> Array | None:
+def asked_dispersion(call: Call, likelihood: GLM) -> Any:
+    """Return the estimator of the dispersion, or its value, that a call asks for itself or by its convention.
+
+    None is 1 where the family says so and Pearson's elsewhere.
+    """
+    family, usual = likelihood.family, as_convention(call["compat"] or "glmstat").dispersion
+    if call["dispersion"] is not None or usual == "pearson":
+        return call["dispersion"]
+    return usual if family.dispersion is None and family.has_likelihood else None
+
+
+def start_values(
+    start: Any, columns: tuple[str, ...], default: tuple[str, ...] | None = None
+) -> Array | None:
     """Return the coefficients (p,) to start from: a sequence, or a mapping or series by name.
+
+    Parameters
+    ----------
+    columns : names of the coefficients.
+    default : their default names, where a convention gives them others.
 
     Raises
     ------
@@ -409,6 +432,8 @@ def start_values(start: Any, columns: tuple[str, ...]) -> Array | None:
         return None
     if isinstance(start, Mapping) or hasattr(start, "to_dict"):
         named = dict(start if isinstance(start, Mapping) else start.to_dict())
+        if default is not None and set(named) == set(default):
+            columns = default
         missing = [name for name in columns if name not in named]
         if missing or len(named) != len(columns):
             raise ArgumentError(

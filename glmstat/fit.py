@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.call import Call, Covariance, Spec, frame_for, start_values
+from glmstat.call import Call, Covariance, Spec, asked_dispersion, frame_for, start_values
 from glmstat.convention import Convention, as_convention
 from glmstat.data.passes import Passes, bare
 from glmstat.data.source import Source
-from glmstat.errors import CovarianceWarning, GlmstatError, Note, outside
+from glmstat.errors import ComparisonError, CovarianceWarning, GlmstatError, Note, outside
 from glmstat.estimate import Estimate, Status
 from glmstat.estimators import choose_estimator
 from glmstat.frame import ModelFrame, beside_effects
@@ -25,6 +26,7 @@ from glmstat.solve.estimator import estimate_by
 from glmstat.table import Native, frame, series
 from glmstat.verbs import again, hypothesis, interval, misfit, network, row, table
 from glmstat.verbs import check as checks
+from glmstat.verbs import convention as conventions
 from glmstat.verdict import remarks, warn
 
 if TYPE_CHECKING:
@@ -35,20 +37,25 @@ __all__ = ["Covariance", "Fit", "Spec", "fit_model", "sources"]
 
 def fit_model(call: Call, likelihood: GLM) -> Fit:
     """Return the fit of a model: the road from the arguments to the result, the same for every model."""
-    from glmstat.inference.covariance import RECIPES, as_covariance, need_robust
+    from glmstat.inference.covariance import RECIPES, as_covariance, need_robust, settled
     from glmstat.inference.statement import check_covered
 
-    as_convention(call["compat"])
-    covariance = as_covariance(call["vcov"])
-    if call["sampling_weights"] is not None and covariance != Covariance():
+    record = as_convention(call["compat"])
+    covariance = settled(call["vcov"], record)
+    if call["sampling_weights"] is not None and as_covariance(call["vcov"]) != Covariance():
         need_robust(covariance)
     with Passes() as passes:
         frame = frame_for(call, likelihood, covariance.variables, passes)
         passes.settle(frame.design.columns, frame.large)
-        start = start_values(call["start"], frame.design.columns)
+        start = start_values(call["start"], frame.design.columns, frame.design.default_columns)
         estimator = choose_estimator(call, likelihood, frame)
         estimate = estimate_by(
-            estimator, frame, likelihood, start=start, control=call["control"], dispersion=call["dispersion"]
+            estimator,
+            frame,
+            likelihood,
+            start=start,
+            control=call["control"],
+            dispersion=asked_dispersion(call, likelihood),
         )
         likelihood = estimate.likelihood or likelihood
         statement = None if estimator is None else estimator.statement(estimate, frame.design)
@@ -57,7 +64,7 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         warn(estimate, frame.design.columns, stacklevel=4)
         forced = call["sampling_weights"] is not None and covariance.kind == "classical"
         if forced:
-            covariance = replace(covariance, kind="HC0")
+            covariance = replace(covariance, kind="HC0", information=record.bread)
         notes = (*frame.notes, *remarks(estimate, sandwich=forced))
         frame = beside_effects(frame, estimate)
         kept = _without_checkpoint(call.without_data())
@@ -66,7 +73,17 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
         if covariance.kind != "classical" and not RECIPES[covariance.kind].refits:
             fit = _with_covariance(fit)
+        if record.likelihood_dispersion != "own":
+            _keep_likelihood(fit)
     return _unwatched(fit, frame)
+
+
+def _keep_likelihood(fit: Fit) -> None:
+    """Evaluate the log-likelihood where the convention says, while the rows are at hand."""
+    from glmstat.inference.likelihood import loglik
+
+    with suppress(ComparisonError):
+        loglik(fit)
 
 
 def sources(fit: Fit) -> tuple[Source, ...]:
@@ -205,26 +222,32 @@ class Fit:
 
     @property
     def parameters(self) -> int:
-        """Parameters that AIC and BIC count: coefficients, a dispersion and a shape where there are."""
+        """Parameters that AIC and BIC count: coefficients, a dispersion and a shape where there are.
+
+        With compat="stata" or "statsmodels" no dispersion.
+        """
         from glmstat.inference.likelihood import parameters
 
-        return parameters(self.estimate, self.spec.likelihood)
+        return parameters(self.estimate, self.spec.likelihood, self.convention)
 
     @property
     def aic(self) -> float:
-        """-2 loglik + 2 `parameters`, as R."""
-        return 2.0 * self.parameters - 2.0 * self.loglik
+        """-2 loglik + 2 `parameters`, as R; with compat="stata" that for each row."""
+        total = 2.0 * self.parameters - 2.0 * self.loglik
+        return total / self.nobs if self.convention.aic == "per row" else total
 
     @property
     def bic(self) -> float:
-        """-2 loglik + log(`nobs`) `parameters`, as R."""
+        """-2 loglik + log(`nobs`) `parameters`, as R; with compat="stata" that of the deviance."""
+        if self.convention.bic == "deviance":
+            return self.deviance - math.log(self.nobs) * self.df_residual
         return math.log(self.nobs) * self.parameters - 2.0 * self.loglik
 
     @property
     def aicc(self) -> float:
         """AIC + 2 k (k + 1) / (n - k - 1), k = `parameters`, n = `nobs`; NaN where n <= k + 1."""
-        spare = self.nobs - self.parameters - 1
-        return self.aic + 2.0 * self.parameters * (self.parameters + 1) / spare if spare > 0 else math.nan
+        k, spare = self.parameters, self.nobs - self.parameters - 1
+        return 2.0 * k - 2.0 * self.loglik + 2.0 * k * (k + 1) / spare if spare > 0 else math.nan
 
     @property
     def status(self) -> Status:
@@ -273,6 +296,7 @@ class Fit:
     check = checks.check
     overdispersion = checks.overdispersion
     verify = checks.verify
+    explain_difference = conventions.explain_difference
     score_test_nn = misfit.score_test_nn
     profile = interval.profile
     bootstrap = interval.bootstrap

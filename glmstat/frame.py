@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from glmstat.array import silence
+from glmstat.convention import CONVENTIONS, Convention
 from glmstat.copies import Copies, Fingerprint, Held, ones
 from glmstat.data.passes import Passes
 from glmstat.data.reduce import Addable, run_blocks, single_blas_thread, tree_sum
@@ -452,6 +453,7 @@ def model_frame(
     workers: int | None = None,
     memory: float = MEMORY,
     beside: Mapping[str, Any] | None = None,
+    convention: Convention | None = None,
 ) -> ModelFrame:
     """Return the rows of a fit, checked, with the design that they taught.
 
@@ -472,6 +474,7 @@ def model_frame(
     workers : threads; None uses every core.
     memory : bytes up to which the columns that are used are copied.
     beside : variables of the covariance by argument; rows in which they are missing do not enter.
+    convention : codes factors and responses, and names columns, where nothing else says how.
 
     Raises
     ------
@@ -501,6 +504,7 @@ def model_frame(
             na_action=na_action,
             workers=workers,
             memory=memory,
+            convention=convention or CONVENTIONS["glmstat"],
         )
         kept = None if seen.whole is None else _keep(seen.design, seen.whole)
     doubt = next(iter(seen.doubts.values()), None)

@@ -16,6 +16,7 @@ from glmstat.formula.behind import AbsorbedFactor
 from glmstat.formula.check import raise_first
 from glmstat.formula.context import Scope
 from glmstat.formula.expression import Environment, Expression, evaluate
+from glmstat.formula.naming import column_names
 from glmstat.formula.newdata import NewRows, open_rows
 from glmstat.formula.offset import OffsetPart, sum_offsets
 from glmstat.formula.piece import Piece, build_pieces, columns_of, network_pieces, recode
@@ -61,6 +62,8 @@ class Design:
     context : numbers, arrays and functions that the formula names beside columns.
     towers : hidden layers of the networks that are trained, by name; the columns of another network are
         its inputs.
+    naming : whose names the columns have, a word of `Convention.names`; formulas with networks keep the
+        default.
     """
 
     formula: Formula
@@ -68,10 +71,17 @@ class Design:
     predictors: tuple[Predictor, ...]
     context: Mapping[str, Any] = field(default_factory=dict)
     towers: Mapping[str, Towers] = field(default_factory=dict)
+    naming: str = "glmstat"
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the coefficients."""
+        pieces = [piece for predictor in self.predictors for piece in predictor.pieces]
+        return column_names(pieces, self.schema.parts, self.naming, self.formula.text)
+
+    @property
+    def default_columns(self) -> tuple[str, ...]:
+        """Names of the coefficients that no convention changes."""
         return tuple(
             name for predictor in self.predictors for piece in predictor.pieces for name in piece.columns
         )
@@ -261,6 +271,7 @@ class Design:
                 for predictor in self.predictors
             ],
             "columns": list(self.columns),
+            **({} if self.naming == "glmstat" else {"naming": self.naming}),
             "context": write_context(self.context),
         }
 
@@ -285,7 +296,8 @@ class Design:
         schema = Schema.from_json(plain["schema"])
         predictor = plain["predictors"][0]
         offsets = tuple(read_offset(part, functions) for part in predictor["offsets"])
-        design = build_design(formula, schema, offsets, entries, name=predictor["name"])
+        naming = plain.get("naming", "glmstat")
+        design = build_design(formula, schema, offsets, entries, name=predictor["name"], naming=naming)
         if list(design.columns) != plain["columns"]:
             raise FileError(
                 f"Columns of the design are not those written: {', '.join(design.columns)}. Fit again."
@@ -301,6 +313,7 @@ def build_design(
     *,
     name: str = "mean",
     towers: Mapping[str, Towers] | None = None,
+    naming: str = "glmstat",
 ) -> Design:
     """Return the design with one predictor.
 
@@ -311,6 +324,7 @@ def build_design(
     context : what the formula names beside columns.
     name : of the predictor.
     towers : hidden layers of the trained networks, by name.
+    naming : whose names the columns have.
 
     Raises
     ------
@@ -325,7 +339,8 @@ def build_design(
     _refuse_same_names(pieces)
     slots = np.arange(pieces[-1].slots.stop if pieces else 0)
     slots.flags.writeable = False
-    return Design(formula, schema, (Predictor(name, pieces, offsets, slots),), context, towers)
+    naming = "glmstat" if formula.networks else naming
+    return Design(formula, schema, (Predictor(name, pieces, offsets, slots),), context, towers, naming)
 
 
 def _refuse_same_names(pieces: tuple[Piece, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from glmstat.convention import Convention
 from glmstat.data.source import BoolArray, Frame, Kind, MemorySource, Source
 from glmstat.errors import ArgumentError, DataError, FormulaError, Note
 from glmstat.families import Family
@@ -31,7 +32,7 @@ from glmstat.formula.roles import Given, Role, Roles
 from glmstat.formula.rule import Lost, Rule, look_for_gaps
 from glmstat.formula.schema import FACTOR, Encoding, Schema
 from glmstat.formula.states import every_row, learn_calls
-from glmstat.formula.survey import PartSurvey, survey_parts, used_levels, with_contrasts
+from glmstat.formula.survey import PartSurvey, by_convention, survey_parts, used_levels, with_contrasts
 from glmstat.formula.terms import Formula, Response
 from glmstat.formula.value import JSON, Array, Value
 from glmstat.formula.weights import Weights, read_weights
@@ -140,6 +141,7 @@ def examine(
     na_action: str,
     workers: int | None,
     memory: float,
+    convention: Convention,
 ) -> Examined:
     """Return the design that the data taught, and what was seen on the way; parameters as `model_frame`."""
     question = _question(formula, roles, family, event)
@@ -161,11 +163,12 @@ def examine(
         whole, _ = _look(question, source, selection, context, calls, workers, memory)
     if contrasts is not None:
         encodings = with_contrasts(encodings, question.parts, contrasts)
-    coding = learn_response(question.response, seen.response, family, event)
+    encodings = by_convention(encodings, convention)
+    coding = learn_response(question.response, seen.response, family, event, convention.event)
     kinds: dict[str, Kind] = {name: source.kind(name) for name in _right_names(question) if name in source}
     absorbed = {text: survey.taken() for text, survey in seen.absorbed.items()}
     schema = Schema(kinds, encodings, calls, coding, selection.report, absorbed)
-    design = build_design(formula, schema, question.offsets, context)
+    design = build_design(formula, schema, question.offsets, context, naming=convention.names)
     width = len(design.columns) + len(formula.absorbed)
     if whole is not None and whole.frame.rows * width * 8.0 > memory:
         whole = None

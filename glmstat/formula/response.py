@@ -198,11 +198,19 @@ def _survey_counts(
 
 
 def learn_response(
-    response: Response, survey: ResponseSurvey, family: Family, event: Level | None
+    response: Response,
+    survey: ResponseSurvey,
+    family: Family,
+    event: Level | None,
+    usual: Literal["first", "second"] = "second",
 ) -> ResponseCoding:
     """Return how the response becomes numbers, given what all rows tell.
 
     R's rule: the first level is failure. With more than two levels, `event` must name the one that counts.
+
+    Parameters
+    ----------
+    usual : which of two levels counts as 1 where `event` does not say.
 
     Raises
     ------
@@ -231,14 +239,14 @@ def learn_response(
             f'{_title(family)} response must be numbers: {text} has levels {shown}. Use family="binomial".'
         )
     if survey.kind == "boolean":
-        chosen = True if event is None else _event(survey.counts, event, text)
+        chosen = usual == "second" if event is None else _event(survey.counts, event, text)
         return ResponseCoding("event", text, chosen, f"P({text})" if chosen else f"P(not {text})")
-    chosen = _event(survey.counts, event, text)
+    chosen = _event(survey.counts, event, text, usual)
     return ResponseCoding("event", text, chosen, f"P({text} == {_shown(chosen)})")
 
 
-def _event(counts: Mapping[Level, int], event: Level | None, text: str) -> Level:
-    """The level that counts as 1: the one named, else the second of two."""
+def _event(counts: Mapping[Level, int], event: Level | None, text: str, usual: str = "second") -> Level:
+    """The level that counts as 1: the one named, else the usual one of two."""
     used = [level for level, count in counts.items() if count]
     listed = one_of([_shown(level) for level in used[:8]]) + (", …" if len(used) > 8 else "")
     if event is not None:
@@ -252,7 +260,7 @@ def _event(counts: Mapping[Level, int], event: Level | None, text: str) -> Level
         raise ArgumentError(
             f"Response has {len(used)} levels: {text} takes {listed}. Name the event: event=."
         )
-    return used[1]
+    return used[1 if usual == "second" else 0]
 
 
 def _single(response: Response, environment: Environment) -> Any:

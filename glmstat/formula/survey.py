@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from glmstat.convention import Convention
 from glmstat.data.source import BoolArray, Categorical, Frame, Level
 from glmstat.errors import ArgumentError
 from glmstat.formula.check import Offences, finite, merge, offence
-from glmstat.formula.contrast import as_contrast
+from glmstat.formula.contrast import Contrast, as_contrast
 from glmstat.formula.expression import Environment, Expression, evaluate
 from glmstat.formula.roles import rows_checked
 from glmstat.formula.schema import BASIS, FACTOR, NUMBER, Encoding
 from glmstat.formula.value import Basis, Value, as_number, level_label
 
-__all__ = ["PartSurvey", "survey_parts", "used_levels", "with_contrasts", "without_level"]
+__all__ = ["PartSurvey", "by_convention", "survey_parts", "used_levels", "with_contrasts", "without_level"]
 
 _NUMBER = Encoding(NUMBER)
 
@@ -128,6 +129,20 @@ def used_levels(surveys: Mapping[str, PartSurvey]) -> tuple[dict[str, Encoding],
             encoding = replace(encoding, levels=tuple(level for level, count in held if count))
         encodings[text] = encoding
     return encodings, dropped
+
+
+def by_convention(encodings: Mapping[str, Encoding], convention: Convention) -> dict[str, Encoding]:
+    """Return the encodings with a convention's contrasts for the factors whose contrasts nothing names."""
+    poly, last = convention.ordered == "poly", convention.reference == "last"
+    changed = dict(encodings)
+    for text, encoding in encodings.items() if poly or last else ():
+        if encoding.kind != FACTOR or encoding.contrast is not None or len(encoding.levels) < 2:
+            continue
+        if poly and encoding.ordered:
+            changed[text] = replace(encoding, contrast=Contrast("poly"))
+        elif last:
+            changed[text] = replace(encoding, contrast=Contrast("treatment", base=encoding.levels[-1]))
+    return changed
 
 
 def with_contrasts(

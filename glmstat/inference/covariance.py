@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.call import Covariance
+from glmstat.convention import Convention
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.score import at_infinity, finite_predictor, frame_of
 from glmstat.inference.statement import need_covariance, need_effects
@@ -34,6 +35,7 @@ __all__ = [
     "is_robust",
     "label",
     "need_robust",
+    "settled",
     "std_errors",
 ]
 
@@ -114,6 +116,19 @@ def as_covariance(vcov: str | Covariance) -> Covariance:
     return _checked(_canonical(vcov))
 
 
+def settled(vcov: str | Covariance, convention: Convention) -> Covariance:
+    """Return the Covariance that a word, or an instance, stands for under a convention.
+
+    A kind in words ("classical", "HC0", "~firm") takes the information that the system takes. What names its
+    information stands: "eim", "oim", their synonyms, and an instance.
+    """
+    covariance = as_covariance(vcov)
+    if not isinstance(vcov, str) or vcov.partition("~")[0].strip().lower() in ALIASES:
+        return covariance
+    usual = convention.information if covariance.kind == "classical" else convention.bread
+    return replace(covariance, information=usual) if RECIPES[covariance.kind].informed else covariance
+
+
 def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
     """Return the covariance that a verb's `vcov=` asks for; None is that of the fit.
 
@@ -123,7 +138,7 @@ def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
     """
     if vcov is None:
         return fit.covariance
-    covariance = as_covariance(vcov)
+    covariance = settled(vcov, fit.convention)
     need_covariance(fit, covariance)
     if fit.spec.call["sampling_weights"] is not None:
         need_robust(covariance)
@@ -203,7 +218,8 @@ def std_errors(fit: Fit, covariance: Covariance | None = None, data: Any = None)
 def _by_sizes(fit: Fit, covariance: Covariance) -> bool:
     """Whether standard errors are told by the diagonal of an inverse that is not made."""
     bordered = isinstance(fit.estimate.information, BorderedInformation)
-    plain = covariance.kind == "classical" and covariance.information == "expected"
+    same = covariance.information == "expected" or fit.spec.likelihood.canonical
+    plain = covariance.kind == "classical" and same
     return bordered and plain and not fit.repetitions and fit.spec.statement is None
 
 
@@ -311,9 +327,8 @@ def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
         return Vcov(np.full_like(inverse, np.nan))
     finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
     inverse = np.where(finite[:, None], inverse, 0.0)
-    if covariance.information == "observed":
-        if not fit.spec.likelihood.canonical:
-            need_effects(fit, "The observed information", "Use information='expected'.")
+    if covariance.information == "observed" and not fit.spec.likelihood.canonical:
+        need_effects(fit, "The observed information", "Use information='expected'.")
         inverse = inverse @ _observed(fit, inverse, data)
     root, known = recipe.make(fit, inverse, covariance, data)
     root = np.array(root)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, log, nan
+from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from glmstat.convention import Convention
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.inference.goodness import lacks_trials
 from glmstat.inference.likelihood import loglik
@@ -102,11 +103,10 @@ def information_criteria(fit: Fit, dispersion: float | None = None) -> Informati
     notes: list[str] = []
     value, k, n = _likelihood(fit, notes), fit.parameters, fit.nobs
     c, source, quasi = _quasi(fit, dispersion, notes)
-    aic = 2.0 * k - 2.0 * value
-    corrected = aic + 2.0 * k * (k + 1) / (n - k - 1) if n - k - 1 > 0 else nan
     if isfinite(value) and n - k - 1 <= 0:
         notes.append(f"AICc: not defined for n - k - 1 = {n - k - 1}")
-    shown = (aic, corrected, log(n) * k - 2.0 * value if n > 0 else nan, quasi)
+    defined = (fit.aic, fit.aicc, fit.bic) if isfinite(value) else (-2.0 * value,) * 3
+    shown = (*defined, quasi)
     facts = [f"loglik {value:.4g}" if isfinite(value) else "no loglik", f"n = nobs {n:,}"]
     if isfinite(c):
         facts.append(f"c {c:.4g} ({source})")
@@ -116,7 +116,7 @@ def information_criteria(fit: Fit, dispersion: float | None = None) -> Informati
         {
             "criterion": shown,
             "parameters": (k, k, k, k + 1),
-            "definition": tuple(DEFINITIONS.values()),
+            "definition": tuple(_definitions(fit.convention).values()),
         },
         (" · ".join(facts), *notes),
         fit.native,
@@ -125,6 +125,16 @@ def information_criteria(fit: Fit, dispersion: float | None = None) -> Informati
         k,
         c,
     )
+
+
+def _definitions(convention: Convention) -> dict[str, str]:
+    """The definitions under a convention."""
+    changed = dict(DEFINITIONS)
+    if convention.aic == "per row":
+        changed |= {"AIC": "(-2 loglik + 2k) / n", "AICc": "-2 loglik + 2k + 2k(k+1) / (n-k-1)"}
+    if convention.bic == "deviance":
+        changed["BIC"] = "deviance - (n-k) log n"
+    return changed
 
 
 def _likelihood(fit: Fit, notes: list[str]) -> float:

@@ -101,13 +101,14 @@ def _baselines(fit: Fit) -> Iterator[str]:
     for predictor in fit.spec.design.predictors:
         groups = [group for piece in predictor.pieces for group in piece.groups]
         for piece in predictor.pieces:
+            names = [fit.columns[slot] for slot in predictor.slots[piece.slots]]
             if () in piece.groups:
-                yield from piece.columns
+                yield from names
             elif () not in groups:
-                yield from _cells(piece)
+                yield from _cells(piece, names)
 
 
-def _cells(piece: Piece) -> Iterator[str]:
+def _cells(piece: Piece, names: Sequence[str]) -> Iterator[str]:
     """The columns that indicate a level or a cell of levels."""
     place = 0
     for group in piece.groups:
@@ -116,7 +117,7 @@ def _cells(piece: Piece) -> Iterator[str]:
             return
         width = prod(coding.shape[1] for coding in codings)
         if all(np.array_equal(coding, np.eye(len(coding))) for coding in codings):
-            yield from piece.columns[place : place + width]
+            yield from names[place : place + width]
         place += width
 
 

@@ -5,27 +5,33 @@ from __future__ import annotations
 from math import inf, isnan
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from glmstat.errors import ComparisonError
+from glmstat.inference.score import frame_of
 from glmstat.inference.statement import need_likelihood
+from glmstat.solve.dispersion import saturated_kernel
 
 if TYPE_CHECKING:
+    from glmstat.convention import Convention
     from glmstat.estimate import Estimate
     from glmstat.fit import Fit
     from glmstat.likelihood.base import GLM
 
-__all__ = ["loglik", "parameters"]
+__all__ = ["loglik", "parameters", "plugged_in"]
 
 
-def parameters(estimate: Estimate, likelihood: GLM) -> int:
-    """Return how many parameters were estimated: coefficients, dispersion, a shape of the family."""
-    return estimate.rank + likelihood.family.counts_dispersion + (estimate.shape is not None)
+def parameters(estimate: Estimate, likelihood: GLM, convention: Convention) -> int:
+    """Return how many parameters a criterion counts: coefficients, dispersion, a shape of the family."""
+    dispersion = likelihood.family.counts_dispersion if convention.counts_dispersion else 0
+    return estimate.rank + dispersion + (estimate.shape is not None)
 
 
 def loglik(fit: Fit) -> float:
     """Return the log-likelihood, constant included; NaN where the family has none.
 
-    Where the dispersion is estimated, it stands at the value that R's `AIC` plugs in; it is infinite where
-    the fit is perfect, whose dispersion is rounding.
+    Where the dispersion is estimated, it stands at the value that R's `AIC` plugs in, or at the one that the
+    convention says; it is infinite where the fit is perfect, whose dispersion is rounding.
 
     Raises
     ------
@@ -39,5 +45,30 @@ def loglik(fit: Fit) -> float:
         raise ComparisonError(
             "loglik is not defined: dispersion= is given, that of the family is 1. Leave it out."
         )
-    perfect = fit.status == "perfect fit" and phi.estimated and not isnan(fit.estimate.loglik)
-    return inf if perfect else fit.estimate.loglik
+    if fit.status == "perfect fit" and phi.estimated and not isnan(fit.estimate.loglik):
+        return inf
+    other = plugged_in(fit)
+    return fit.estimate.loglik if other is None else _at(fit, other)
+
+
+def plugged_in(fit: Fit) -> float | None:
+    """Return the dispersion at which the convention evaluates the log-likelihood; None is R's own."""
+    family, rule = fit.spec.likelihood.family, fit.convention.likelihood_dispersion
+    if rule == "own" or family.dispersion is not None or not family.has_likelihood:
+        return None
+    if family.name == "gaussian" and (rule == "one" or family.link.name == "identity"):
+        return None
+    return 1.0 if rule == "one" else fit.dispersion
+
+
+def _at(fit: Fit, phi: float) -> float:
+    """The log-likelihood for one dispersion; kept, for it takes a pass over the rows."""
+    apart = fit.convention.weighted_likelihood == "dispersion" and fit.spec.call["weights"] is not None
+    key = f"loglik at {phi!r}" + (" / weight" if apart else "")
+    if key not in fit.kept:
+        frame = frame_of(fit, "The log-likelihood")
+        saturated = frame.reduce(saturated_kernel(fit.spec.likelihood, phi, apart=apart))
+        found = np.array([saturated - fit.deviance / (2.0 * phi)])
+        found.flags.writeable = False
+        fit.kept[key] = found
+    return float(fit.kept[key][0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from glmstat.call import asked_dispersion
 from glmstat.errors import ArgumentError
 from glmstat.estimate import Estimate
 from glmstat.matrix import Array
@@ -39,11 +40,9 @@ def fit_nearby(
     ------
     GlmstatError : as `fit_estimate`, from the solver's own start.
     """
-    arguments = {
-        "control": fit.spec.control,
-        "dispersion": fit.spec.call["dispersion"] if dispersion is None else dispersion,
-        "within": within,
-    }
+    if dispersion is None:
+        dispersion = asked_dispersion(fit.spec.call, fit.spec.likelihood)
+    arguments = {"control": fit.spec.control, "dispersion": dispersion, "within": within}
     how, likelihood = fit.spec.estimator, fit.spec.likelihood
     if start is not None:
         try:

@@ -142,7 +142,8 @@ def f_p_value(statistic: float, df: float, df_residual: float) -> float:
 
 def _df(fit: Fit) -> float:
     """Degrees of freedom of t for every combination; infinite for the normal."""
-    by_dispersion = float(fit.df_residual) if fit.estimate.dispersion.estimated else np.inf
+    by_t = fit.estimate.dispersion.estimated and fit.convention.wald == "t"
+    by_dispersion = float(fit.df_residual) if by_t else np.inf
     if fit.covariance.kind == "classical":
         return by_dispersion
     known = facts(fit)

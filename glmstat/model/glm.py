@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from glmstat.call import Call, Covariance
 from glmstat.control import Control
+from glmstat.convention import Convention
 from glmstat.families import Family
 from glmstat.fit import Fit, fit_model
 from glmstat.likelihood.base import as_likelihood
@@ -36,7 +37,7 @@ def glm(
     vcov: str | Covariance = "classical",
     dispersion: float | Literal["pearson", "deviance", "ml"] | None = None,
     event: Any = None,
-    compat: str = "glmstat",
+    compat: str | Convention = "glmstat",
     start: Any = None,
     allow_python: bool = False,
     control: Control = Control(),
@@ -83,8 +84,9 @@ def glm(
         or a number.
     event : the level of a text, categorical or boolean response whose probability is modelled; default
         the second of two.
-    compat : "glmstat", or "R" for intervals cut at normal quantiles, z under a sandwich covariance, and the
-        criterion of R's drop1, add1 and step.
+    compat : "glmstat", or another system whose choices are taken: "R", "stata", "statsmodels", "sas" (names,
+        reference level, dispersion, likelihood, AIC, standard errors, quantiles), or a `Convention`.
+        `explain_difference` says what they move; what the call asks for itself goes before them.
     start : (p,) coefficients to start from, or a mapping by name; default the solver's own.
     allow_python : evaluate what the formula language refuses as Python. Only for formulas you trust.
     control : how it is computed: tolerance, solver, threads, memory, checkpoints, progress.

@@ -42,7 +42,7 @@ OWN = (
 
 def fit_network(call: Call, likelihood: GLM) -> Fit:
     """Return the fit of a formula with networks; without hidden layers it is that of `glm`."""
-    as_convention(call["compat"])
+    record = as_convention(call["compat"])
     choices = read_choices(call)
     plain = _without_networks(call)
     if plain is not None:
@@ -53,6 +53,11 @@ def fit_network(call: Call, likelihood: GLM) -> Fit:
         raise ArgumentError(
             f"rglm does not estimate {unknown[0]} of {name}. Give it, as glm of the linear terms finds it: "
             f'family="{name}(1.5)".'
+        )
+    if (record.dispersion, record.information, record.bread) != ("pearson", "expected", "expected"):
+        raise ArgumentError(
+            f"compat={record.name!r} is for models without networks: tables of a network take Pearson's "
+            'dispersion and the expected information. Use compat="glmstat" or "R".'
         )
     if call["sampling_weights"] is not None:
         raise ArgumentError("rglm has no sampling weights. Use weights=, or glm().")

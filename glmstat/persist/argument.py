@@ -10,6 +10,7 @@ import numpy as np
 
 from glmstat.call import Call, Covariance, NotKept, Spec, Values
 from glmstat.control import Control
+from glmstat.convention import Convention
 from glmstat.errors import FileError
 from glmstat.families import Family, as_family
 from glmstat.fit import Fit
@@ -94,6 +95,9 @@ def read_arguments(written: Mapping[str, Any], contrasts: Any) -> dict[str, Any]
         "contrasts": _read_contrasts(contrasts),
         "allow_python": False,
     }
+    own: Any = found.get("compat")
+    if isinstance(own, dict):
+        found["compat"] = Convention(**own)
     if written.get("training") is not None:
         from glmstat.neural.problem import Training
 

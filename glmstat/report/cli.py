@@ -80,7 +80,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vcov", default="classical", help='such as "HC3" or "~firm" (default: classical)')
     parser.add_argument("--dispersion", help='"pearson", "deviance", "ml" or a number')
     parser.add_argument("--na-action", default="drop", help='"drop" (default), "exclude" or "raise"')
-    parser.add_argument("--compat", default="glmstat", help='"glmstat" (default) or "R"')
+    parser.add_argument("--compat", default="glmstat", help="whose conventions: R, stata, statsmodels, sas")
     parser.add_argument("--level", type=_share, default=0.95, help="coverage of the intervals; default 0.95")
     parser.add_argument("--save", metavar="FILE", help="write the fit to a file that glmstat.load reads")
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")

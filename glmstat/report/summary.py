@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from glmstat.errors import ArgumentError, ComparisonError
 from glmstat.estimate import Dispersion
 from glmstat.inference.absorbed import summary_lines
+from glmstat.inference.convention.scale import genmod_scale
 from glmstat.inference.covariance import label
 from glmstat.inference.eform import exponentiated, ratio_notes
 from glmstat.inference.interval import wald
+from glmstat.inference.likelihood import plugged_in
 from glmstat.inference.reference import Reference, reference
 from glmstat.matrix import Array
 from glmstat.table import noted
@@ -166,6 +168,8 @@ def summary(fit: Fit, level: float = 0.95, *, eform: bool = False) -> Summary:
     if eform:
         table, facts = exponentiated(fit, table), (*ratio_notes(fit), *facts)
     columns = table._asdict()
+    if fit.convention.wald_statistic == "square":
+        columns["statistic"] = columns["statistic"] ** 2
     if len({df for df in known.df.tolist() if isfinite(df)}) > 1:
         after = list(columns).index("statistic") + 1
         named = list(columns.items())
@@ -243,8 +247,19 @@ def _facts(fit: Fit, level: float, known: Reference) -> Iterator[str]:
         f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
     )
     yield f"{_likelihood(fit)} · {count(estimate.convergence.iterations, 'iteration')}"
+    if fit.convention.title:
+        yield " · ".join((f"conventions of {fit.convention.title}", *_apart(fit)))
     yield from summary_lines(fit)
     yield from _references_and_notes(fit)
+
+
+def _apart(fit: Fit) -> Iterator[str]:
+    """What a convention prints that stands in no other line."""
+    if fit.convention.wald_statistic == "square":
+        yield "statistic: Wald's chi-squared(1)"
+    scale = genmod_scale(fit) if fit.convention.scale == "genmod" else None
+    if scale is not None:
+        yield f"scale {figure(scale)}"
 
 
 def _references_and_notes(fit: Fit) -> Iterator[str]:
@@ -275,15 +290,21 @@ def _likelihood(fit: Fit) -> str:
     if isnan(loglik):
         return "no likelihood: loglik, AIC and BIC are not defined"
     counted = count(fit.parameters, "parameter") + _own_dispersion(fit)
-    return f"loglik {figure(loglik)} · AIC {figure(fit.aic)} ({counted}) · BIC {figure(fit.bic)}"
+    aic = "AIC / row" if fit.convention.aic == "per row" else "AIC"
+    bic = "BIC of the deviance" if fit.convention.bic == "deviance" else "BIC"
+    return f"loglik {figure(loglik)} · {aic} {figure(fit.aic)} ({counted}) · {bic} {figure(fit.bic)}"
 
 
 def _own_dispersion(fit: Fit) -> str:
     """What the count of parameters says of the dispersion; loglik never uses a number given for it."""
     if not fit.spec.likelihood.family.counts_dispersion:
         return ""
+    at = plugged_in(fit)
+    counted = ", dispersion counted" if fit.convention.counts_dispersion else ", dispersion not counted"
+    if at is not None:
+        return f"{counted}; at dispersion {figure(at)}"
     given = fit.estimate.dispersion.estimator == "given"
-    return "; at R's own dispersion, not the given" if given else ", dispersion counted"
+    return "; at R's own dispersion, not the given" if given else counted
 
 
 def _likelihood_facts(fit: Fit) -> dict[str, Any]:

@@ -10,10 +10,18 @@ import numpy as np
 from glmstat.compute import Counts, Facts
 from glmstat.errors import ArgumentError
 from glmstat.estimate import Dispersion
+from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
 from glmstat.workspace import Workspace
 
-__all__ = ["Saturated", "choose_dispersion", "log_likelihood", "saturated_asks", "saturated_sum"]
+__all__ = [
+    "Saturated",
+    "choose_dispersion",
+    "log_likelihood",
+    "saturated_asks",
+    "saturated_kernel",
+    "saturated_sum",
+]
 
 Estimator = Literal["pearson", "deviance", "ml"]
 
@@ -113,12 +121,23 @@ def saturated_asks(workspace: Workspace, guess: float) -> tuple[float, ...]:
 def saturated_sum(workspace: Workspace, phi: float) -> float:
     """Return the log-likelihood of all rows at mu = y, for one dispersion."""
     with np.errstate(all="ignore"):
-        return workspace.frame.reduce(_saturated(workspace, phi))
+        return workspace.frame.reduce(saturated_kernel(workspace.likelihood, phi))
 
 
-def _saturated(workspace: Workspace, phi: float) -> Callable[[Block], float]:
+def saturated_kernel(likelihood: GLM, phi: float, *, apart: bool = False) -> Callable[[Block], float]:
+    """Return what gives the log-likelihood of the rows of a block at mu = y, for one dispersion.
+
+    Parameters
+    ----------
+    apart : weights divide the dispersion of each row and do not multiply its log-likelihood.
+    """
+
     def kernel(block: Block) -> float:
-        rows = workspace.likelihood.saturated(block.y, block.weights, phi)
+        weights, dispersion = block.weights, phi
+        if apart:
+            with np.errstate(divide="ignore"):
+                weights, dispersion = np.ones(len(block.y)), phi / block.weights
+        rows = likelihood.saturated(block.y, weights, dispersion)  # pyright: ignore[reportArgumentType]
         if block.frequency is not None:
             rows = rows * block.frequency
         used = block.total > 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from glmstat.formula.naming import INTERCEPTS
 from glmstat.matrix import Array, IntArray
 from glmstat.solve.linear import Factored, factor
 from glmstat.triangular import triangular_solve
@@ -134,6 +135,6 @@ def _combination(
 
 def _addend(name: str, value: float) -> str:
     sign, size = ("-" if value < 0 else "+"), abs(value)
-    if name == "Intercept":
+    if name in INTERCEPTS:
         return f"{sign} {size:g}"
     return f"{sign} {name}" if size == 1 else f"{sign} {size:g}*{name}"

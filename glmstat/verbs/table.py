@@ -74,7 +74,7 @@ def confint(
     ----------
     level : coverage. Quantiles are Student's with `df_residual` where the dispersion is estimated (with
         clusters - 1 where the covariance is clustered), else normal; always normal with compat="R", as
-        confint.default.
+        confint.default, and with that of the other systems.
     of : names of coefficients or combinations such as "x + f[T.b]"; default every coefficient.
     method : "wald", "profile" (likelihood ratio) or "score"; the last two assume the variance of the
         family, and take no `vcov`.

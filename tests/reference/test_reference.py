@@ -49,7 +49,7 @@ def weights(case: dict[str, Any]) -> dict[str, str]:
 
 @cache
 def fit(name: str) -> Fit:
-    """The case's fit. Compat R cuts intervals at normal quantiles, as the cases do; nothing else moves."""
+    """The case's fit. Compat R cuts intervals at normal quantiles, as the cases do; no other number moves."""
     case = reference.case(name)
     family, link = spelled(case["family"]), spelled(case["link"])
     return glm(case["formula"], data(name), family, link=link, compat="R", **weights(case))
@@ -72,20 +72,28 @@ def at_rows(case: dict[str, Any], type: str) -> list[float]:
     return residuals(case, type).loc[case["expected"]["resid"]["rows"]].tolist()
 
 
+def columns(case: dict[str, Any]) -> tuple[str, ...]:
+    """The coefficients by the names of the cases, which are the default ones and not R's."""
+    return fit(case["id"]).spec.design.default_columns
+
+
 def estimable(values: pd.Series, case: dict[str, Any]) -> dict[str, float]:
     """A vector by name, without the aliased coefficients."""
     aliased = case["expected"].get("aliased", [])
-    return {name: float(value) for name, value in values.items() if name not in aliased}
+    named = zip(columns(case), values.tolist(), strict=True)
+    return {name: value for name, value in named if name not in aliased}
 
 
 def column(name: str) -> Callable[[dict[str, Any]], dict[str, float]]:
     """A column of the printed table."""
-    return lambda case: fit(case["id"]).summary().to_frame()[name].to_dict()
+    return lambda case: dict(
+        zip(columns(case), fit(case["id"]).summary().to_frame()[name].tolist(), strict=True)
+    )
 
 
 def intervals(case: dict[str, Any]) -> dict[str, list[float]]:
     """Wald intervals by name."""
-    return dict(zip(fit(case["id"]).columns, fit(case["id"]).confint().to_numpy().tolist(), strict=True))
+    return dict(zip(columns(case), fit(case["id"]).confint().to_numpy().tolist(), strict=True))
 
 
 def errors(kind: str, information: str = "expected") -> Callable[[dict[str, Any]], dict[str, float]]:
@@ -102,7 +110,8 @@ def clustered(kind: str, place: str = "cluster") -> Callable[[dict[str, Any]], d
         ways = tuple(known["columns"]) if "columns" in known else case["expected"]["cluster"]["column"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FewClustersWarning)
-            return fit(case["id"]).stderror(Covariance(kind, ways)).to_dict()
+            found = fit(case["id"]).stderror(Covariance(kind, ways))
+        return dict(zip(columns(case), found.tolist(), strict=True))
 
     return make
 
@@ -133,9 +142,9 @@ def influence(name: str) -> Callable[[dict[str, Any]], list[float]]:
 def changes(case: dict[str, Any]) -> dict[str, list[float]]:
     """Changes of the coefficients without each row."""
     rows = influential(case["id"]).iloc[case["expected"]["influence"]["rows"]]
-    return {
-        name: rows[f"dfbeta_{name}"].tolist() for name in case["expected"]["influence"]["dfbeta_R_onestep"]
-    }
+    own = dict(zip(columns(case), fit(case["id"]).columns, strict=True))
+    asked = case["expected"]["influence"]["dfbeta_R_onestep"]
+    return {name: rows[f"dfbeta_{own[name]}"].tolist() for name in asked}
 
 
 TESTS = ("wald_stat", "F_stat", "F_p", "scaled_lr_stat", "lr_stat", "lr_p", "score_stat", "score_p")
@@ -147,8 +156,9 @@ def hypotheses(name: str) -> list[dict[str, float]]:
     full, rows = fit(name), []
     by_f = full.update(compat="glmstat")
     for entry in reference.case(name)["expected"]["tests"]:
-        kept = full.update(entry["reduced"]).columns
-        text = ", ".join(f"{column} = 0" for column in full.columns if column not in kept)
+        kept = full.update(entry["reduced"]).spec.design.default_columns
+        names = full.spec.design.default_columns
+        text = ", ".join(f"{column} = 0" for column in names if column not in kept)
         wald, score = (full.test(text, method=word).tests[0] for word in ("wald", "score"))
         lr = by_f.test(text, method="lr").tests[0]
         # R's anova divides by Pearson's dispersion although that of this family is 1
@@ -178,7 +188,7 @@ def part_of_tests(word: str) -> Callable[[dict[str, Any]], list[float]]:
 def profiles(case: dict[str, Any]) -> dict[str, list[float]]:
     """Profile intervals by name."""
     found = fit(case["id"]).confint(method="profile")
-    return dict(zip(fit(case["id"]).columns, found.to_numpy().tolist(), strict=True))
+    return dict(zip(columns(case), found.to_numpy().tolist(), strict=True))
 
 
 def deviances(type: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -234,7 +244,11 @@ MAKE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "pearson_chi2": lambda case: fit(case["id"]).pearson,
     "loglik": lambda case: fit(case["id"]).loglik,
     "aic": lambda case: fit(case["id"]).aic,
-    "aliased": lambda case: list(fit(case["id"]).estimate.aliased),
+    "aliased": lambda case: [
+        name
+        for name, own in zip(columns(case), fit(case["id"]).columns, strict=True)
+        if own in fit(case["id"]).estimate.aliased
+    ],
     "fitted.values": lambda case: fit(case["id"]).fitted.iloc[case["expected"]["fitted"]["rows"]].tolist(),
     **{f"robust.HC{number}": errors(f"HC{number}") for number in range(4)},
     **{f"robust_more.{kind}": errors(kind) for kind in ("HC4", "HC4m", "HC5")},
@@ -302,8 +316,8 @@ def test_counts_on_the_left_are_the_same_fit(case: dict[str, Any], part: str) ->
         case["formula_counts"], data(case["id"]), spelled(case["family"]), link=spelled(case["link"])
     )
     of = {
-        "coef": lambda f: f.coef.to_dict(),
-        "se": lambda f: f.stderror().to_dict(),
+        "coef": lambda f: dict(zip(f.spec.design.default_columns, f.coef.tolist(), strict=True)),
+        "se": lambda f: dict(zip(f.spec.design.default_columns, f.stderror().tolist(), strict=True)),
         "df_resid": lambda f: f.df_residual,
     }
     get = of.get(part, lambda f: getattr(f, part))

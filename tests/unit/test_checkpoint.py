@@ -290,12 +290,13 @@ def test_another_call_is_refused_by_name(parquet: Path, tmp_path: Path):
         ("na_action is 'exclude'", {"na_action": "exclude"}),
         ("dispersion is 2.0", {"dispersion": 2.0}),
         ("vcov is 'HC1'", {"vcov": "HC1"}),
+        ("coding is 'last treatment first'", {"compat": "sas"}),
     ]
     for text, words in others:
         with pytest.raises(FileError, match="belongs to another call") as caught:
             fitted(parquet, tmp_path / "c", **words)
         assert text in str(caught.value)
-    fitted(parquet, tmp_path / "c", compat="R", control={"workers": 2, "progress": False})
+    fitted(parquet, tmp_path / "c", compat="stata", control={"workers": 2, "progress": False})
 
 
 def test_arrays_and_functions_of_the_call_are_compared(parquet: Path, tmp_path: Path):

@@ -20,6 +20,7 @@ from glmstat.errors import (
     ComparisonError,
     DataError,
     DomainError,
+    FewClustersWarning,
     FormulaError,
     ResponseWarning,
     SeparationWarning,
@@ -356,6 +357,19 @@ def test_aic(formula, family, link, aic, wrong):
     assert all(found != pytest.approx(other, rel=1e-4) for other in wrong)
 
 
+@pytest.mark.parametrize(
+    ("family", "link", "aic"), [("gaussian", None, 114.612320), ("gamma", "log", 97.270352)]
+)
+def test_aic_of_statsmodels(family, link, aic):
+    assert glm("g ~ x", D, family, link=link, compat="statsmodels").aic == pytest.approx(aic, rel=1e-8)
+
+
+def test_aic_and_bic_of_stata():
+    fit = glm(RATE, D, "poisson", compat="stata")
+    assert fit.aic == pytest.approx(121.219999 / 40, rel=1e-8)
+    assert fit.bic == pytest.approx(39.981083 - 38 * math.log(40), rel=1e-8)
+
+
 def test_weighted_gamma_aic():
     assert glm("g ~ x", D, "gamma", link="log", weights="w").aic == near(96.704461)
 
@@ -412,6 +426,25 @@ def test_intervals_are_t_and_with_compat_r_normal():
         near(0.4675798438 - quantile * 0.1053641931),
         near(0.4675798438 + quantile * 0.1053641931),
     ]
+
+
+@pytest.mark.parametrize("compat", ["stata", "statsmodels", "sas"])
+def test_other_systems_take_z_though_the_dispersion_is_estimated(compat):
+    table = glm("g ~ x", D, "gamma", link="log", compat=compat).summary().to_frame().loc["x"]
+    z = table["estimate"] / table["std_error"]
+    assert table["p_value"] == near(math.erfc(abs(z) / math.sqrt(2)))
+    assert table["conf_high"] == near(table["estimate"] + 1.959963984540054 * table["std_error"])
+
+
+def test_clusters_of_statsmodels():
+    data = D.assign(c=np.tile(np.arange(1, 9), 5))
+    with pytest.warns(FewClustersWarning):
+        theirs = glm("y ~ x + f", data, "poisson", compat="statsmodels").stderror("~c")
+        ours = glm("y ~ x + f", data, "poisson").stderror("~c")
+        bare = glm("y ~ x + f", data, "poisson").stderror("CR0 ~ c")
+    assert values(ours) == [near(value, 2e-5) for value in (0.103197, 0.163802, 0.187661)]
+    assert values(theirs) == [near(value, 2e-5) for value in (0.105949, 0.168171, 0.192667)]
+    assert values(bare) == [near(0.096531), near(0.153222), near(0.175542)]
 
 
 def test_poisson_errors_are_not_scaled():

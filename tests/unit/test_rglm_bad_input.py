@@ -192,7 +192,7 @@ ARGUMENTS = [
     ({"link": "nope"}, ArgumentError, "Unknown link: 'nope'."),
     ({"family": "poison"}, ArgumentError, "Did you mean 'poisson'?"),
     ({"vcov": "nope"}, ArgumentError, "Unknown vcov: 'nope'."),
-    ({"compat": "S"}, ArgumentError, "Unknown compat: 'S'. Known: glmstat, R."),
+    ({"compat": "S"}, ArgumentError, "Unknown compat: 'S'. Known: glmstat, R, stata, statsmodels, sas."),
     ({"cluster": "nope"}, ColumnError, "No column 'nope' in data"),
     ({"cluster": np.arange(5)}, DataError, "5 values, 400 rows. Give one value per row."),
     ({"offset": "nope"}, ColumnError, "No column 'nope' in data"),

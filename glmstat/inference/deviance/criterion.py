@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from glmstat.convention import as_convention
 from glmstat.errors import ComparisonError
 from glmstat.estimate import Estimate
 from glmstat.inference.deviance.difference import Inside, Outcome
@@ -30,8 +31,11 @@ def loglik_or_nan(fit: Fit) -> float:
         return nan
 
 
+_OWN = as_convention("glmstat")  # what models are compared by, whatever is printed
+
+
 def _penalised(fit: Fit, estimate: Estimate, k: float) -> float:
-    return k * parameters(estimate, fit.spec.likelihood) - 2.0 * estimate.loglik
+    return k * parameters(estimate, fit.spec.likelihood, _OWN) - 2.0 * estimate.loglik
 
 
 def is_scaled(fit: Fit) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glmstat.call import frame_for
+from glmstat.call import asked_dispersion, frame_for
 from glmstat.compute import Triangle
 from glmstat.errors import ArgumentError, ComparisonError, GlmstatWarning, one_of
 from glmstat.estimate import Estimate
@@ -73,7 +73,7 @@ class Larger:
             spec.likelihood,
             start=start,
             control=spec.control,
-            dispersion=spec.call["dispersion"],
+            dispersion=asked_dispersion(spec.call, spec.likelihood),
         )
 
     def outcome(self, kind: str) -> Outcome:

@@ -163,6 +163,8 @@ def _discounted(fit: Fit, inverse: Array, kind: str, data: Any) -> Array:
 def _factor(fit: Fit, covariance: Covariance) -> float:
     """What the meat is multiplied by."""
     kind, preset = covariance.kind, covariance.small_sample
+    if kind == "HC0" and preset == "default" and fit.convention.row_factor == "n/(n-1)":
+        return fit.nobs / (fit.nobs - 1)
     if kind not in ("HC0", "HC1") or preset == "statsmodels" or (kind == "HC0" and preset != "stata"):
         return 1.0
     lost = fit.nobs - fit.df_residual
@@ -181,6 +183,7 @@ def _hc_words(covariance: Covariance, facts: Facts) -> str:
     if facts.factor == 1.0:
         return f"{words}, no small-sample factor"
     rule = "Stata's factor" if covariance.small_sample == "stata" else "factor n/(n-k)"
+    rule = "factor n/(n-1)" if (covariance.kind, covariance.small_sample) == ("HC0", "default") else rule
     return f"{words}, {rule} = {facts.factor:.4g}"
 
 

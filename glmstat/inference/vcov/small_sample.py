@@ -33,10 +33,12 @@ class Preset:
         (the identity link of that family only).
     ways : with several ways of clustering, G of "each" intersection of ways in its own part of the sum, or
         the G of the way that has the "fewest" clusters in all of them.
+    clusters : whether there is a factor at all.
     """
 
     rows: Literal["never", "always", "gaussian"]
     ways: Literal["each", "fewest"]
+    clusters: bool = True
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -45,6 +47,7 @@ PRESETS: Mapping[str, Preset] = {
     "stata": Preset("gaussian", "each"),  # vce(cluster) of ML estimators; regress
     "statsmodels": Preset("always", "each"),  # cov_type="cluster"
     "fixest": Preset("always", "fewest"),  # ssc(adj = TRUE, cluster.adj = TRUE, cluster.df = "min")
+    "none": Preset("never", "each", clusters=False),  # PROC GENMOD's REPEATED: empirical errors
 }
 
 
@@ -115,7 +118,9 @@ def cluster_factors(fit: Fit, covariance: Covariance, counts: Sequence[int], nes
     Source: R's sandwich 3.0 (vcovCL) and fixest (ssc), Stata's _robust, statsmodels' cov_cluster.
     """
     preset, kind = check_preset(covariance), covariance.kind
-    if kind not in ("CR1", "CR1S"):
+    if covariance.small_sample == "default":
+        preset = PRESETS[fit.convention.cluster_factor]
+    if kind not in ("CR1", "CR1S") or (kind == "CR1" and not preset.clusters):
         return Factors((1.0,) * len(counts), 1.0, nan)
     rows = _rows_factor(fit, nested) if kind == "CR1S" or _counts_rows(fit, preset) else nan
     fewest = min(counts[: len(covariance.cluster)])

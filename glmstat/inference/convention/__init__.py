@@ -1,0 +1,1 @@
+"""What other systems print, and why it is another number."""
