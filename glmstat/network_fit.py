@@ -178,3 +178,4 @@ class NetworkFit(Fit):
     information_criteria = _refused("An information criterion")
     goodness_of_fit = _refused("A goodness-of-fit test")
     check = _refused("check")
+    exact = _refused("exact")
