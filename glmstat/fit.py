@@ -26,11 +26,8 @@ from glmstat.solve.estimator import estimate_by
 from glmstat.table import Native, frame, series
 from glmstat.verbs import again, hypothesis, interval, misfit, network, row, table
 from glmstat.verbs import check as checks
-<<<<<<< ours
 from glmstat.verbs import convention as conventions
-=======
 from glmstat.verbs import exact as exacts
->>>>>>> theirs
 from glmstat.verdict import remarks, warn
 
 if TYPE_CHECKING:
@@ -298,13 +295,10 @@ class Fit:
     information_criteria = hypothesis.information_criteria
     goodness_of_fit = hypothesis.goodness_of_fit
     check = checks.check
-<<<<<<< ours
     overdispersion = checks.overdispersion
     verify = checks.verify
     explain_difference = conventions.explain_difference
-=======
     exact = exacts.exact
->>>>>>> theirs
     score_test_nn = misfit.score_test_nn
     profile = interval.profile
     bootstrap = interval.bootstrap
