@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glmstat import datasets, families, links
+    from glmstat import datasets, families, links, priors
     from glmstat.call import Covariance
     from glmstat.control import Control
     from glmstat.errors import (
@@ -86,6 +86,7 @@ __all__ = [
     "links",
     "load",
     "pool",
+    "priors",
     "rglm",
 ]
 
@@ -103,7 +104,7 @@ _HOMES = {
     "pool": "inference.pool.verb",
     "rglm": "model.rglm",
 }
-_MODULES = ("datasets", "families", "links")
+_MODULES = ("datasets", "families", "links", "priors")
 
 
 def __getattr__(name: str) -> Any:

@@ -24,7 +24,7 @@ from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
 from glmstat.solve.estimator import estimate_by
 from glmstat.table import Native, frame, series
-from glmstat.verbs import again, hypothesis, interval, misfit, network, row, table
+from glmstat.verbs import again, hypothesis, interval, misfit, network, prior, row, table
 from glmstat.verbs import check as checks
 from glmstat.verbs import convention as conventions
 from glmstat.verbs import exact as exacts
@@ -302,6 +302,8 @@ class Fit:
     score_test_nn = misfit.score_test_nn
     profile = interval.profile
     bootstrap = interval.bootstrap
+    prior_predictive = prior.prior_predictive
+    posterior_predictive = prior.posterior_predictive
     with_data = again.with_data
     refit = again.refit
     update = again.update

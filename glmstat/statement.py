@@ -24,8 +24,9 @@ class Statement:
     label : what the covariance is called, where it is none of the kinds.
     refused : why tests by likelihood, refits of terms and criteria do not hold, and what to use instead.
     argument : what the choice is written as: 'method="firth"'; default 'inference="name"'.
+    interval : what intervals of coefficients are called.
     holds : which of what rests on a likelihood holds all the same: "ratio" (likelihood ratios and profiles),
-        "score", "loglik", "criteria", "goodness", "misfit", "bootstrap", "check".
+        "profile" (profiles alone), "score", "loglik", "criteria", "goodness", "misfit", "bootstrap", "check".
 
     >>> Statement("naive", "features as if given", tests=False).tests
     False
@@ -41,6 +42,7 @@ class Statement:
     refused: str = ""
     argument: str = ""
     holds: tuple[str, ...] = ()
+    interval: str = "Wald"
 
     @property
     def choice(self) -> str:

@@ -104,6 +104,21 @@ class Workspace:
         """Number of coefficients."""
         return len(self.columns)
 
+    @property
+    def concave(self) -> bool:
+        """Whether the objective is, in the coefficients."""
+        return self.likelihood.canonical or self.likelihood.concave
+
+    @property
+    def dispersion(self) -> float | None:
+        """The dispersion of the objective where it is known."""
+        return self.likelihood.family.dispersion
+
+    @property
+    def flat(self) -> IntArray | None:
+        """Places, among the columns in use, of those that nothing but the rows determines; None is all."""
+        return None if self.penalty is None else np.zeros(0, dtype=np.intp)
+
     @cached_property
     def transform(self) -> Array:
         """T (q, q): coefficients of the columns as given = T gamma."""

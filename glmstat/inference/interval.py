@@ -125,7 +125,8 @@ def _wald_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: An
     table = wald(fit, level, None if of is None else chosen)
     known = reference(fit, None if of is None else np.nan_to_num(chosen.matrix))
     used = "z" if known.normal_ends else known.text
-    note = f"{percent(level)} Wald intervals, {used} · vcov: {label(fit)}"
+    kind = "Wald" if fit.spec.statement is None else fit.spec.statement.interval
+    note = f"{percent(level)} {kind} intervals, {used} · vcov: {label(fit)}"
     at_bound = [text for kind, text in verdicts(fit.estimate, fit.columns) if kind is BoundaryWarning]
     reasons = [reason] if (reason := without_covariance(fit)) else []
     return chosen, table.conf_low, table.conf_high, (note, *reasons, *at_bound, *selection_note(fit))

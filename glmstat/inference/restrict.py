@@ -89,7 +89,7 @@ class Subspace:
     """
 
     def __init__(self, fit: Fit, matrix: Array) -> None:
-        need_likelihood(fit, "A restricted fit", "ratio")
+        need_likelihood(fit, "A restricted fit", "ratio", "profile")
         self.fit_ = fit
         self.frame = frame_of(fit, "A restricted fit")
         held = np.eye(len(fit.columns))[np.isnan(fit.estimate.theta)]
@@ -126,7 +126,9 @@ class Subspace:
 
     def _estimate(self, origin: Array, free: Array | None) -> Estimate:
         within = Within(self.frame, origin, self.basis)
-        return fit_nearby(self.fit_, self._moved(origin), free, within=within)
+        return fit_nearby(
+            self.fit_, self._moved(origin), free, dispersion=_held_dispersion(self.fit_), within=within
+        )
 
     def _start(self, start: Array | None) -> Array | None:
         if start is None and self.fit_.estimate.directions:
@@ -181,6 +183,12 @@ class Subspace:
             alone = not self.basis[self.pivots, at].any()
             place = at if alone else None
         return Coordinates(tuple(columns[slot] for slot in self.free), place, self.frame.has_offset)
+
+
+def _held_dispersion(fit: Fit) -> float | None:
+    """The dispersion that a posterior has along its profile: that of its mode."""
+    estimator, phi = fit.spec.estimator, fit.estimate.dispersion
+    return phi.value if estimator is not None and estimator.kind == "prior" and phi.estimated else None
 
 
 def _sizes(fit: Fit) -> Array:

@@ -23,19 +23,19 @@ __all__ = [
 ]
 
 
-def need_likelihood(fit: Fit, what: str, of: str = "") -> None:
+def need_likelihood(fit: Fit, what: str, *of: str) -> None:
     """Refuse `what` where the coefficients are not at the maximum of a likelihood in them alone.
 
     Parameters
     ----------
-    of : what it rests on, as `Statement.holds` names it.
+    of : what it rests on, as `Statement.holds` names it; any of several will do.
 
     Raises
     ------
     ComparisonError : the reason, and what to use instead.
     """
     statement = fit.spec.statement
-    if statement is not None and of not in statement.holds:
+    if statement is not None and not set(of) & set(statement.holds):
         raise _refusal(statement, what, "hold")
 
 
@@ -75,7 +75,7 @@ def need_moments(fit: Fit) -> None:
     NetworkWarning : the reason, and the valid call.
     """
     statement = fit.spec.statement
-    if statement is not None and not statement.tests:
+    if statement is not None and not statement.tests and statement.interval == "Wald":
         warnings.warn(
             "Errors of predictions by an output layer alone are too small: its features were learned. "
             'Use predict(interval="confidence") of the fit of rglm.',

@@ -75,7 +75,9 @@ def glm(
     contrasts : coding by column: {"f": "sum"}, or a matrix (levels, columns).
     context : numbers, arrays and functions that the formula may name besides columns.
     predictors : formulas of the family's other parameters: {"theta": "~ z"}; on the log scale.
-    prior : of the coefficients: "weak", or {"x": normal(0, 2.5)}; the table is that of the posterior's mode.
+    prior : of the coefficients: "weak" (scaled by the spread of the columns), or a mapping from columns,
+        terms and "*" (all but the intercept) to priors: {"x": normal(0, 2.5), "f": "t(3, 0, 1)"}, on the
+        scale of the coefficient; the table is that of the posterior's mode.
     method : "ml"; bias reduction "firth" (of the mean), "median_br", "jeffreys" (the maximum penalised by
         Jeffreys' prior), finite under separation; "moments" for theta of negative_binomial.
     vcov : what standard errors come from: "classical", a kind ("HC3"), clusters ("~firm + year"), both

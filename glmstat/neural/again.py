@@ -57,6 +57,10 @@ def extend(fit: Fit, term: str, words: Mapping[str, Any]) -> Fit:
             hint = near(word, known)
             raise ArgumentError(f"extend() has no argument {word!r}. It takes {one_of(known)}.{hint}")
     check_whole(fit, "extend()")
+    if fit.spec.estimator is not None and fit.spec.estimator.kind == "prior":
+        raise ArgumentError(
+            "extend() has no priors of single coefficients: this fit has prior=. Fit without them first."
+        )
     _check_network(fit, term)
     if words.get("data") is None and source_of(fit) is None:
         frame_of(fit, "extend()")

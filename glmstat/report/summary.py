@@ -228,7 +228,8 @@ def _stated(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     assert statement is not None
     yield f"{statement.choice}: {statement.title}"
     if statement.covariances:
-        yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(known)}"
+        kind = statement.interval
+        yield f"vcov: {label(fit)} · intervals: {percent(level)} {kind}, {_reference(known)}"
     yield (
         f"deviance in sample {figure(fit.deviance)} · null {figure(fit.null_deviance)} on {fit.df_null} df · "
         f"dispersion {_dispersion(fit.estimate.dispersion)}"

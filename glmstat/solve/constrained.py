@@ -116,7 +116,7 @@ def _centre(
 
 def _step(workspace: Workspace, sums: Sums, information: Array, score: Array) -> Array:
     assert sums.expected is not None and sums.observed is not None
-    if workspace.likelihood.concave:
+    if workspace.likelihood.concave and workspace.concave:
         newton = factor(sums.observed + information)
         if newton is not None:
             return newton.solve(score)

@@ -36,7 +36,7 @@ from glmstat.solve.start import Start, inside, null_start, start_at, starting_po
 from glmstat.solve.together import together
 from glmstat.workspace import Workspace
 
-__all__ = ["fit_estimate"]
+__all__ = ["fit_estimate", "left_open"]
 
 UNTHREADED = 10_000  # cells below which BLAS starts no threads of its own
 _FIXED = 1e-7  # share of a row's length below which its part in the loose coordinates is rounding
@@ -261,7 +261,7 @@ def _estimate(
     perfect = final.likelihood.family.dispersion is None and facts.pearson <= perfect_deviance(final, counts)
     chosen = choose_dispersion(final, gamma, facts, counts, df_residual, dispersion)
     theta.flags.writeable = False
-    rank = replace(found.rank, notes=(*found.rank.notes, *_left_open(frame, workspace, maximum)))
+    rank = replace(found.rank, notes=(*found.rank.notes, *left_open(frame, workspace, maximum)))
     information = _information(frame, final, gamma, maximum, closing)
     growing = None
     if closing is None and not maximum.directions and maximum.ascent.certified == "not needed":
@@ -291,8 +291,8 @@ def _estimate(
     )
 
 
-def _left_open(frame: ModelFrame, workspace: Workspace, maximum: Maximum) -> tuple[str, ...]:
-    """Remark on the finite coefficients that no row is left to determine, once separated rows are out."""
+def left_open(frame: ModelFrame, workspace: Workspace, maximum: Maximum) -> tuple[str, ...]:
+    """Return a remark on the finite coefficients that no row determines once separated rows are out."""
     if not maximum.directions:
         return ()
     moving = np.any([direction != 0 for direction in maximum.directions], axis=0)

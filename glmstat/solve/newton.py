@@ -131,7 +131,7 @@ def ascend(
     need, gamma, sums = needed(workspace), start.gamma, start.sums
     if sums is None:
         raise DomainError("No likelihood where the fit starts: it overflows. Check offset= and exposure=.")
-    fixed = workspace.likelihood.family.dispersion
+    fixed = workspace.dispersion
     deviance = workspace.facts(gamma, None).deviance if fixed is None else 0.0
     df = max(counts.rows - workspace.size, 1)
     dispersion = _Dispersion(fixed, deviance, sums.objective, df, perfect_deviance(workspace, counts))

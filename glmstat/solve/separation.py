@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import qr
 
-from glmstat.matrix import Array, Block
+from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.sample import choose_rows, scatter
 from glmstat.solve.simplest import simplest_direction
 from glmstat.workspace import Workspace
@@ -27,7 +27,7 @@ def has_cone(workspace: Workspace) -> bool:
     """Whether the maximum may lie at infinity along a direction that the columns span."""
     return (
         workspace.size > 0
-        and workspace.penalty is None
+        and (workspace.flat is None or len(workspace.flat) > 0)
         and workspace.likelihood.cone(np.ones(1), np.ones(1)) is not None
     )
 
@@ -44,6 +44,8 @@ def separating_direction(workspace: Workspace) -> Array | None:
 
     Source: Albert & Anderson (1984); Konis (2007); for counts Correia, Guimarães & Zylkin (2019).
     """
+    if workspace.flat is not None and len(workspace.flat) < workspace.size:
+        return _among(workspace, workspace.flat)
     plain = workspace.uncentred()
     basis = _null_space(plain.design_triangle(free_only=True))
     if basis.shape[1] == 0:
@@ -62,6 +64,14 @@ def separating_direction(workspace: Workspace) -> Array | None:
             return None
         rows = np.vstack([rows, more])
     raise Undecided
+
+
+def _among(workspace: Workspace, flat: IntArray) -> Array | None:
+    """A direction of the columns without a prior: along any other the prior falls without end."""
+    direction = np.zeros(workspace.size)
+    found = separating_direction(workspace.kept(flat)) if len(flat) else None
+    direction[flat] = 0.0 if found is None else found
+    return None if found is None else direction
 
 
 def _simpler(workspace: Workspace, rows: Array, basis: Array, direction: Array) -> Array:

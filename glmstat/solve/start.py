@@ -30,8 +30,7 @@ class Start:
 
 def needed(workspace: Workspace) -> Need:
     """Return the information a step needs: observed where the objective is concave, else both."""
-    likelihood = workspace.likelihood
-    return "observed" if likelihood.canonical or likelihood.concave else "both"
+    return "observed" if workspace.concave else "both"
 
 
 def weighted_start(sums: Sums, found: Factored | None = None) -> Array | None:

@@ -76,8 +76,8 @@ def confint(
         clusters - 1 where the covariance is clustered), else normal; always normal with compat="R", as
         confint.default, and with that of the other systems.
     of : names of coefficients or combinations such as "x + f[T.b]"; default every coefficient.
-    method : "wald", "profile" (likelihood ratio) or "score"; the last two assume the variance of the
-        family, and take no `vcov`.
+    method : "wald", "profile" (likelihood ratio; of the posterior where there are priors) or "score"; the
+        last two assume the variance of the family, and take no `vcov`.
     eform : exponentiate: odds, rate, hazard or mean ratios.
     vcov, data : as in `vcov`.
 

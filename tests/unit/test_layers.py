@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "glmstat"
 # A module imports from lower layers, from its own folder, and from names that stand before it in its layer.
 LAYERS = (
     ("errors", "array", "table", "datasets", "control", "convention", "text", "progress"),
-    ("links", "activations", "families", "likelihood", "data"),
+    ("links", "activations", "priors", "families", "likelihood", "data"),
     ("layers", "parts", "coded", "pieces", "gram", "matrix", "formula"),
     (
         "triangular",

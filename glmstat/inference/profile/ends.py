@@ -33,7 +33,7 @@ from glmstat.text.number import figure, percent
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["Ends", "classical", "cut_of", "facts", "intervals", "traced"]
+__all__ = ["Ends", "classical", "cut_of", "facts", "height", "intervals", "traced"]
 
 KINDS = ("deviance", "score")
 _NEAR = 1e-3  # share of the way to an edge that is nothing to speak of
@@ -150,7 +150,8 @@ def facts(fit: Fit, statistic: str, level: float) -> tuple[str, ...]:
         if phi.value == 1.0 and not phi.estimated
         else f" / dispersion {figure(phi.value)} ({ESTIMATORS[phi.estimator]})"
     )
-    lines = [f"{statistic}{over} · cut: {f't({fit.df_residual})' if by_t else 'normal'} {cut:.4g}"]
+    name = height(fit, statistic)
+    lines = [f"{name}{over} · cut: {f't({fit.df_residual})' if by_t else 'normal'} {cut:.4g}"]
     if not fit.spec.likelihood.family.has_likelihood:
         lines.append("quasi-likelihood: no distribution is behind the deviance")
     if fit.covariance.kind != "classical":
@@ -158,12 +159,20 @@ def facts(fit: Fit, statistic: str, level: float) -> tuple[str, ...]:
     return (*lines, *selection_note(fit))
 
 
+def height(fit: Fit, statistic: str) -> str:
+    """Return what is profiled, in words."""
+    statement = fit.spec.statement
+    own = statement is not None and "profile" in statement.holds and statistic == "deviance"
+    return "posterior" if own else statistic
+
+
 def _checked(fit: Fit, statistic: str, data: Any) -> tuple[Kind, Fit]:
     """The fit with its rows, if a profile of it has a meaning."""
     if statistic not in KINDS:
         raise ArgumentError(f"Unknown statistic: {statistic!r}. Known: {one_of(KINDS)}.")
     kind: Kind = "score" if statistic == "score" else "deviance"
-    need_likelihood(fit, "A profile or score interval", "ratio" if kind == "deviance" else "score")
+    rests_on = ("ratio", "profile") if kind == "deviance" else ("score",)
+    need_likelihood(fit, "A profile or score interval", *rests_on)
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
             "Profile and score intervals are not defined with sampling weights: rows are not independent "

@@ -11,7 +11,7 @@ import numpy as np
 from glmstat.errors import ArgumentError
 from glmstat.inference.hypothesis.linear import Linear, linear
 from glmstat.inference.profile.curve import Kind, Point
-from glmstat.inference.profile.ends import Ends, classical, facts, intervals, traced
+from glmstat.inference.profile.ends import Ends, classical, facts, height, intervals, traced
 from glmstat.inference.reference import check_level
 from glmstat.inference.shown import Shown
 from glmstat.text.listing import Listing
@@ -123,7 +123,8 @@ class Profile(Shown):
         values = (self.linear.estimates(self.fit), self.ends.low, self.ends.high)
         names = ("estimate", "conf_low", "conf_high")
         columns = {name: column.tolist() for name, column in zip(names, values, strict=True)}
-        title = (f"Profile of the {self.statistic}, {percent(self.level)} intervals", self.fit.formula)
+        what = height(self.fit, self.statistic)
+        title = (f"Profile of the {what}, {percent(self.level)} intervals", self.fit.formula)
         return Listing(title, self.terms, columns, self.notes, self.fit.native)
 
     def __len__(self) -> int:

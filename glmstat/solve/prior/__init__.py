@@ -1,0 +1,1 @@
+"""Modes of posteriors: priors of the coefficients beside the likelihood."""
