@@ -14,7 +14,7 @@ import numpy as np
 from glmstat.control import Control
 from glmstat.convention import Convention, as_convention
 from glmstat.data.source import open_source
-from glmstat.errors import ArgumentError
+from glmstat.errors import ArgumentError, FormulaError
 from glmstat.formula.parse import parse
 from glmstat.frame import ModelFrame, model_frame
 from glmstat.likelihood.base import GLM
@@ -322,8 +322,31 @@ def frame_for(
             for word, value in (beside or {}).items()
         },
         convention=as_convention(call["compat"] or "glmstat"),
+        others=_others(call, likelihood, source.names),
     )
     return frame if device is None else replace(frame, device=device)
+
+
+def _others(call: Call, likelihood: GLM, columns: Sequence[str]) -> dict[str, Formula]:
+    """The formulas of the predictors besides the mean's; an intercept where none is given."""
+    given = call["predictors"] or {}
+    return {
+        name: _read_other(call, name, given.get(name, "~ 1"), columns) for name in likelihood.predictors[1:]
+    }
+
+
+def _read_other(call: Call, name: str, text: str, columns: Sequence[str]) -> Formula:
+    python, known = call["allow_python"], functions(call["context"])
+    try:
+        formula = parse(text, columns, allow_python=python, functions=known)
+    except FormulaError as error:
+        raise FormulaError(f"Formula of {name}: {error}") from None
+    if formula.response is not None:
+        right = text.partition("~")[2].strip()
+        raise FormulaError(
+            f"The formula of {name} has a response: '{text}'. It shares that of the mean. Write '~ {right}'."
+        )
+    return formula
 
 
 def _device(call: Call) -> Device | None:

@@ -21,6 +21,7 @@ from glmstat.estimate import Estimate, Status
 from glmstat.estimators import choose_estimator
 from glmstat.frame import ModelFrame, beside_effects
 from glmstat.likelihood.base import GLM
+from glmstat.likelihood.several import with_predictors
 from glmstat.matrix import Array
 from glmstat.solve.estimator import estimate_by
 from glmstat.table import Native, frame, series
@@ -42,6 +43,7 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
     from glmstat.inference.statement import check_covered
 
     record = as_convention(call["compat"])
+    likelihood = with_predictors(likelihood, call["predictors"])
     covariance = settled(call["vcov"], record)
     if call["sampling_weights"] is not None and as_covariance(call["vcov"]) != Covariance():
         need_robust(covariance)

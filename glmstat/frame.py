@@ -54,11 +54,13 @@ class Coordinates:
     columns : their names.
     intercept : place of the column of ones, or None.
     has_offset : whether anything is added to the predictors.
+    slots : places of the columns of each of several predictors; None where all have all.
     """
 
     columns: tuple[str, ...]
     intercept: int | None
     has_offset: bool
+    slots: tuple[tuple[int, ...], ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +135,16 @@ class ModelFrame:
     def intercept(self) -> int | None:
         """Place of the column of ones, or None."""
         return self.design.intercept if self.coordinates is None else self.coordinates.intercept
+
+    @property
+    def slots(self) -> tuple[IntArray, ...]:
+        """Places of the columns of each predictor among all."""
+        predictors, now = self.design.predictors, self.coordinates
+        if now is None:
+            return tuple(predictor.slots for predictor in predictors)
+        if now.slots is None:
+            return tuple(np.arange(len(now.columns)) for _ in predictors)
+        return tuple(np.array(own, dtype=np.intp) for own in now.slots)
 
     @property
     def has_offset(self) -> bool:
@@ -454,6 +466,7 @@ def model_frame(
     memory: float = MEMORY,
     beside: Mapping[str, Any] | None = None,
     convention: Convention | None = None,
+    others: Mapping[str, Formula] | None = None,
 ) -> ModelFrame:
     """Return the rows of a fit, checked, with the design that they taught.
 
@@ -475,6 +488,7 @@ def model_frame(
     memory : bytes up to which the columns that are used are copied.
     beside : variables of the covariance by argument; rows in which they are missing do not enter.
     convention : codes factors and responses, and names columns, where nothing else says how.
+    others : formulas of the predictors besides the mean's, by name.
 
     Raises
     ------
@@ -490,7 +504,8 @@ def model_frame(
     context = context or {}
     functions = tuple(sorted(name for name, value in context.items() if callable(value)))
     given = {**arguments, "subset": subset}
-    source = _held_if_small(source, formula, memory)
+    others = others or {}
+    source = _held_if_small(source, (formula, *others.values()), memory)
     roles, joined = read_roles(source, given, allow_python=allow_python, functions=functions, beside=beside)
     with silence():
         seen = examine(
@@ -505,6 +520,7 @@ def model_frame(
             workers=workers,
             memory=memory,
             convention=convention or CONVENTIONS["glmstat"],
+            others=others,
         )
         kept = None if seen.whole is None else _keep(seen.design, seen.whole)
     doubt = next(iter(seen.doubts.values()), None)
@@ -515,12 +531,12 @@ def model_frame(
     )
 
 
-def _held_if_small(source: Source, formula: Formula, memory: float) -> Source:
+def _held_if_small(source: Source, formulas: Sequence[Formula], memory: float) -> Source:
     """The source in memory, where what the formula reads fits."""
     if source.held or not memory:
         return source
-    response = () if formula.response is None else formula.response.expressions
-    read = [*formula.parts.values(), *formula.offsets, *response]
+    read = [part for one in formulas for part in (*one.parts.values(), *one.offsets)]
+    read += [part for one in formulas if one.response is not None for part in one.response.expressions]
     names = [name for name in dict.fromkeys(name for part in read for name in part.names) if name in source]
     return source.collect(names) if 8.0 * source.rows * max(1, len(names)) <= memory else source
 

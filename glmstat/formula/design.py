@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,7 @@ from glmstat.formula.value import JSON, Array, Basis, Value, as_number
 from glmstat.layers import Towers
 from glmstat.matrix import Columns, DesignMatrix, IntArray, zeros
 
-__all__ = ["Design", "Predictor", "build_design"]
+__all__ = ["Design", "Predictor", "build_design", "parts_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,9 @@ class Design:
     context : numbers, arrays and functions that the formula names beside columns.
     towers : hidden layers of the networks that are trained, by name; the columns of another network are
         its inputs.
-    naming : whose names the columns have, a word of `Convention.names`; formulas with networks keep the
-        default.
+    naming : whose names the columns have, a word of `Convention.names`; formulas with networks, and several
+        predictors, keep the default.
+    others : formulas of the predictors besides the first, by name.
     """
 
     formula: Formula
@@ -72,6 +73,7 @@ class Design:
     context: Mapping[str, Any] = field(default_factory=dict)
     towers: Mapping[str, Towers] = field(default_factory=dict)
     naming: str = "glmstat"
+    others: Mapping[str, Formula] = field(default_factory=dict)
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -103,9 +105,28 @@ class Design:
         return any(predictor.offsets for predictor in self.predictors)
 
     @property
+    def text(self) -> str:
+        """All formulas in one line: "y ~ x, theta ~ z"."""
+        others = (f"{name} {' '.join(one.text.split())}" for name, one in self.others.items())
+        return ", ".join((" ".join(self.formula.text.split()), *others))
+
+    @property
+    def added(self) -> tuple[tuple[OffsetPart, ...], ...]:
+        """What is added to each predictor."""
+        return tuple(predictor.offsets for predictor in self.predictors)
+
+    @property
     def parts(self) -> dict[str, Expression]:
         """The parts of all terms by text."""
-        return self.formula.parts
+        return parts_of(self.formula, self.others)
+
+    def alone(self, place: int) -> Design:
+        """Return the design of one of the predictors; its slots stay those among all coefficients."""
+        if len(self.predictors) == 1:
+            return self
+        chosen = self.predictors[place]
+        formula = self.others.get(chosen.name, self.formula)
+        return replace(self, formula=formula, predictors=(chosen,), others={})
 
     @cached_property
     def absorbed(self) -> tuple[AbsorbedFactor, ...]:
@@ -267,6 +288,7 @@ class Design:
                     "name": predictor.name,
                     "sign": predictor.sign,
                     "offsets": [part.to_json() for part in predictor.offsets],
+                    **_written_formula(self.others.get(predictor.name)),
                 }
                 for predictor in self.predictors
             ],
@@ -294,10 +316,16 @@ class Design:
         functions = tuple(sorted(name for name, entry in entries.items() if callable(entry)))
         formula = read_formula(plain["formula"], functions)
         schema = Schema.from_json(plain["schema"])
-        predictor = plain["predictors"][0]
-        offsets = tuple(read_offset(part, functions) for part in predictor["offsets"])
+        first, *more = plain["predictors"]
+        offsets = [tuple(read_offset(part, functions) for part in one["offsets"]) for one in (first, *more)]
+        others = {
+            one["name"]: (read_formula(one["formula"], functions), added)
+            for one, added in zip(more, offsets[1:], strict=True)
+        }
         naming = plain.get("naming", "glmstat")
-        design = build_design(formula, schema, offsets, entries, name=predictor["name"], naming=naming)
+        design = build_design(
+            formula, schema, offsets[0], entries, name=first["name"], naming=naming, others=others
+        )
         if list(design.columns) != plain["columns"]:
             raise FileError(
                 f"Columns of the design are not those written: {', '.join(design.columns)}. Fit again."
@@ -314,8 +342,9 @@ def build_design(
     name: str = "mean",
     towers: Mapping[str, Towers] | None = None,
     naming: str = "glmstat",
+    others: Mapping[str, tuple[Formula, tuple[OffsetPart, ...]]] | None = None,
 ) -> Design:
-    """Return the design with one predictor.
+    """Return the design: with one predictor, and one more for each other formula.
 
     Parameters
     ----------
@@ -325,6 +354,7 @@ def build_design(
     name : of the predictor.
     towers : hidden layers of the trained networks, by name.
     naming : whose names the columns have.
+    others : formula and offsets of each further predictor, by name: its columns are called "name:column".
 
     Raises
     ------
@@ -336,14 +366,43 @@ def build_design(
     place = pieces[-1].slots.stop if pieces else 0
     if formula.networks:
         pieces = (*pieces, *network_pieces(formula.networks, schema.parts, place, towers))
-    _refuse_same_names(pieces)
-    slots = np.arange(pieces[-1].slots.stop if pieces else 0)
+    predictors = [Predictor(name, pieces, offsets, _slots(pieces, 0))]
+    place = len(predictors[0].slots)
+    for other, (written, added) in (others or {}).items():
+        own = _prefixed(other, build_pieces(written.linear, schema.parts))
+        predictors.append(Predictor(other, own, added, _slots(own, place)))
+        place += len(predictors[-1].slots)
+    _refuse_same_names([piece for predictor in predictors for piece in predictor.pieces])
+    formulas = {other: written for other, (written, _) in (others or {}).items()}
+    naming = "glmstat" if formula.networks or others else naming
+    return Design(formula, schema, tuple(predictors), context, towers, naming, formulas)
+
+
+def parts_of(formula: Formula, others: Mapping[str, Formula]) -> dict[str, Expression]:
+    """Return the parts of the terms of all predictors, by text."""
+    if not others:
+        return formula.parts
+    return {text: part for one in (formula, *others.values()) for text, part in one.parts.items()}
+
+
+def _slots(pieces: tuple[Piece, ...], place: int) -> IntArray:
+    slots = np.arange(place, place + (pieces[-1].slots.stop if pieces else 0))
     slots.flags.writeable = False
-    naming = "glmstat" if formula.networks else naming
-    return Design(formula, schema, (Predictor(name, pieces, offsets, slots),), context, towers, naming)
+    return slots
 
 
-def _refuse_same_names(pieces: tuple[Piece, ...]) -> None:
+def _prefixed(name: str, pieces: tuple[Piece, ...]) -> tuple[Piece, ...]:
+    """The pieces with the name of their predictor before that of each column."""
+    return tuple(
+        replace(piece, columns=tuple(f"{name}:{column}" for column in piece.columns)) for piece in pieces
+    )
+
+
+def _written_formula(formula: Formula | None) -> JSON:
+    return {} if formula is None else {"formula": write_formula(formula)}
+
+
+def _refuse_same_names(pieces: Iterable[Piece]) -> None:
     """Refuse coefficients that a reader could not tell apart."""
     terms: dict[str, str] = {}
     for piece in pieces:

@@ -15,7 +15,7 @@ from glmstat.families import Family
 from glmstat.formula.behind import LevelSurvey, survey_levels
 from glmstat.formula.check import Offences, merge, raise_first
 from glmstat.formula.context import Scope, split_context
-from glmstat.formula.design import Design, build_design
+from glmstat.formula.design import Design, build_design, parts_of
 from glmstat.formula.expression import Expression, columns_needed, evaluate
 from glmstat.formula.missing import (
     MissingReport,
@@ -25,7 +25,7 @@ from glmstat.formula.missing import (
     frame_of,
     select,
 )
-from glmstat.formula.offset import OffsetPart, offset_parts, sum_offsets
+from glmstat.formula.offset import OffsetPart, offset_parts, sum_added
 from glmstat.formula.piece import recode
 from glmstat.formula.response import ResponseCoding, ResponseSurvey, learn_response, survey_response
 from glmstat.formula.roles import Given, Role, Roles
@@ -41,7 +41,7 @@ __all__ = ["Examined", "Whole", "examine"]
 
 
 class Whole(NamedTuple):
-    """All rows of small data that enter: value of each part by its text, offset (n, 1), weights."""
+    """All rows of small data that enter: value of each part by its text, offset (n, K), weights."""
 
     frame: Frame
     values: Mapping[str, Value]
@@ -77,10 +77,15 @@ class _Question:
     formula: Formula
     response: Response
     parts: Mapping[str, Expression]
-    offsets: tuple[OffsetPart, ...]
+    added: tuple[tuple[OffsetPart, ...], ...]
     roles: Roles
     family: Family
     event: Any
+
+    @property
+    def offsets(self) -> tuple[OffsetPart, ...]:
+        """All that is added to some predictor."""
+        return tuple(part for own in self.added for part in own)
 
     @property
     def read(self) -> list[Expression | Given]:
@@ -142,9 +147,10 @@ def examine(
     workers: int | None,
     memory: float,
     convention: Convention,
+    others: Mapping[str, Formula],
 ) -> Examined:
     """Return the design that the data taught, and what was seen on the way; parameters as `model_frame`."""
-    question = _question(formula, roles, family, event)
+    question = _question(formula, roles, family, event, others)
     asked = question.read if roles.subset is None else [*question.read, roles.subset]
     source, context = split_context(source, asked, context)
     names = _names(question.read, source, context)
@@ -168,7 +174,10 @@ def examine(
     kinds: dict[str, Kind] = {name: source.kind(name) for name in _right_names(question) if name in source}
     absorbed = {text: survey.taken() for text, survey in seen.absorbed.items()}
     schema = Schema(kinds, encodings, calls, coding, selection.report, absorbed)
-    design = build_design(formula, schema, question.offsets, context, naming=convention.names)
+    further = {name: (one, own) for (name, one), own in zip(others.items(), question.added[1:], strict=True)}
+    design = build_design(
+        formula, schema, question.added[0], context, naming=convention.names, others=further
+    )
     width = len(design.columns) + len(formula.absorbed)
     if whole is not None and whole.frame.rows * width * 8.0 > memory:
         whole = None
@@ -176,16 +185,18 @@ def examine(
     return Examined(source, design, selection, notes, seen.response.doubts, whole)
 
 
-def _question(formula: Formula, roles: Roles, family: Family, event: Any) -> _Question:
+def _question(
+    formula: Formula, roles: Roles, family: Family, event: Any, others: Mapping[str, Formula]
+) -> _Question:
     if formula.response is None:
         raise FormulaError(f"Formula has no response: '{formula.text}'. Write it left of '~'.")
     if roles.exposure is not None and family.link.name != "log":
         raise ArgumentError(
             f'exposure needs a log link: link is {family.link.name}. Use offset=, or link="log".'
         )
-    return _Question(
-        formula, formula.response, formula.parts, offset_parts(formula, roles), roles, family, event
-    )
+    added = (offset_parts(formula, roles), *(offset_parts(other) for other in others.values()))
+    parts = parts_of(formula, others)
+    return _Question(formula, formula.response, parts, added, roles, family, event)
 
 
 def _names(asked: Iterable[Role], source: Source, context: Mapping[str, Any]) -> list[str]:
@@ -280,9 +291,9 @@ def _see(question: _Question, environment: Scope) -> tuple[Whole, _Seen]:
     weights, wrong = read_weights(question.roles, environment)
     values, parts = survey_parts(question.parts, environment, weights.counted)
     absorbed = survey_levels(question.formula.levels, environment, weights.counted)
-    offset, offences = sum_offsets(question.offsets, environment)
+    offset, offences = sum_added(question.added, environment)
     response = survey_response(question.response, environment, question.family, question.event, weights.prior)
-    whole = Whole(environment.frame, values, offset[:, None], weights)
+    whole = Whole(environment.frame, values, offset, weights)
     rows, offences = environment.frame.rows, merge(offences, wrong)
     return whole, _Seen(parts, absorbed, response, offences, weights.positive(rows), rows)
 

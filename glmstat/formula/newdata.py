@@ -14,7 +14,7 @@ from glmstat.errors import ArgumentError, ColumnError, DataError, near, one_of
 from glmstat.formula.check import Offences, finite, merge, raise_first
 from glmstat.formula.expression import Environment, Expression, evaluate
 from glmstat.formula.missing import cuts, frame_of, gap
-from glmstat.formula.offset import OffsetPart, sum_offsets
+from glmstat.formula.offset import OffsetPart, sum_added
 from glmstat.formula.piece import MISSING, NEW
 from glmstat.formula.roles import Given, Roles, read_roles
 from glmstat.formula.schema import FACTOR, Encoding, Schema
@@ -50,8 +50,8 @@ class Recipe(Protocol):
         ...
 
     @property
-    def offsets(self) -> tuple[OffsetPart, ...]:
-        """What the fit added to the predictor."""
+    def added(self) -> tuple[tuple[OffsetPart, ...], ...]:
+        """What the fit added to each predictor."""
         ...
 
     def environment(self, frame: Frame) -> Environment:
@@ -83,7 +83,7 @@ class NewRows:
     ----------
     recipe : the design.
     source : the data, with arrays joined.
-    offsets : what is added to the predictor.
+    offsets : what is added to each predictor.
     names : columns that are read.
     policy : what becomes of levels that the fit has not seen.
     native : library and labels of the data.
@@ -94,7 +94,7 @@ class NewRows:
 
     recipe: Recipe
     source: Source
-    offsets: tuple[OffsetPart, ...]
+    offsets: tuple[tuple[OffsetPart, ...], ...]
     names: tuple[str, ...]
     policy: str
     native: Native
@@ -135,7 +135,7 @@ class NewRows:
     def _block(self, start: int, stop: int) -> Rows:
         assert isinstance(self.source, MemorySource) and self.mask is not None
         environment = self.recipe.environment(frame_of(self.source, self.mask, start, stop))
-        offset = sum_offsets(self.offsets, environment)[0]
+        offset = sum_added(self.offsets, environment)[0]
         return _assembled(self.recipe, self.recipe.values(environment), offset)
 
     def _passing(self, function: Filling) -> Iterator[tuple[IntArray, Array]]:
@@ -158,14 +158,15 @@ def open_rows(recipe: Recipe, newdata: Any, given: Mapping[str, Any], policy: st
         raise ArgumentError(f"Unknown new_levels: {policy!r}. Known: raise, na, reference.")
     source = open_source(newdata, "newdata", least=0).without(recipe.context)
     roles, joined = read_roles(source, given)
-    offsets = _offsets(recipe.offsets, roles, source)
-    names = tuple(_names(recipe, joined, offsets))
-    rows = NewRows(recipe, joined, offsets, names, policy, source.native)
+    first, *more = recipe.added
+    added = (_offsets(first, roles, source), *more)
+    names = tuple(_names(recipe, joined, added))
+    rows = NewRows(recipe, joined, added, names, policy, source.native)
     if not isinstance(joined, MemorySource):
         return rows
     with np.errstate(all="ignore"):
         looks = [
-            _look(recipe, joined.frame(start, stop), names, offsets, policy)
+            _look(recipe, joined.frame(start, stop), names, added, policy)
             for start, stop in _runs(joined.rows)
         ]
     total = sum(looks[1:], start=looks[0])
@@ -238,14 +239,14 @@ def _offsets(fitted: tuple[OffsetPart, ...], roles: Roles, source: Source) -> tu
     return (*written, *kept, *new)
 
 
-def _names(recipe: Recipe, source: Source, offsets: tuple[OffsetPart, ...]) -> list[str]:
+def _names(recipe: Recipe, source: Source, added: tuple[tuple[OffsetPart, ...], ...]) -> list[str]:
     """Columns that the rows need; each must be there, and of a kind like that in the fit."""
     names: dict[str, None] = {}
     kinds = recipe.schema.kinds
     for text, part in (*recipe.parts.items(), *recipe.levels.items()):
         _require(part.names, kinds, source, "" if part.column is not None else f" for {text}")
         names.update(dict.fromkeys(part.names))
-    for offset in offsets:
+    for offset in (part for parts in added for part in parts):
         _require(offset.role.names, kinds, source, f" for {offset.place}")
         names.update(dict.fromkeys(offset.role.names))
     return [name for name in names if name in source]
@@ -283,7 +284,11 @@ class _Look:
 
 
 def _look(
-    recipe: Recipe, frame: Frame, names: Sequence[str], offsets: tuple[OffsetPart, ...], policy: str
+    recipe: Recipe,
+    frame: Frame,
+    names: Sequence[str],
+    added: tuple[tuple[OffsetPart, ...], ...],
+    policy: str,
 ) -> _Look:
     complete = np.ones(frame.rows, dtype=bool)
     for name in names:
@@ -293,7 +298,7 @@ def _look(
     present = frame if complete.all() else frame.take(complete)
     environment = recipe.environment(present)
     values = recipe.values(environment)
-    offset, offences = sum_offsets(offsets, environment)
+    offset, offences = sum_added(added, environment)
     new: dict[str, Mapping[Any, int]] = {}
     coded = np.ones(present.rows, dtype=bool)
     for text, value in values.items():
@@ -319,10 +324,7 @@ def _taken(value: Value, rows: BoolArray) -> Value:
 
 
 def _assembled(recipe: Recipe, values: Mapping[str, Value], added: Array) -> Rows:
-    X = recipe.assemble(_with_references(values, recipe.schema.parts), len(added))
-    offset = np.zeros((len(added), len(X)), order="F")
-    offset[:, 0] = added
-    return X, offset
+    return recipe.assemble(_with_references(values, recipe.schema.parts), len(added)), added
 
 
 def _finite(value: Value, text: str, frame: Frame) -> Offences:

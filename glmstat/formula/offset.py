@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +14,7 @@ from glmstat.formula.roles import Given, Role, Roles, log_exposure, number
 from glmstat.formula.terms import Formula
 from glmstat.formula.value import JSON, Array
 
-__all__ = ["OffsetPart", "offset_parts", "sum_offsets"]
+__all__ = ["OffsetPart", "offset_parts", "sum_added", "sum_offsets"]
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,25 @@ class OffsetPart:
         return {"word": self.word, "text": None if isinstance(self.role, Given) else self.role.text}
 
 
-def offset_parts(formula: Formula, roles: Roles) -> tuple[OffsetPart, ...]:
-    """Return all that is added to the predictor, in the formula first."""
+def offset_parts(formula: Formula, roles: Roles | None = None) -> tuple[OffsetPart, ...]:
+    """Return all that is added to the predictor, in the formula first; the roles add to the mean's alone."""
     parts = [OffsetPart("formula", term.expression) for term in formula.offsets]
+    if roles is None:
+        return tuple(parts)
     if roles.offset is not None:
         parts.append(OffsetPart("offset", roles.offset))
     if roles.exposure is not None:
         parts.append(OffsetPart("exposure", roles.exposure))
     return tuple(parts)
+
+
+def sum_added(added: Sequence[Iterable[OffsetPart]], environment: Environment) -> tuple[Array, Offences]:
+    """Return what is added to each of K predictors (n, K), and the rows where that is not a number."""
+    total, found = np.empty((environment.frame.rows, len(added)), order="F"), {}
+    for column, parts in enumerate(added):
+        total[:, column], offences = sum_offsets(parts, environment)
+        found = merge(found, offences)
+    return total, found
 
 
 def sum_offsets(parts: Iterable[OffsetPart], environment: Environment) -> tuple[Array, Offences]:

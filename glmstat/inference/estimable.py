@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glmstat.compute import Triangle, triangle
-from glmstat.inference.score import frame_of
+from glmstat.inference.score import at_infinity, frame_of
 from glmstat.matrix import Array, Block, DesignMatrix
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
+    from glmstat.formula.design import Design
 
 __all__ = ["estimable", "null_space"]
 
@@ -33,13 +34,18 @@ def null_space(fit: Fit) -> Array:
     return fit.kept["null space"]
 
 
-def estimable(fit: Fit, matrices: Sequence[DesignMatrix]) -> Array | None:
-    """Return which rows (n,) have the same linear predictor for every solution; None if all have."""
+def estimable(fit: Fit, matrices: Sequence[DesignMatrix], design: Design | None = None) -> Array | None:
+    """Return which rows (n,) have the same linear predictors for every solution; None if all have.
+
+    Parameters
+    ----------
+    design : of one of the predictors, where the matrices are those of that one.
+    """
     if not fit.estimate.aliased:
         return None
     good = np.ones(matrices[0].shape[0], dtype=bool)
     space = null_space(fit)
-    for X, predictor in zip(matrices, fit.spec.design.predictors, strict=True):
+    for X, predictor in zip(matrices, (design or fit.spec.design).predictors, strict=True):
         part = space[predictor.slots].T
         for rows, run in X.runs():
             size = 1.0 + np.abs(part) @ np.abs(run)
@@ -56,10 +62,12 @@ def _null_space(fit: Fit) -> Array:
     size[size == 0] = 1.0
 
     def kernel(block: Block) -> Triangle:
-        factor = np.zeros((0, len(theta)))
+        factor, counts = np.zeros((0, len(theta))), block.total > 0
+        if len(predictors) > 1 and (signs := at_infinity(fit.estimate, block.X, fit.spec.design)) is not None:
+            counts &= ~(signs != 0).any(axis=1)  # rows that say nothing of the other predictors
         for X, predictor in zip(block.X, predictors, strict=True):
             for rows, run in X.runs():
-                used = run[:, block.total[rows] > 0]
+                used = run[:, counts[rows]]
                 placed = np.zeros((used.shape[1], len(theta)))
                 placed[:, predictor.slots] = used.T / size[predictor.slots]
                 factor = triangle(np.vstack([factor, placed]))

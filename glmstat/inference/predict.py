@@ -57,7 +57,7 @@ def predict(
 
     Source: R's predict.glm for standard errors and terms; end points transformed as in statsmodels.
     """
-    _check(type, interval, se_fit)
+    _check(fit, type, interval, se_fit)
     check_level(level)
     given = {"offset": offset, "exposure": exposure}
     if newdata is None and (offset is not None or exposure is not None):
@@ -70,7 +70,8 @@ def predict(
     if with_se:
         need_moments(fit)
         need_effects(fit, "The standard error of a prediction", "Leave se_fit= and interval= out.")
-    rows = _moments(fit, newdata, new_levels, given, with_se=with_se, with_df=interval is not None)
+    place = _place(fit, type)
+    rows = _moments(fit, newdata, new_levels, given, place, with_se=with_se, with_df=interval is not None)
     table = _Table(fit, type, se_fit, interval, level)
     facts = {"type": type, "vcov": label(fit)} | ({"level": level} if interval is not None else {})
     if target is not None:
@@ -101,6 +102,8 @@ class _Table:
         fit, mean = self.fit, self.type == "response"
         eta, se = values[:, 0], values[:, 1]
         self.bad = self.bad + Named.of(numbers[values[:, 2] == 0])
+        if self.type in fit.spec.design.others:
+            return self._parameter(values)
         if mean:
             low, high = fit.spec.likelihood.bounds
             beyond = (eta < low) | (eta > high)
@@ -116,6 +119,21 @@ class _Table:
             half = _quantile(fit, values[:, 3], self.level) * se
             ends = (eta - half, eta + half)
             columns["conf_low"], columns["conf_high"] = mean_ends(fit, *ends) if mean else ends
+        return columns
+
+    def _parameter(self, values: Array) -> dict[str, Array]:
+        """The columns of a parameter with a predictor of its own, from its scale."""
+        fit, eta, se = self.fit, values[:, 0], values[:, 1]
+        link = fit.spec.likelihood.links[_place(fit, self.type)]
+        with np.errstate(all="ignore"):
+            if not self.se_fit and self.interval is None:
+                return {self.type: link.mean(eta)}
+            columns = {"estimate": link.mean(eta)}
+            if self.se_fit:
+                columns["std_error"] = np.abs(link.derivative(eta)) * se
+            if self.interval is not None:
+                half = _quantile(fit, values[:, 3], self.level) * se
+                columns["conf_low"], columns["conf_high"] = link.mean(eta - half), link.mean(eta + half)
         return columns
 
     def finish(self) -> None:
@@ -140,9 +158,16 @@ def fitted(fit: Fit) -> Any:
     return of_fit(fit, "fitted", values).series("fitted")
 
 
-def _check(type: str, interval: str | None, se_fit: bool) -> None:
-    if type not in TYPES:
-        raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(TYPES)}.{near(str(type), TYPES)}")
+def _place(fit: Fit, type: str) -> int:
+    """The predictor that a type is about."""
+    names = [predictor.name for predictor in fit.spec.design.predictors]
+    return names.index(type) if type in fit.spec.design.others else 0
+
+
+def _check(fit: Fit, type: str, interval: str | None, se_fit: bool) -> None:
+    known = (*TYPES, *fit.spec.design.others)
+    if type not in known:
+        raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(known)}.{near(str(type), known)}")
     if interval not in (None, "confidence"):
         raise ArgumentError(
             f"Unknown interval: {interval!r}. Known: confidence.{near(str(interval), ['confidence'])}"
@@ -160,13 +185,21 @@ def _quantile(fit: Fit, df: Array, level: float) -> Array:
 
 
 def _moments(
-    fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], *, with_se: bool, with_df: bool
+    fit: Fit,
+    newdata: Any,
+    new_levels: str,
+    given: dict[str, Any],
+    place: int,
+    *,
+    with_se: bool,
+    with_df: bool,
 ) -> Rows:
     """Linear predictor, its standard error, whether it is estimable, degrees of freedom of t: (n, 4)."""
-    design = fit.spec.design
+    design = fit.spec.design.alone(place)
     root = covariance_root(fit) if with_se else np.zeros((len(fit.columns), 0))
     unknown = np.flatnonzero(np.isnan(root).any(axis=1) & ~np.isnan(fit.estimate.theta))
-    known = np.nan_to_num(root)[design.predictors[0].slots]
+    slots = design.predictors[0].slots
+    known, unknown = np.nan_to_num(root)[slots], np.flatnonzero(np.isin(slots, unknown))
 
     def values(X: tuple[DesignMatrix, ...], offset: Array) -> Array:
         out = np.full((len(offset), 4), np.nan)
@@ -174,16 +207,17 @@ def _moments(
         if with_se:
             out[:, 1] = np.sqrt(X[0].row_norms(known))
             out[_touched(X[0], unknown), 1] = np.nan
-        good = estimable(fit, X)
+        good = estimable(fit, X, design)
         out[:, 2] = 1.0 if good is None else good
         if with_df and len(out):
-            out[:, 3] = reference(fit, _combinations(fit, X)).df
+            out[:, 3] = reference(fit, _combinations(fit, X[0], slots)).df
         return out
 
     if newdata is None:
         _prepare(fit, with_df=with_df)
-        return rows_of_fit(fit, VERB, lambda block: values(block.X, block.offset), width=4)
-    return new_rows(fit, newdata, values, new_levels=new_levels, **given)
+        own = slice(place, place + 1)
+        return rows_of_fit(fit, VERB, lambda block: values(block.X[own], block.offset[:, own]), width=4)
+    return new_rows(fit, newdata, values, new_levels=new_levels, place=place, **given)
 
 
 def _prepare(fit: Fit, *, with_df: bool) -> None:
@@ -194,11 +228,13 @@ def _prepare(fit: Fit, *, with_df: bool) -> None:
         reference(fit, np.zeros((1, len(fit.columns))))
 
 
-def _combinations(fit: Fit, matrices: tuple[DesignMatrix, ...]) -> Array:
+def _combinations(fit: Fit, X: DesignMatrix, slots: IntArray) -> Array:
     """The combinations of coefficients that rows are, written out only where degrees of freedom differ."""
     if applies(fit.covariance):
-        return np.nan_to_num(matrices[0].to_array())
-    return np.zeros((matrices[0].shape[0], 0))
+        out = np.zeros((X.shape[0], len(fit.columns)))
+        out[:, slots] = np.nan_to_num(X.to_array())
+        return out
+    return np.zeros((X.shape[0], 0))
 
 
 def _touched(X: DesignMatrix, columns: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -248,7 +284,10 @@ def mean_ends(fit: Fit, low: Array, high: Array) -> tuple[Array, Array]:
 
 
 def centre(fit: Fit, data: Any = None) -> Array:
-    """Return the mean (p,) of every column over the rows of the fit; 0 without an intercept, as R; kept."""
+    """Return the mean (p,) of every column of the mean over the rows of the fit; kept.
+
+    0 without an intercept, as R, and in the columns of other predictors.
+    """
     if "centre" not in fit.kept:
         middle = _centre(fit, data)
         middle.flags.writeable = False
@@ -265,7 +304,9 @@ def _centre(fit: Fit, data: Any) -> Array:
         return np.append(block.X[0].transpose_dot(counts), counts.sum())
 
     total = frame_of(fit, "The mean of each term", data).reduce(kernel)
-    return total[:-1] / total[-1]
+    out = np.zeros(len(fit.columns))
+    out[fit.spec.design.predictors[0].slots] = total[:-1] / total[-1]
+    return out
 
 
 def term_matrix(fit: Fit) -> tuple[tuple[str, ...], Array]:
@@ -297,10 +338,12 @@ def constant(fit: Fit) -> float:
 
 def _terms(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], target: Target | None) -> Any:
     names, matrix = term_matrix(fit)
+    design = fit.spec.design.alone(0)
     middle, bad = centre(fit) @ matrix, [Named()]
+    matrix = matrix[design.predictors[0].slots]
 
     def values(X: tuple[DesignMatrix, ...], offset: Array) -> Array:
-        good = estimable(fit, X)
+        good = estimable(fit, X, design)
         flags = np.ones(len(offset)) if good is None else good
         return np.column_stack([X[0].dot(matrix) - middle, flags])
 
@@ -310,7 +353,7 @@ def _terms(fit: Fit, newdata: Any, new_levels: str, given: dict[str, Any], targe
 
     if newdata is None:
         _prepare(fit, with_df=False)
-        rows = rows_of_fit(fit, VERB, lambda block: values(block.X, block.offset), width=len(names) + 1)
+        rows = rows_of_fit(fit, VERB, lambda block: values(block.X[:1], block.offset), width=len(names) + 1)
     else:
         rows = new_rows(fit, newdata, values, new_levels=new_levels, **given)
     if target is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, near, one_of
-from glmstat.inference.hat import hat_root, leverage, one_predictor
+from glmstat.inference.hat import hat_root, leverage
 from glmstat.inference.predict import centre, constant, term_matrix, with_constant
 from glmstat.inference.rows import Rows, Target, rows_of_fit
 from glmstat.inference.score import linear_predictor
@@ -76,7 +76,7 @@ def residuals(
 
     Raises
     ------
-    ArgumentError : an unknown type, words that do not go together, or a model with several predictors.
+    ArgumentError : an unknown type, words that do not go together, or hat values of several predictors.
 
     Source: McCullagh & Nelder (1989), section 2.4; Williams (1987); numbers as R's residuals.glm,
     rstandard and rstudent.
@@ -86,7 +86,6 @@ def residuals(
     >>> residuals(fit, "pearson", standardized=True).round(3).tolist()
     [-0.075, 0.178, -0.044, -0.108, 0.103]
     """
-    one_predictor(fit, "residuals", "Take those of a model for each response.")
     known = (*RESIDUALS, "partial")
     if type not in known:
         raise ArgumentError(f"Unknown type: {type!r}. Known: {one_of(known)}.{near(str(type), known)}")
@@ -212,7 +211,7 @@ def _working_at(likelihood: GLM, y: Array, eta: Array) -> Array:
 def _partial(fit: Fit, data: Any, target: Target | None, facts: Mapping[str, Any]) -> Any:
     need_effects(fit, 'Residuals of type "partial"', 'Take type="working".')
     names, matrix = term_matrix(fit)
-    middle = centre(fit, data) @ matrix
+    middle, matrix = centre(fit, data) @ matrix, matrix[fit.spec.design.predictors[0].slots]
 
     def values(block: Block) -> Array:
         return residual_rows(fit, _working, block)[:, None] + (block.X[0].dot(matrix) - middle)

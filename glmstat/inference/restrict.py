@@ -161,16 +161,25 @@ class Subspace:
     def _narrow(self, block: Block) -> Block:
         design = self.fit_.spec.design
         matrices = tuple(
-            self._combined(X, predictor.slots)
-            for X, predictor in zip(block.X, design.predictors, strict=True)
+            self._combined(X, predictor.slots, own)
+            for X, predictor, own in zip(block.X, design.predictors, self._own, strict=True)
         )
         return replace(block, X=matrices)
 
-    def _combined(self, X: DesignMatrix, slots: IntArray) -> DesignMatrix:
+    @cached_property
+    def _own(self) -> tuple[IntArray, ...]:
+        """The coordinates that move each predictor; all of one that is alone."""
+        predictors = self.fit_.spec.design.predictors
+        if len(predictors) == 1:
+            return (np.arange(len(self.free)),)
+        return tuple(np.flatnonzero(self.basis[one.slots].any(axis=0)) for one in predictors)
+
+    def _combined(self, X: DesignMatrix, slots: IntArray, own: IntArray) -> DesignMatrix:
         """X times its rows of the basis; a copy for small frames, a selection where nothing is combined."""
-        basis = self.basis[slots]
-        if len(slots) == len(self.basis) and not self.basis[self.pivots].any():
-            return X.take(None, slots[self.free])
+        basis = self.basis[np.ix_(slots, own)]
+        held = np.flatnonzero(np.isin(slots, self.pivots))
+        if not basis[held].any():
+            return X.take(None, np.flatnonzero(~np.isin(slots, self.pivots)))
         combined = Combined(X, basis)
         return combined.dense() if isinstance(X, Dense) else combined
 
@@ -182,7 +191,8 @@ class Subspace:
             at = int(np.flatnonzero(self.free == intercept)[0])
             alone = not self.basis[self.pivots, at].any()
             place = at if alone else None
-        return Coordinates(tuple(columns[slot] for slot in self.free), place, self.frame.has_offset)
+        slots = tuple(tuple(own.tolist()) for own in self._own) if len(self._own) > 1 else None
+        return Coordinates(tuple(columns[slot] for slot in self.free), place, self.frame.has_offset, slots)
 
 
 def _held_dispersion(fit: Fit) -> float | None:

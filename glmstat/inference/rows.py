@@ -237,12 +237,25 @@ def rows_shown(frame: ModelFrame) -> IntArray | None:
 
 
 def new_rows(
-    fit: Fit, newdata: Any, values: Predictors, *, offset: Any, exposure: Any, new_levels: str
+    fit: Fit,
+    newdata: Any,
+    values: Predictors,
+    *,
+    offset: Any,
+    exposure: Any,
+    new_levels: str,
+    place: int = 0,
 ) -> Rows:
-    """Return `values(X, offset)` of every new row, not yet computed; NaN where something is missing."""
+    """Return `values(X, offset)` of every new row, not yet computed; NaN where something is missing.
+
+    Parameters
+    ----------
+    place : of the predictor whose X and offset are meant: only what it needs is read.
+    """
     if fit.estimate.absorbed is not None:
         newdata = open_memory(newdata, "newdata", least=0)
-    rows = fit.spec.design.new_rows(newdata, offset=offset, exposure=exposure, new_levels=new_levels)
+    design = fit.spec.design.alone(place)
+    rows = design.new_rows(newdata, offset=offset, exposure=exposure, new_levels=new_levels)
     if fit.estimate.absorbed is not None:
         from glmstat.inference.absorbed import with_effects
 

@@ -13,7 +13,7 @@ from glmstat.array import Array, quiet, silence
 from glmstat.families import Family, Information, as_family
 from glmstat.links import Link, Log
 
-__all__ = ["GLM", "Cone", "Information", "Likelihood", "Rows", "as_likelihood"]
+__all__ = ["GLM", "Cone", "Information", "Likelihood", "Rows", "Several", "as_likelihood"]
 
 
 class Rows(NamedTuple):
@@ -91,6 +91,46 @@ class Likelihood(Protocol):
         ...
 
 
+class Several(Likelihood, Protocol):
+    """A likelihood of several predictors, as the joint solver needs it."""
+
+    @property
+    def family(self) -> Family:
+        """What the mean is modelled by, its further parameters open."""
+        ...
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The link of each predictor."""
+        ...
+
+    @property
+    def first(self) -> GLM:
+        """A model of the first predictor alone: where a fit starts, and whose infinite maxima are its own."""
+        ...
+
+    @property
+    def levels(self) -> tuple[tuple[float, ...], ...]:
+        """Values of the K - 1 further predictors of which the likeliest are a start."""
+        ...
+
+    def constant(self, y: Any, weights: Any) -> Any:
+        """Return what the log-likelihood of each row has that depends on no predictor (n,)."""
+        ...
+
+    def pearson(self, y: Any, eta: Any, weights: Any) -> Any:
+        """Return weight * (y - mean)**2 / variance of each row (n,)."""
+        ...
+
+    def at_limit(self, eta: Any) -> Any:
+        """Return the sign of the infinity that a predictor has as good as reached (n, K), 0 elsewhere."""
+        ...
+
+    def unlimited(self, predictor: str, sign: int) -> tuple[str, str]:
+        """Return what it says of the rows that a predictor is infinite, and what to do."""
+        ...
+
+
 @dataclass(frozen=True)
 class GLM:
     """The likelihood of a generalised linear model: a family in one predictor.
@@ -134,6 +174,11 @@ class GLM:
     def bounded(self) -> bool:
         """Whether some predictors give no valid mean."""
         return self.bounds != (-inf, inf)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The link of each predictor."""
+        return (self.family.link,)
 
     @property
     def null_power(self) -> float | None:

@@ -19,6 +19,7 @@ from glmstat.formula.design import Design, build_design
 from glmstat.information import DenseInformation
 from glmstat.layers import Towers
 from glmstat.likelihood.base import GLM
+from glmstat.likelihood.several import with_predictors
 from glmstat.matrix import Array
 from glmstat.persist.argument import (
     check_saveable,
@@ -45,7 +46,7 @@ def needed_schema(fit: Fit) -> int:
     """Return the least schema whose readers can read the file of a fit."""
     spec, estimate = fit.spec, fit.estimate
     learned = spec.statement is not None or estimate.penalty is not None or spec.design.formula.networks
-    if estimate.absorbed is not None:
+    if estimate.absorbed is not None or spec.estimator is not None:
         return SCHEMA
     return _LEARNED if learned or later_settings(spec.control) else _PLAIN
 
@@ -86,6 +87,8 @@ def write_fit(fit: Fit, named: tuple[str, ...], prefix: str = "") -> tuple[dict[
             "convergence": asdict(estimate.convergence),
         },
     }
+    if estimate.criterion is not None:
+        plain["estimate"]["criterion"] = estimate.criterion
     if estimate.absorbed is not None:
         plain["absorbed"] = estimate.absorbed.facts
     if spec.statement is not None:
@@ -118,7 +121,7 @@ def read_fit(written: Mapping[str, Any], tensors: Tensors, given: Mapping[str, A
     spec = Spec(
         Call(written["model"], arguments),
         design,
-        GLM(family),
+        with_predictors(GLM(family), arguments.get("predictors")),
         arguments["control"],
         written["library"],
         None if statement is None else Statement.from_json(statement),
@@ -263,6 +266,7 @@ def _read_estimate(written: Mapping[str, Any], tensors: Tensors, size: int) -> E
         aliased=written["aliased"],
         convergence=convergence,
         penalty=_penalty(tensors.get("penalty"), size),
+        criterion=written.get("criterion"),
     )
 
 

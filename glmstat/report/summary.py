@@ -102,9 +102,11 @@ class Summary:
             for name in ("", *_headings(self.fit, self.columns))
         )
         width = len(self.columns)
+        blocks = _blocks(self.fit)
         rows = "".join(
-            f'<tr><th style="text-align:left;{PAD}">{escape(row[0])}</th>{_html_cells(row[1:], width)}</tr>'
-            for row in cells
+            _html_block(blocks.get(place), width)
+            + f'<tr><th style="text-align:left;{PAD}">{escape(row[0])}</th>{_html_cells(row[1:], width)}</tr>'
+            for place, row in enumerate(cells)
         )
         head, foot = (html_lines(lines) for lines in (self.head, self.foot))
         table = f"<thead><tr>{header}</tr></thead><tbody>{rows}</tbody>"
@@ -143,6 +145,7 @@ class Summary:
             "dispersion_estimator": fit.estimate.dispersion.estimator,
             **_likelihood_facts(fit),
             **({} if fit.spec.statement is None else {"statement": fit.spec.statement.to_json()}),
+            **_other_formulas(fit),
             "aliased": dict(fit.estimate.aliased),
             "status": end.status,
             "iterations": end.iterations,
@@ -308,6 +311,11 @@ def _own_dispersion(fit: Fit) -> str:
     return "; at R's own dispersion, not the given" if given else counted
 
 
+def _other_formulas(fit: Fit) -> dict[str, Any]:
+    others = fit.spec.design.others
+    return {"predictors": {name: one.text for name, one in others.items()}} if others else {}
+
+
 def _likelihood_facts(fit: Fit) -> dict[str, Any]:
     try:
         return {word: _json(getattr(fit, word)) for word in ("loglik", "aic", "bic")}
@@ -356,7 +364,9 @@ def _table_lines(fit: Fit, columns: Mapping[str, Array], spell: Spell) -> Iterat
         room = _room(widths)
     margin = max((len(row[0]) for row in cells if len(row[0]) <= room), default=0)
     yield row("", _headings(fit, columns), widths, margin)
-    for name, *texts in cells:
+    blocks = _blocks(fit)
+    for place, (name, *texts) in enumerate(cells):
+        yield from (() if place not in blocks else ("", *wrapped(blocks[place], spell)))
         if len(name) > margin:
             yield name if len(name) <= WIDTH else name[: WIDTH - len(dots)] + dots
             name = ""
@@ -364,6 +374,16 @@ def _table_lines(fit: Fit, columns: Mapping[str, Array], spell: Spell) -> Iterat
             yield row(name, texts, widths, margin)
         else:
             yield f"{name:<{margin}}  {texts[0]:>{widths[0]}}  {texts[1]}"[:WIDTH]
+
+
+def _blocks(fit: Fit) -> dict[int, str]:
+    """What stands above the first coefficient of each predictor besides the mean's, by its place."""
+    design, links = fit.spec.design, fit.spec.likelihood.links
+    return {
+        int(one.slots[0]): f"{one.name}, {link.text.replace('_', ' ')} link: {design.others[one.name].text}"
+        for one, link in zip(design.predictors, links, strict=True)
+        if one.name in design.others and len(one.slots)
+    }
 
 
 def _laid_out(
@@ -404,6 +424,12 @@ def _json(value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
         return None if isnan(value) else "inf" if value > 0 else "-inf"
     return value
+
+
+def _html_block(text: str | None, width: int) -> str:
+    if text is None:
+        return ""
+    return f'<tr><th style="text-align:left;{PAD}" colspan="{width + 1}">{escape(text)}</th></tr>'
 
 
 def _html_cells(texts: tuple[str, ...], width: int) -> str:

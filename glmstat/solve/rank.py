@@ -13,7 +13,7 @@ from glmstat.solve.linear import Factored, factor
 from glmstat.triangular import triangular_solve
 from glmstat.workspace import Workspace
 
-__all__ = ["Rank", "full_rank", "settle_rank"]
+__all__ = ["Rank", "full_rank", "rank_of", "settle_rank"]
 
 TOLERANCE = 1e-11  # R's glm: min(1e-7, epsilon / 1000) at its default epsilon
 DOUBT = 1e-12  # a squared ratio: below it a pivot of the Gram is rounding of either sign
@@ -51,7 +51,11 @@ def settle_rank(workspace: Workspace, names: Sequence[str]) -> Rank:
     Source: R's glm (LINPACK dqrdc2), applied to the p × p triangle.
     """
     plain = workspace.uncentred()
-    triangle = plain.design_triangle()
+    return rank_of(plain.design_triangle(), names, plain.scale)
+
+
+def rank_of(triangle: Array, names: Sequence[str], scale: Array) -> Rank:
+    """Return `settle_rank` from the triangle (q, q) of columns times their scale (q,)."""
     norms = np.linalg.norm(triangle, axis=0)
     kept, reasons, notes = _Kept(len(triangle)), {}, []
     for place, column in enumerate(triangle.T):
@@ -61,7 +65,7 @@ def settle_rank(workspace: Workspace, names: Sequence[str]) -> Rank:
         if ratio >= NEAR:
             kept.append(place, left, shares)
             continue
-        words = _combination(kept, shares, norms, place, names, plain.scale)
+        words = _combination(kept, shares, norms, place, names, scale)
         if ratio >= TOLERANCE:
             notes.append(f"{names[place]} is {words} up to {ratio:.0e} of its size")
             kept.append(place, left, shares)

@@ -39,7 +39,7 @@ def predict(
     newdata : data of any form that a fit takes, with the columns of the right side; default the rows of
         the fit.
     type : "response" (the mean), "link" (the linear predictor) or "terms" (each term's part of it,
-        centred at its mean over the rows of the fit, as R).
+        centred at its mean over the rows of the fit, as R); of a parameter with a formula its name: "theta".
     se_fit : add the standard error; for the mean by the delta method.
     interval : "confidence" adds conf_low and conf_high, for the mean transformed from the link scale.
     level : coverage of the interval.

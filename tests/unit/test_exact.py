@@ -22,10 +22,11 @@ from glmstat import glm, load
 from glmstat.errors import ArgumentError, ComparisonError, DataError
 from glmstat.inference.exact.blyth_still import blyth_still
 from glmstat.network_fit import NetworkFit
+from glmstat.statement import Statement
 
 HERE = Path(__file__).parent
 R = json.loads((HERE.parent / "reference" / "inference" / "exact.json").read_text("utf-8"))
-LEARNED = SimpleNamespace(name="debiased", refused="The features were learned.")
+LEARNED = Statement("debiased", "debiased", refused="The features were learned.")
 SIDES = ("two-sided", "less", "greater")
 KINDS = ("conditional", "score")
 

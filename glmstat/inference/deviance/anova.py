@@ -184,7 +184,7 @@ def anova(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -
         notes.append("fits are ordered by their residual degrees of freedom")
     return Anova(
         (heading(largest, "Analysis of deviance of fits"),),
-        tuple(" ".join(fit.formula.split()) for fit in ordered),
+        tuple(fit.spec.design.text for fit in ordered),
         columns,
         tuple(notes),
         largest.native,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.data.frame import Frame
-from glmstat.errors import ComparisonError
+from glmstat.errors import ComparisonError, one_of
 from glmstat.inference.rows import Named
 from glmstat.inference.statement import need_likelihood
 from glmstat.matrix import Array, Block, IntArray
@@ -100,6 +100,14 @@ def _check_family(first: Fit, other: Fit) -> None:
         raise ComparisonError(
             f"Models have different links: {one.link.text} and {two.link.text}. "
             "They are not nested: compare their aic."
+        )
+    ours, theirs = (fit.spec.likelihood.predictors for fit in (first, other))
+    if ours != theirs:
+        names = [one_of(own) for own in (ours, theirs)]
+        named = next(name for name in (*ours, *theirs) if name not in ours or name not in theirs)
+        raise ComparisonError(
+            f"Models have different predictors: {names[0]}, and {names[1]}. Refit the one without by "
+            f'predictors={{"{named}": "~ 1"}}.'
         )
 
 

@@ -315,6 +315,9 @@ def foot(
     if weights_text(fit):
         facts.append(weights_text(fit))
     yield " · ".join(facts)
+    if fit.spec.design.others and test != "Wald":
+        also = one_of(tuple(fit.spec.design.others))
+        yield f"{also} estimated in each model: tests take the fall of -2 loglik"
     if test == "Wald":
         yield f"vcov: {label(fit)}"
     elif is_robust(fit):

@@ -10,7 +10,7 @@ from glmstat.call import functions
 from glmstat.errors import ArgumentError, near, one_of
 from glmstat.formula.parse import update_formula
 from glmstat.formula.terms import Formula, Linear
-from glmstat.inference.deviance.submodel import FitTerm, contains, fit_terms, key
+from glmstat.inference.deviance.submodel import FitTerm, contains, fit_terms, key, mean_terms
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -87,6 +87,9 @@ def to_drop(fit: Fit, scope: Scope) -> list[FitTerm]:
     free = [term for term in terms if not container(term, terms)]
     if scope is None:
         return free
+    if (other := _of_other(fit, scope, terms)) is not None:
+        return [other]
+    terms = mean_terms(fit)
     found, named = [], scope_terms(fit, scope)
     if not named:
         known = one_of([term.label for term in terms]) or "none"
@@ -105,6 +108,15 @@ def to_drop(fit: Fit, scope: Scope) -> list[FitTerm]:
             )
         found.append(term)
     return found
+
+
+def _of_other(fit: Fit, scope: Scope, terms: Sequence[FitTerm]) -> FitTerm | None:
+    """The term of a further predictor that a scope names by its label: "theta:z"."""
+    if not isinstance(scope, str) or not fit.spec.design.others:
+        return None
+    free = [term for term in terms if term.predictor and not container(term, terms)]
+    asked = scope.rpartition("~")[2].strip()
+    return next((term for term in free if term.label == asked), None)
 
 
 def container(term: FitTerm, terms: Sequence[FitTerm]) -> FitTerm | None:
@@ -130,6 +142,6 @@ def to_add(fit: Fit, scope: Scope) -> list[Linear]:
 
 def addable(fit: Fit, scope: Sequence[Linear]) -> list[Linear]:
     """Return the terms of a scope that the fit lacks, but for those that contain another of these."""
-    present = {key(term.term) for term in fit_terms(fit)}
+    present = {key(term.term) for term in mean_terms(fit)}
     absent = [term for term in scope if key(term) not in present]
     return [term for term in absent if not any(contains(term, other) for other in absent)]

@@ -24,7 +24,7 @@ from glmstat.inference.deviance.difference import (
 from glmstat.inference.deviance.larger import Larger, frame_with, quiet_fit
 from glmstat.inference.deviance.rule import Rule, make_rule
 from glmstat.inference.deviance.scope import addable, container, scope_terms, updated
-from glmstat.inference.deviance.submodel import FitTerm, fit_terms, key, without
+from glmstat.inference.deviance.submodel import FitTerm, key, mean_terms, without
 from glmstat.inference.selected import selection_note
 from glmstat.inference.shown import Shown
 from glmstat.progress import track
@@ -135,7 +135,7 @@ def _bounds(
     fit: Fit, scope: str | Sequence[str] | Mapping[str, str] | None
 ) -> tuple[tuple[Linear, ...], tuple[Linear, ...]]:
     """Terms that stay, and terms that may be in the model."""
-    here = tuple(term.term for term in fit_terms(fit))
+    here = tuple(term.term for term in mean_terms(fit))
     given: Mapping[str, Any] = {} if scope is None else {"upper": scope}
     if isinstance(scope, Mapping):
         given = scope
@@ -240,7 +240,7 @@ class _Search:
     def _drops(self) -> list[FitTerm]:
         if self.direction == "forward":
             return []
-        terms = fit_terms(self.fit)
+        terms = mean_terms(self.fit)
         free = [term for term in terms if container(term, terms) is None]
         return [term for term in free if not any(key(term.term) <= stay for stay in self.stay)]
 
@@ -270,7 +270,7 @@ class _Search:
                 yield _Trial(f"+ {term}", larger.formula, value, larger.point.rank - fit.estimate.rank)
 
     def _terms(self, fit: Fit) -> frozenset[frozenset[str]]:
-        return frozenset(key(term.term) for term in fit_terms(fit))
+        return frozenset(key(term.term) for term in mean_terms(fit))
 
     def result(self, interrupted: bool) -> Step:
         """Return what was found, with the last fit marked and its warnings given."""

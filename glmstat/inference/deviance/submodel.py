@@ -27,6 +27,7 @@ __all__ = [
     "estimable_rows",
     "fit_terms",
     "key",
+    "mean_terms",
     "null_basis",
     "recoded",
     "without",
@@ -41,7 +42,7 @@ class FitTerm:
 
     Parameters
     ----------
-    label : as written; behind the name of its predictor where the model has several.
+    label : as written; behind the name of its predictor where that is not the mean's.
     term : the term.
     predictor : number of its predictor.
     slots : (k,) places of its coefficients.
@@ -71,10 +72,10 @@ def contains(outer: Linear, inner: Linear) -> bool:
 
 def fit_terms(fit: Fit) -> tuple[FitTerm, ...]:
     """Return the terms of a fit but for intercepts, in the order of its columns."""
-    predictors = fit.spec.design.predictors
+    predictors, others = fit.spec.design.predictors, fit.spec.design.others
     return tuple(
         FitTerm(
-            str(piece.term) if len(predictors) == 1 else f"{predictor.name}:{piece.term}",
+            f"{predictor.name}:{piece.term}" if predictor.name in others else str(piece.term),
             piece.linear,
             number,
             predictor.slots[piece.slots],
@@ -83,6 +84,11 @@ def fit_terms(fit: Fit) -> tuple[FitTerm, ...]:
         for piece in predictor.pieces
         if piece.term.parts
     )
+
+
+def mean_terms(fit: Fit) -> tuple[FitTerm, ...]:
+    """Return the terms of the first predictor: those of the formula."""
+    return tuple(term for term in fit_terms(fit) if term.predictor == 0)
 
 
 def without(fit: Fit, dropped: Collection[FitTerm]) -> Array:

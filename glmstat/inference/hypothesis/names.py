@@ -126,17 +126,19 @@ def names_of(fit: Fit) -> Names:
         for piece in predictor.pieces:
             slots = tuple(int(slot) for slot in predictor.slots[piece.slots])
             parts = piece.term.parts
+            before = f"{predictor.name}:" if predictor.name in fit.spec.design.others else ""
             orders = permutations(parts) if len(parts) <= _PARTS else (parts,)
             for order in orders:
-                terms.setdefault(":".join(part.text for part in order), slots)
-                terms.setdefault(":".join(part.label for part in order), slots)
+                terms.setdefault(before + ":".join(part.text for part in order), slots)
+                terms.setdefault(before + ":".join(part.label for part in order), slots)
             for name, slot in zip(piece.columns, slots, strict=True):
                 spelled = name
                 for part in parts:
                     label = re.escape(part.label)
                     spelled = re.sub(rf"(^|:){label}(?=\[|:|$)", lambda m, p=part: m[1] + p.text, spelled)
                 spellings.setdefault(spelled, slot)
-    terms.pop("", None)  # the intercept
+    for predictor in ("", *(f"{name}:" for name in fit.spec.design.others)):
+        terms.pop(predictor, None)  # the intercept
     return Names(fit.columns, spellings, terms)
 
 

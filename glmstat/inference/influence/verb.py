@@ -185,9 +185,9 @@ def _write_rows(fit: Fit, target: Target) -> Written:
 
 def _root(fit: Fit) -> Array:
     """L (p, q) of `hat_root`; nothing at a boundary, where no row has a hat value."""
+    one_predictor(fit, "influence", 'Take vcov="jackknife", or refit without the rows by subset=.')
     if not at_boundary(fit):
         return hat_root(fit)
-    one_predictor(fit, "influence", "Take that of a model for each response.")
     return np.zeros((len(fit.columns), 0))
 
 

@@ -1,0 +1,1 @@
+"""Maximum likelihood in several linear predictors at once, for any likelihood of rows."""
