@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from samples import Workload
 
-LARGE = ("W1", "W2", "W5", "W6")
+LARGE = ("W1", "W2", "W5", "W6", "W7")
+GENERAL = ("W1", "W2", "W5", "W6")
 SMALL = ("W4", "W4l")
 GLUM_TOLERANCE = {"W3p": 1e-6}  # at a tighter one its line search goes on among roundings, for 90 iterations
 
@@ -108,6 +109,29 @@ def statsmodels_fitted(workload: Workload, data: Any) -> Any:
 def statsmodels_fit(workload: Workload, data: Any) -> Found:
     fit = statsmodels_fitted(workload, data)
     return ordered(workload, fit, str(fit.fit_history["iteration"]))
+
+
+def negative_binomial_fit(workload: Workload, data: Any) -> Found:
+    """Return the fit by its own default optimiser; at that its coefficients are right to 1e-4 or so."""
+    import statsmodels.formula.api as smf
+
+    fit = smf.negativebinomial(f"y ~ {workload.right}", data).fit(disp=0)
+    return beside_alpha(workload, fit)
+
+
+def negative_binomial_tight(workload: Workload, data: Any) -> Found:
+    """Return the fit by Newton steps to a tolerance as other programs have it."""
+    import statsmodels.formula.api as smf
+
+    model = smf.negativebinomial(f"y ~ {workload.right}", data)
+    return beside_alpha(workload, model.fit(disp=0, method="newton", tol=1e-10, maxiter=100))
+
+
+def beside_alpha(workload: Workload, fit: Any) -> Found:
+    names = ["Intercept", *workload.numeric]
+    found = fit.mle_retvals
+    work = str(found.get("iterations", found.get("fcalls", "")))
+    return Found(fit.params[names].to_numpy(), fit.bse[names].to_numpy(), work)
 
 
 def statsmodels_summary(workload: Workload, data: Any) -> str:
@@ -274,7 +298,7 @@ PEERS = (
     Peer("glmstat", "glmstat", (*LARGE, "W3", "W3p", *SMALL), glmstat_fit, glmstat_summary, streams=True),
     Peer("glmstat, tolerance 1e-12", "glmstat", ("W1", "W2", "W3"), glmstat_tight, streams=True),
     Peer("glmstat, absorbing", "glmstat", ("W3p",), glmstat_absorbing, streams=True),
-    Peer("glum", "glum", (*LARGE, "W3", "W3p"), glum_fit),
+    Peer("glum", "glum", (*GENERAL, "W3", "W3p"), glum_fit),
     Peer("glum, formula", "glum", ("W1", "W2", "W3", "W3p", "W6"), glum_formula),
     Peer("glum, covariance stored by fit", "glum", ("W3", "W3p"), glum_stored),
     Peer("glum", "glum", SMALL, glum_small, glum_summary),
@@ -287,6 +311,9 @@ PEERS = (
     ),
     Peer("pyfixest", "pyfixest", ("W1", "W2", "W6", *SMALL), pyfixest_fit, pyfixest_summary),
     Peer("pyfixest, absorbing", "pyfixest", ("W3p",), pyfixest_absorbing),
+    Peer("statsmodels NegativeBinomial", "statsmodels", ("W7",), negative_binomial_fit),
+    Peer("statsmodels NegativeBinomial, newton", "statsmodels", ("W7",), negative_binomial_tight),
+    Peer("R glm.nb", "R", ("W7",), in_r),
     Peer("R glm", "R", ("W1", "W2", "W5", *SMALL), in_r),
 )  # fmt: skip
 

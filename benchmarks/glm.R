@@ -1,9 +1,10 @@
-# R's glm on the columns of a folder: one line of JSON with CPU and wall seconds, memory and iterations, and the
+# R's glm, or MASS's glm.nb, on the columns of a folder: one line of JSON with CPU and wall seconds, memory and iterations, and the
 # numbers in raw files. Arguments: the folder, rows of the warm-up, family, formula, "fit" or "text", where to write.
 
 arguments <- commandArgs(TRUE)
 folder <- arguments[1]; warm <- as.integer(arguments[2])
-family <- get(arguments[3])(); model <- as.formula(arguments[4])
+negative <- arguments[3] == "negative_binomial"
+family <- if (!negative) get(arguments[3])(); model <- as.formula(arguments[4])
 printed <- arguments[5] == "text"; out <- arguments[6]
 
 column <- function(name, kind, levels) {
@@ -20,7 +21,7 @@ memory <- function(word) {
   lines <- readLines("/proc/self/status")
   as.numeric(gsub("[^0-9]", "", lines[startsWith(lines, word)])) / 1024
 }
-fitted <- function(data) glm(model, family, data)
+fitted <- function(data) if (negative) MASS::glm.nb(model, data) else glm(model, family, data)
 text <- function(data) capture.output(print(summary(fitted(data))))
 
 if (printed) {

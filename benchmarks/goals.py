@@ -130,4 +130,8 @@ GOALS = {
         Bounded("units", 5, 2), Bounded("extra_mb", 300), Faster("glum", 4), Faster("glum, formula", 4),
         Faster("statsmodels", 15),
     ),
+    "W7": (
+        Faster("statsmodels NegativeBinomial", 5, 8), Faster("statsmodels NegativeBinomial, newton", 5, 8),
+        Faster("R glm.nb", 15), *RIGHT[:2],
+    ),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from samples import Workload, kept, pieces
-from scipy import linalg, sparse
+from scipy import linalg, sparse, special
 
 ROUNDING = 1e-15
 STEPS = 40
@@ -38,8 +38,15 @@ def codes_of(column: Any) -> Any:
     return (column if hasattr(column, "cat") else column.astype("category")).cat.codes.to_numpy()
 
 
-def parts(workload: Workload, y: Any, eta: Any) -> tuple[Any, Any, Any, Any]:
+def parts(workload: Workload, y: Any, eta: Any, theta: float = np.nan) -> tuple[Any, Any, Any, Any]:
     """Return residual, observed and expected weight, and Pearson's terms."""
+    if workload.family == "negative_binomial":
+        mean = np.exp(eta)
+        share = theta / (theta + mean)
+        return (
+            (y - mean) * share, (theta + y) * mean * share / (theta + mean), mean * share,
+            (y - mean) ** 2 * share / mean,
+        )  # fmt: skip
     if workload.family == "poisson":
         mean = np.exp(eta)
         return y - mean, mean, mean, (y - mean) ** 2 / mean
@@ -63,12 +70,14 @@ def product(X: Any, weight: Any) -> Any:
     return X.T @ (X * weight[:, None])
 
 
-def sums(workload: Workload, designs: Any, beta: Any, *, expected: bool) -> tuple[Any, Any, float]:
+def sums(
+    workload: Workload, designs: Any, beta: Any, *, expected: bool, theta: float = np.nan
+) -> tuple[Any, Any, float]:
     score = np.zeros(len(beta), dtype=np.longdouble)
     information = np.zeros((len(beta), len(beta)))
     pearson = 0.0
     for X, y, offset in designs:
-        residual, observed, fisher, terms = parts(workload, y, X @ beta + offset)
+        residual, observed, fisher, terms = parts(workload, y, X @ beta + offset, theta)
         score += X.T @ residual
         information += product(X, fisher if expected else observed)
         pearson += float(terms.sum())
@@ -83,18 +92,38 @@ def newton(workload: Workload, rows: int) -> dict[str, Any]:
 
     beta = np.zeros(workload.columns)
     beta[0] = start(workload, rows)
-    sizes = []
+    sizes, theta = [], 1.0
     for _ in range(STEPS):
-        score, information, _ = sums(workload, again(), beta, expected=False)
+        if workload.family == "negative_binomial":
+            theta = most_likely(again(), beta, theta)
+        score, information, _ = sums(workload, again(), beta, expected=False, theta=theta)
         step = linalg.solve(information, score, assume_a="pos")
         beta = beta + step
         sizes.append(float(np.max(np.abs(step) / np.maximum(np.abs(beta), 1e-3))))
         if sizes[-1] <= ROUNDING or (sizes[-1] < 1e-12 and sizes[-1] >= 0.5 * sizes[-2]):
             break
-    _, information, pearson = sums(workload, again(), beta, expected=True)
+    _, information, pearson = sums(workload, again(), beta, expected=True, theta=theta)
     dispersion = pearson / (rows - workload.columns) if workload.family == "gamma" else 1.0
     variance = np.diag(linalg.inv(information)) * dispersion
     return {"coef": beta, "std_error": np.sqrt(variance), "steps": np.array(sizes)}
+
+
+def most_likely(designs: Any, beta: Any, theta: float) -> float:
+    """Return theta of the negative binomial at the means of some coefficients."""
+    rows = [(y, np.exp(X @ beta + offset)) for X, y, offset in designs]
+    for _ in range(STEPS):
+        score, information = 0.0, 0.0
+        for y, mean in rows:
+            total = theta + mean
+            terms = special.digamma(y + theta) - special.digamma(theta) - np.log1p(mean / theta)
+            score += float((terms + (mean - y) / total).sum(dtype=np.longdouble))
+            curves = special.polygamma(1, theta) - special.polygamma(1, y + theta) - 1 / theta
+            information += float((curves + 2 / total - (y + theta) / total**2).sum(dtype=np.longdouble))
+        step = score / information
+        theta = theta + step if theta + step > 0 else theta / 2
+        if abs(step) <= ROUNDING * theta:
+            break
+    return theta
 
 
 def start(workload: Workload, rows: int) -> float:

@@ -107,6 +107,13 @@ def grouped_counts(workload: Workload, rows: int, random: np.random.Generator) -
     return columns | {"y": random.poisson(mean).astype(np.int32)}
 
 
+def clustered_counts(workload: Workload, rows: int, random: np.random.Generator) -> Columns:
+    """Return counts whose variance is mean + mean^2 / 1.5."""
+    x = normal(workload, rows, random)
+    mean = np.exp(1.0 + combined(x, np.linspace(-0.2, 0.2, len(x))))
+    return x | {"y": random.poisson(mean * random.gamma(1.5, 1 / 1.5, rows)).astype(np.int32)}
+
+
 def few(workload: Workload, rows: int, random: np.random.Generator) -> Columns:
     x = random.normal(size=(rows, 4))
     level = random.integers(0, 3, rows)
@@ -142,6 +149,10 @@ WORKLOADS = {
         Workload(
             "W6", "Poisson with offset, from a Parquet file", 5 * MILLION, "poisson", named(10), counts, 6,
             exposure=True, parquet=True,
+        ),
+        Workload(
+            "W7", "negative binomial, theta estimated", 200_000, "negative_binomial", named(10),
+            clustered_counts, 7,
         ),
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""glmstat beside other programs on workloads W0 to W6: CPU, wall time, memory, and how right the numbers are.
+"""glmstat beside other programs on workloads W0 to W7: CPU, wall time, memory, and how right the numbers are.
 
     python benchmarks/workloads.py W1 W2 --peers glum,statsmodels --runs 3
     python benchmarks/workloads.py                 # everything; `table.py` then writes the page of the docs
@@ -143,7 +143,7 @@ def line(run: dict[str, Any]) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="glmstat beside other programs on workloads W0 to W6.")
+    parser = argparse.ArgumentParser(description="glmstat beside other programs on workloads W0 to W7.")
     parser.add_argument("workloads", nargs="*", choices=[*NAMES, []], help="default: all of them")
     parser.add_argument("--peers", default="", help="glum,statsmodels,sklearn,pyfixest,R; default: all there")
     parser.add_argument("--runs", type=int, default=3, help="rounds in which all take their turns")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from glmstat.inference.pool.verb import pool
     from glmstat.links import Link
     from glmstat.model.glm import glm
+    from glmstat.model.negbin import negbin
     from glmstat.model.rglm import rglm
     from glmstat.network_fit import NetworkFit
     from glmstat.neural.problem import Training
@@ -85,6 +86,7 @@ __all__ = [
     "glm",
     "links",
     "load",
+    "negbin",
     "pool",
     "priors",
     "rglm",
@@ -102,6 +104,7 @@ _HOMES = {
     "glm": "model.glm",
     "load": "persist",
     "pool": "inference.pool.verb",
+    "negbin": "model.negbin",
     "rglm": "model.rglm",
 }
 _MODULES = ("datasets", "families", "links", "priors")

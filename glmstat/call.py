@@ -15,6 +15,7 @@ from glmstat.control import Control
 from glmstat.convention import Convention, as_convention
 from glmstat.data.source import open_source
 from glmstat.errors import ArgumentError, FormulaError
+from glmstat.families import Family
 from glmstat.formula.parse import parse
 from glmstat.frame import ModelFrame, model_frame
 from glmstat.likelihood.base import GLM
@@ -38,6 +39,7 @@ __all__ = [
     "Spec",
     "Values",
     "Variable",
+    "as_asked",
     "asked_dispersion",
     "changes",
     "frame_for",
@@ -286,6 +288,17 @@ class Spec:
     library: Library = "pandas"
     statement: Statement | None = None
     estimator: Estimator | None = None
+
+    @property
+    def family(self) -> Family:
+        """The family as the call has it: a parameter that was estimated is open."""
+        return as_asked(self.estimator, self.likelihood.family)
+
+
+def as_asked(estimator: Estimator | None, family: Family) -> Family:
+    """Return a family with the parameter open that an estimator estimates."""
+    opened = getattr(estimator, "opened", None)
+    return family if opened is None else opened(family)
 
 
 def frame_for(

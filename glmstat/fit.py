@@ -25,14 +25,14 @@ from glmstat.likelihood.several import with_predictors
 from glmstat.matrix import Array
 from glmstat.solve.estimator import estimate_by
 from glmstat.table import Native, frame, series
-from glmstat.verbs import again, hypothesis, interval, misfit, network, prior, row, table
+from glmstat.verbs import again, hypothesis, interval, misfit, network, parameter, prior, row, table
 from glmstat.verbs import check as checks
 from glmstat.verbs import convention as conventions
 from glmstat.verbs import exact as exacts
 from glmstat.verdict import remarks, warn
 
 if TYPE_CHECKING:
-    pass
+    from glmstat.inference.shape.estimated import EstimatedShape
 
 __all__ = ["Covariance", "Fit", "Spec", "fit_model", "sources"]
 
@@ -64,6 +64,10 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         statement = None if estimator is None else estimator.statement(estimate, frame.design)
         if statement is not None:
             check_covered(statement, covariance)
+        if covariance.kind == "joint":
+            from glmstat.inference.shape.joint import need_shape
+
+            need_shape(estimate, estimator, likelihood)
         warn(estimate, frame.design.columns, stacklevel=4)
         forced = call["sampling_weights"] is not None and covariance.kind == "classical"
         if forced:
@@ -281,6 +285,13 @@ class Fit:
 
         return absorbed(self)
 
+    @property
+    def shape(self) -> EstimatedShape | None:
+        """The parameter of the family that was estimated (theta, p); None where there is none."""
+        from glmstat.inference.shape.estimated import estimated_shape
+
+        return estimated_shape(self)
+
     vcov = table.vcov
     stderror = table.stderror
     confint = table.confint
@@ -296,6 +307,7 @@ class Fit:
     step = hypothesis.step
     information_criteria = hypothesis.information_criteria
     goodness_of_fit = hypothesis.goodness_of_fit
+    test_poisson = parameter.test_poisson
     check = checks.check
     overdispersion = checks.overdispersion
     verify = checks.verify
@@ -309,6 +321,7 @@ class Fit:
     with_data = again.with_data
     refit = again.refit
     update = again.update
+    given = parameter.given
     extend = network.extend
     save = again.save
 

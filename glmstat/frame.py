@@ -358,6 +358,9 @@ class ModelFrame:
     @contextmanager
     def holding(self) -> Iterator[None]:
         """Keep what blocks of data in memory cost to make, as far as it takes little room, until the end."""
+        if self._held is not None:  # by who asked before, until the end of that
+            yield
+            return
         if self.kept is None and self.change is None and self.random_access and not self.design.absorbed:
             self.__dict__["_held"] = Held()
         try:

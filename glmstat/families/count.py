@@ -169,7 +169,7 @@ class NegativeBinomial(Family):
     @property
     def title(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """First words of the summary."""
-        known = "" if self.theta is None else f" (theta {short(self.theta)})"
+        known = "" if self.theta is None else f" (theta {self.theta:.6g})"
         return f"Negative binomial regression{known}"
 
     @property

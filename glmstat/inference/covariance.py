@@ -57,6 +57,7 @@ _HOMES = {  # module → its table and the kinds in it; a module is imported whe
     "vcov.survey": ("SURVEY", ("survey",)),
     "vcov.jackknife": ("JACKKNIFE", ("jackknife",)),
     "bootstrap.resample": ("BOOTSTRAP", ("bootstrap",)),
+    "shape.joint": ("JOINT", ("joint",)),
 }
 
 

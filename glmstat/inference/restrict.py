@@ -14,6 +14,7 @@ from glmstat.frame import Coordinates, ModelFrame
 from glmstat.inference.nearby import fit_nearby
 from glmstat.inference.score import frame_of, moved_by
 from glmstat.inference.statement import need_likelihood
+from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block, Combined, Dense, DesignMatrix, IntArray
 from glmstat.solve.estimator import Within
 
@@ -255,6 +256,7 @@ def moments(
     root: Array | None = None,
     frame: ModelFrame | None = None,
     directions: tuple[Array, ...] = (),
+    likelihood: GLM | None = None,
 ) -> Moments:
     """Return score, expected information and meat at the coefficients `theta` (p,), in one pass.
 
@@ -264,9 +266,10 @@ def moments(
     root : L (p, q); default that of the fit's inverse information, 0 where a coefficient has none.
     frame : default that of the fit.
     directions : of recession (p,); rows that one moves are predicted perfectly and count nothing.
+    likelihood : default that of the fit; another where a restricted fit has another shape.
     """
     frame = frame_of(fit, "A score test") if frame is None else frame
-    likelihood, design = fit.spec.likelihood, fit.spec.design
+    likelihood, design = likelihood or fit.spec.likelihood, fit.spec.design
     theta, root = np.nan_to_num(theta), default_root(fit) if root is None else root
 
     def kernel(block: Block) -> Moments:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from glmstat.absorbed import Absorbed
-from glmstat.call import Call, Covariance, Spec
+from glmstat.call import Call, Covariance, Spec, as_asked
 from glmstat.errors import ArgumentError, DataError, FileError, Note
-from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Separated
+from glmstat.estimate import Convergence, Dispersion, Estimate, Null, Pass, Separated, Shape
 from glmstat.estimators import read_estimator
 from glmstat.fit import Fit
 from glmstat.formula.design import Design, build_design
@@ -89,6 +89,8 @@ def write_fit(fit: Fit, named: tuple[str, ...], prefix: str = "") -> tuple[dict[
     }
     if estimate.criterion is not None:
         plain["estimate"]["criterion"] = estimate.criterion
+    if estimate.shape is not None:
+        plain["estimate"]["shape"] = _write_shape(estimate.shape)
     if estimate.absorbed is not None:
         plain["absorbed"] = estimate.absorbed.facts
     if spec.statement is not None:
@@ -116,8 +118,9 @@ def read_fit(written: Mapping[str, Any], tensors: Tensors, given: Mapping[str, A
     family, design = read_family(written["likelihood"], given), _read_design(written["design"], own, given)
     check_probes(written.get("probes", {}), written["likelihood"]["own"], family, design.context)
     arguments = read_arguments(written["arguments"], written["contrasts"])
-    arguments |= {"context": dict(design.context) or None, "family": family, "link": family.link}
-    statement = written.get("statement")
+    estimator, statement = read_estimator(written.get("estimator")), written.get("statement")
+    asked = as_asked(estimator, family)
+    arguments |= {"context": dict(design.context) or None, "family": asked, "link": family.link}
     spec = Spec(
         Call(written["model"], arguments),
         design,
@@ -125,11 +128,13 @@ def read_fit(written: Mapping[str, Any], tensors: Tensors, given: Mapping[str, A
         arguments["control"],
         written["library"],
         None if statement is None else Statement.from_json(statement),
-        read_estimator(written.get("estimator")),
+        estimator,
     )
     kept = {name.removeprefix("kept "): values for name, values in own.items() if name.startswith("kept ")}
     notes = tuple(Note(*note) for note in written["notes"])
     estimate = _read_estimate(written["estimate"], own, len(design.columns))
+    if estimate.shape is not None:
+        estimate = replace(estimate, likelihood=spec.likelihood)
     if "absorbed" in written:
         estimate = replace(
             estimate, absorbed=Absorbed.from_arrays(own, written["absorbed"], len(design.columns))
@@ -200,6 +205,7 @@ def _arrays(fit: Fit) -> dict[str, Any]:
         "slots": information.slots.astype(np.int64),
         **({} if estimate.absorbed is None else estimate.absorbed.to_arrays()),
         **({} if estimate.penalty is None else {"penalty": _narrow(estimate.penalty)}),
+        **({} if estimate.shape is None else _shape_arrays(estimate.shape)),
         **{name: array for arrays in towers for name, array in arrays.items()},
         **{f"kept {name}": values for name, values in fit.kept.items() if _goes_along(fit, name)},
     }
@@ -267,7 +273,26 @@ def _read_estimate(written: Mapping[str, Any], tensors: Tensors, size: int) -> E
         convergence=convergence,
         penalty=_penalty(tensors.get("penalty"), size),
         criterion=written.get("criterion"),
+        shape=_read_shape(written.get("shape"), tensors),
     )
+
+
+def _write_shape(shape: Shape) -> dict[str, Any]:
+    words = ("name", "value", "std_error", "estimator")
+    return {**{word: getattr(shape, word) for word in words}, "notes": list(shape.notes)}
+
+
+def _shape_arrays(shape: Shape) -> dict[str, Array]:
+    return {f"shape {name}": np.atleast_1d(values) for name, values in shape.numbers.items()}
+
+
+def _read_shape(written: Mapping[str, Any] | None, tensors: Tensors) -> Shape | None:
+    if written is None:
+        return None
+    numbers = {
+        name.removeprefix("shape "): array for name, array in tensors.items() if name.startswith("shape ")
+    }
+    return Shape(**{**written, "notes": tuple(written["notes"]), "numbers": numbers})
 
 
 def _penalty(narrow: Array | None, size: int) -> Array | None:

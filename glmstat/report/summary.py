@@ -17,6 +17,7 @@ from glmstat.inference.eform import exponentiated, ratio_notes
 from glmstat.inference.interval import wald
 from glmstat.inference.likelihood import plugged_in
 from glmstat.inference.reference import Reference, reference
+from glmstat.inference.shape.estimated import shape_lines
 from glmstat.matrix import Array
 from glmstat.table import noted
 from glmstat.text.layout import (
@@ -128,7 +129,7 @@ class Summary:
         rows = [[_json(float(value)) for value in row] for row in zip(*self.columns.values(), strict=True)]
         return {
             "formula": fit.formula,
-            "family": fit.spec.likelihood.family.text,
+            "family": fit.spec.family.text,
             "link": fit.spec.likelihood.family.link.text,
             "coefficients": [
                 {"term": name, **dict(zip(self.columns, row, strict=True))}
@@ -143,6 +144,7 @@ class Summary:
                 for word in ("deviance", "null_deviance", "pearson", "dispersion")
             },
             "dispersion_estimator": fit.estimate.dispersion.estimator,
+            **_shape_facts(fit),
             **_likelihood_facts(fit),
             **({} if fit.spec.statement is None else {"statement": fit.spec.statement.to_json()}),
             **_other_formulas(fit),
@@ -196,7 +198,7 @@ def title(fit: Fit, spell: Spell = str) -> tuple[str, ...]:
     ----------
     spell : what replaces letters, before the lines are laid out.
     """
-    family = fit.spec.likelihood.family
+    family = fit.spec.family
     beside = " with networks" if fit.spec.design.formula.networks else ""
     left = spell(f"{family.title}{beside}, {family.link.text.replace('_', ' ')} link")
     right = spell(f"{count(fit.nobs, 'row')} · {count(len(fit.columns), 'coefficient')}")
@@ -237,6 +239,7 @@ def _stated(fit: Fit, level: float, known: Reference) -> Iterator[str]:
         f"deviance in sample {figure(fit.deviance)} · null {figure(fit.null_deviance)} on {fit.df_null} df · "
         f"dispersion {_dispersion(fit.estimate.dispersion)}"
     )
+    yield from shape_lines(fit)
     if "loglik" in statement.holds:
         yield f"{_likelihood(fit)} · {count(fit.estimate.convergence.iterations, 'iteration')}"
     yield from statement.lines
@@ -250,6 +253,7 @@ def _facts(fit: Fit, level: float, known: Reference) -> Iterator[str]:
         f"deviance {figure(fit.deviance)} on {fit.df_residual} df · null {figure(fit.null_deviance)} "
         f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
     )
+    yield from shape_lines(fit)
     yield f"{_likelihood(fit)} · {count(estimate.convergence.iterations, 'iteration')}"
     if fit.convention.title:
         yield " · ".join((f"conventions of {fit.convention.title}", *_apart(fit)))
@@ -314,6 +318,14 @@ def _own_dispersion(fit: Fit) -> str:
 def _other_formulas(fit: Fit) -> dict[str, Any]:
     others = fit.spec.design.others
     return {"predictors": {name: one.text for name, one in others.items()}} if others else {}
+
+
+def _shape_facts(fit: Fit) -> dict[str, Any]:
+    shape = fit.estimate.shape
+    if shape is None:
+        return {}
+    words = ("name", "value", "std_error", "estimator")
+    return {"shape": {word: _json(getattr(shape, word)) for word in words}}
 
 
 def _likelihood_facts(fit: Fit) -> dict[str, Any]:

@@ -24,19 +24,20 @@ from glmstat.solve.chord import PASSES
 from glmstat.solve.dispersion import Saturated, choose_dispersion, log_likelihood, saturated_sum
 from glmstat.solve.ending import after_ladder, how_it_ended, steps_of
 from glmstat.solve.growing import growing_row
-from glmstat.solve.ladder import LARGE, SAME, Closing, Ladder, climb_ladder, wants_ladder
+from glmstat.solve.ladder import LARGE, SAME, Closing, Ladder, climb_ladder, climb_near, wants_ladder
 from glmstat.solve.linear import factor
 from glmstat.solve.maximum import Maximum, maximise
-from glmstat.solve.newton import Ascent, perfect_deviance
+from glmstat.solve.newton import Ascent, Verdict, perfect_deviance
 from glmstat.solve.null import closed_null, has_closed_null, null_from, null_intercept
 from glmstat.solve.rank import Rank, full_rank, settle_rank
 from glmstat.solve.refine import refine_linear
+from glmstat.solve.rungs import Sampled
 from glmstat.solve.scaling import open_workspace
 from glmstat.solve.start import Start, inside, null_start, start_at, starting_points, weighted_start
 from glmstat.solve.together import together
 from glmstat.workspace import Workspace
 
-__all__ = ["fit_estimate", "left_open"]
+__all__ = ["fit_estimate", "fit_near", "left_open"]
 
 UNTHREADED = 10_000  # cells below which BLAS starts no threads of its own
 _FIXED = 1e-7  # share of a row's length below which its part in the loose coordinates is rounding
@@ -112,11 +113,9 @@ def _fit(
     ladder = None
     if start is None and wants_ladder(frame, control):
         ladder = climb_ladder(frame, likelihood, control, penalty)
-        if ladder.ascent is not None and ladder.counts is not None:
-            everything = Rank(np.arange(ladder.workspace.size))
-            maximum = Maximum(ladder.ascent)
-            found = _Found(ladder.workspace, everything, maximum, ladder.counts, np.nan, ladder)
-            return _estimate(frame, found, dispersion)
+        found = _by_ladder(frame, ladder, dispersion)
+        if found is not None:
+            return found
     whole = open_workspace(frame, likelihood, penalty) if ladder is None else ladder.workspace
     counts, intercept = _totals(whole, frame, ladder)
     workspace, rank, points = _begin(whole, frame, intercept, start, ladder)
@@ -128,6 +127,43 @@ def _fit(
     if control.solver != "ladder" or start is not None or control.max_iterations >= PASSES:
         return found
     return replace(found, convergence=replace(found.convergence, ladder=f"max_iterations is below {PASSES}"))
+
+
+def fit_near(
+    frame: ModelFrame,
+    likelihood: GLM,
+    rung: Sampled,
+    coef: Array,
+    verdict: Verdict,
+    *,
+    control: Control,
+    dispersion: Literal["pearson", "deviance", "ml"] | float | None = None,
+) -> Estimate | None:
+    """Return the maximum likelihood estimate of many rows from coefficients near it.
+
+    Parameters
+    ----------
+    rung : a subsample that has its maximum near by; its information leads the way.
+    coef : (p,).
+    verdict : what it says of separation.
+
+    Returns
+    -------
+    None where a guard of the ladder doubts the way.
+    """
+    with _told_gaps(frame), single_blas_thread(), frame.holding():
+        return _by_ladder(frame, climb_near(frame, likelihood, rung, coef, verdict, control), dispersion)
+
+
+def _by_ladder(
+    frame: ModelFrame, ladder: Ladder, dispersion: Literal["pearson", "deviance", "ml"] | float | None
+) -> Estimate | None:
+    """The estimate where the ladder reached the maximum, else None."""
+    if ladder.ascent is None or ladder.counts is None:
+        return None
+    everything = Rank(np.arange(ladder.workspace.size))
+    found = _Found(ladder.workspace, everything, Maximum(ladder.ascent), ladder.counts, np.nan, ladder)
+    return _estimate(frame, found, dispersion)
 
 
 def _totals(whole: Workspace, frame: ModelFrame, ladder: Ladder | None) -> tuple[Counts, float]:

@@ -38,7 +38,7 @@ from glmstat.solve.linear import factor
 from glmstat.solve.newton import Ascent, Verdict, proves_finite
 from glmstat.solve.null import null_intercept
 from glmstat.solve.reading import AllRows, Reading
-from glmstat.solve.rungs import Sampled, take_rungs
+from glmstat.solve.rungs import Moves, Sampled, take_rungs
 from glmstat.solve.scaling import open_workspace
 from glmstat.solve.separation import has_cone
 from glmstat.solve.start import Start, needed, start_at, weighted_start
@@ -54,7 +54,7 @@ from glmstat.solve.subsample import (
 from glmstat.solve.untold import untold
 from glmstat.workspace import Need, Workspace
 
-__all__ = ["Closing", "Ladder", "climb_ladder", "wants_ladder"]
+__all__ = ["Closing", "Ladder", "climb_ladder", "climb_near", "wants_ladder"]
 
 LARGE = 2_000_000  # numbers of a design from which on subsamples save more passes than they cost
 RENEWED = 3  # times that the information of all rows serves for further steps
@@ -141,6 +141,37 @@ def climb_ladder(frame: Any, likelihood: GLM, control: Control, penalty: Array |
         over.intercept, over.dispersion = stand.intercept, stand.dispersion
     try:
         return _reached(climb, *(_by_constant(climb) if constant else _by_chord(climb)))
+    except Doubt as doubt:
+        return _given_up(climb, str(doubt))
+
+
+@quiet
+def climb_near(
+    frame: Any, likelihood: GLM, rung: Sampled, coef: Array, verdict: Verdict, control: Control
+) -> Ladder:
+    """Return the maximum over the rows of a frame from coefficients (p,) near it.
+
+    Parameters
+    ----------
+    rung : a subsample whose information leads the way.
+    verdict : what it says of separation.
+    """
+    workspace = open_workspace(frame, likelihood, None, rung)
+    over = AllRows(workspace, frame.intercept is not None, frame.has_offset)
+    sample, gamma = replace(workspace, frame=rung), workspace.to_gamma(coef)
+    need = needed(sample)
+    sums, counts = sample.pass_(gamma, need), sample.counts()
+    information = sums.expected if sums.observed is None else sums.observed
+    climb = Climb(over, control, frame.rows, None, [], frame.coded)
+    try:
+        if information is None or not sound(information):
+            raise Doubt("the information of the subsample is close to singular")
+        if frame.intercept is not None:
+            over.intercept = null_intercept(sample, counts, has_offset=frame.has_offset)
+        climb.stand = Stand(sample, gamma, information, counts.weight, 1.0, over.intercept, verdict)
+        over.look()
+        here = Reading(gamma, sums)
+        return _reached(climb, *_by_newton(climb, Step(here, np.zeros_like(gamma), 0.0, 0.0, Moves())))
     except Doubt as doubt:
         return _given_up(climb, str(doubt))
 

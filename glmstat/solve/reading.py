@@ -77,13 +77,31 @@ class AllRows:
         saturated = self._saturated_objective() if last else None
         asked = FactsAsked(b if closed is None else None, saturated is None) if last else None
         asks: dict[str, Ask] = {"sums": lambda one: one.totals(gamma, need, asked), **self._null_asks(b)}
-        if not self.counts.rows:
-            asks["counts"], asks["tally"] = Workspace.counts, _tally
-            if self._prints:
-                asks["print"] = _fingerprint
+        asks |= self._total_asks()
         if last and not (self.tally is not None and self.tally.plain):
             for place, phi in enumerate(saturated_asks(self.workspace, self.dispersion)):
                 asks[f"saturated {place}"] = lambda one, phi=phi: saturated_sum(one, phi)
+        found = self._found(asks)
+        sums = summed(found["sums"], need)
+        facts = self._facts(gamma, sums, found["sums"].facts, closed, saturated)
+        if "tally" in found and found["tally"].sums is not None:
+            self.tally = found["tally"]
+        return Reading(gamma, self._penalised(sums, gamma), facts, self._saturated(found, last), b)
+
+    def look(self) -> None:
+        """Sum what no coefficients are needed for, by a pass that costs less than one with a score."""
+        found = self._found({**self._null_asks(self.intercept), **self._total_asks()})
+        self.tally = found["tally"] if found["tally"].sums is not None else None
+
+    def _total_asks(self) -> dict[str, Ask]:
+        """What the first pass sums too."""
+        if self.counts.rows:
+            return {}
+        prints: dict[str, Ask] = {"print": _fingerprint} if self._prints else {}
+        return {"counts": Workspace.counts, "tally": _tally, **prints}
+
+    def _found(self, asks: dict[str, Ask]) -> dict[str, Any]:
+        """What a pass answers; what it says of the totals and the null model is kept."""
         found = dict(zip(asks, together(self.workspace, *asks.values()), strict=True))
         self.counts = found.get("counts", self.counts)
         self.closed = found.get("closed", self.closed)
@@ -91,11 +109,7 @@ class AllRows:
             frame: Any = self.workspace.frame
             frame.known_fingerprint(found["print"])
         self._correct(found)
-        sums = summed(found["sums"], need)
-        facts = self._facts(gamma, sums, found["sums"].facts, closed, saturated)
-        if "tally" in found and found["tally"].sums is not None:
-            self.tally = found["tally"]
-        return Reading(gamma, self._penalised(sums, gamma), facts, self._saturated(found, last), b)
+        return found
 
     @property
     def _prints(self) -> bool:

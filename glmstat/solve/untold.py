@@ -23,6 +23,10 @@ def untold(climb: Climb, step: Step, observed: Array, root: Factored, limit: flo
     observed, root : information (q, q) of all rows where the step begins, and its factor.
     limit : below which the subsample is not asked.
     """
+    if step.decrement <= climb.control.tolerance:  # no row moves more than that, and scores tell rounding
+        return 0.0
+    if not climb.steps:
+        return float("inf")
     before, after = climb.steps[-1], step.reading
     moved = after.gamma - before.reading.gamma
     if not before.decrement > 0 or not moved.any():

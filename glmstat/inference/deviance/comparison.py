@@ -90,7 +90,7 @@ def check_rows(first: Fit, other: Fit) -> None:
 
 
 def _check_family(first: Fit, other: Fit) -> None:
-    one, two = first.spec.likelihood.family, other.spec.likelihood.family
+    one, two = first.spec.family, other.spec.family
     if type(one) is not type(two) or one.text != two.text:
         raise ComparisonError(
             f"Models have different families: {one.text} and {two.text}. "

@@ -289,7 +289,7 @@ def columns_of(outcomes: Sequence[Outcome | None], fields: Sequence[str]) -> dic
 
 def heading(fit: Fit, left: str) -> str:
     """Return the first line of a table: what it is, then family, link and rows at the right."""
-    family = fit.spec.likelihood.family
+    family = fit.spec.family
     name = family.text.replace("_", " ")
     name = name[:1].upper() + name[1:]
     right = f"{name}, {family.link.text.replace('_', ' ')} link · {count(fit.nobs, 'row')}"
@@ -318,6 +318,9 @@ def foot(
     if fit.spec.design.others and test != "Wald":
         also = one_of(tuple(fit.spec.design.others))
         yield f"{also} estimated in each model: tests take the fall of -2 loglik"
+    shape = fit.estimate.shape
+    if shape is not None and test in ("LRT", "F", "Rao"):
+        yield f"{shape.name} estimated in each model, whose deviance is for that; tests compare -2 loglik"
     if test == "Wald":
         yield f"vcov: {label(fit)}"
     elif is_robust(fit):

@@ -127,7 +127,7 @@ def table(fit: Fit, rows: list[Test], level: float, remarks: Sequence[str], *, i
     columns = {word: [getattr(row, word) for row in rows] for word in _words(rows)}
     if several and len(names) > 1:
         columns = {"test": [row.name for row in rows], **columns}
-    family = fit.spec.likelihood.family
+    family = fit.spec.family
     whole = asked[0] if "=" in asked[0] else f"{asked[0]} = 0"
     title = (
         f"Tests of {len(asked)} hypotheses" if several else f"Test of {whole}",

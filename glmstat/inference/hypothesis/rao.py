@@ -53,8 +53,15 @@ def scores_at(fit: Fit, restricted: Restricted) -> Scores:
             'A score test is not defined: a mean of the restricted fit lies at its bound. Use method="lr".'
         )
     root, frame = coordinates(fit, restricted), _rows(fit, restricted)
-    sums = moments(fit, restricted.theta, root, frame, directions=restricted.directions)
-    return _scaled(sums, root)
+    return _scaled(_moments(fit, restricted, root, frame), root)
+
+
+def _moments(fit: Fit, restricted: Restricted, root: Array, frame: ModelFrame | None) -> Moments:
+    """The sums at a restricted estimate, with its own shape of the family where that is estimated."""
+    likelihood = restricted.estimate.likelihood
+    return moments(
+        fit, restricted.theta, root, frame, directions=restricted.directions, likelihood=likelihood
+    )
 
 
 def _rows(fit: Fit, restricted: Restricted) -> ModelFrame | None:
@@ -90,7 +97,7 @@ def _root_at(fit: Fit, restricted: Restricted) -> Array:
     """L (p, q) with L L' the inverse information at the restricted estimate, in the columns that move."""
     root = np.eye(len(fit.columns))[:, _moving(fit, restricted)]
     frame = _rows(fit, restricted)
-    found = _scaled(moments(fit, restricted.theta, root, frame, directions=restricted.directions), root)
+    found = _scaled(_moments(fit, restricted, root, frame), root)
     information = found.sums.information
     if not np.isfinite(information).all():
         raise _singular()
@@ -179,7 +186,7 @@ def _singular() -> ComparisonError:
 
 def _cluster_meat(fit: Fit, root: Array, restricted: Restricted) -> Array:
     """Σ over clusters of the outer square of L' times their summed scores."""
-    likelihood, design = fit.spec.likelihood, fit.spec.design
+    likelihood, design = restricted.estimate.likelihood or fit.spec.likelihood, fit.spec.design
     groups, theta = grouping(fit, fit.covariance.cluster), np.nan_to_num(restricted.theta)
     if groups.count < 2:  # the statistic of one sum is 1, whatever the data
         raise ComparisonError(

@@ -237,7 +237,10 @@ class Curve:
         if found.estimate.convergence.status == "boundary":
             return nan
         frame = self.subspace.frame
-        sums = moments(self.source, found.theta, self._root, frame=frame, directions=directions)
+        own = found.estimate.likelihood
+        sums = moments(
+            self.source, found.theta, self._root, frame=frame, directions=directions, likelihood=own
+        )
         size = np.sqrt(np.maximum(np.diag(sums.information), 0.0))
         used = size > 0
         if not (np.isfinite(sums.information).all() and np.isfinite(sums.score).all()):

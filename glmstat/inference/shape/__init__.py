@@ -1,0 +1,1 @@
+"""Inference for parameters of the family that were estimated with the coefficients."""

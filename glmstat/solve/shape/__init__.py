@@ -1,0 +1,1 @@
+"""Shapes of families that are estimated with the coefficients: theta, p."""
