@@ -33,15 +33,15 @@ Status = Literal["converged", "perfect fit", "separated", "boundary", "not conve
 
 @dataclass(frozen=True)
 class Dispersion:
-    """The factor phi in Var(y) = phi V(mu) / w, and how it came about."""
+    """The factor phi in Var(y) = phi V(mu) / w, and how it came about: "adjusted" by its adjusted score."""
 
     value: float
-    estimator: Literal["fixed", "pearson", "deviance", "ml", "given"]
+    estimator: Literal["fixed", "pearson", "deviance", "ml", "adjusted", "given"]
 
     @property
     def estimated(self) -> bool:
         """Whether tests use t and F instead of z and chi-squared."""
-        return self.estimator in ("pearson", "deviance", "ml")
+        return self.estimator in ("pearson", "deviance", "ml", "adjusted")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Statement:
     interval : what intervals of coefficients are called.
     holds : which of what rests on a likelihood holds all the same: "ratio" (likelihood ratios and profiles),
         "profile" (profiles alone), "score", "loglik", "criteria", "goodness", "misfit", "bootstrap", "check".
+    ratio : what likelihood ratios and profiles are, printed under tables of them.
 
     >>> Statement("naive", "features as if given", tests=False).tests
     False
@@ -43,6 +44,7 @@ class Statement:
     argument: str = ""
     holds: tuple[str, ...] = ()
     interval: str = "Wald"
+    ratio: str = ""
 
     @property
     def choice(self) -> str:

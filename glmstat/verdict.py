@@ -20,6 +20,8 @@ from glmstat.estimate import Estimate, Separated
 
 __all__ = ["headline", "infinite_terms", "remarks", "verdicts", "warn"]
 
+_REMEDY = 'Take confint(method="profile"), or fit with method="firth"'
+
 
 def warn(estimate: Estimate, columns: tuple[str, ...], stacklevel: int) -> None:
     """Raise the warnings of an estimate; `stacklevel` as seen by the caller."""
@@ -34,7 +36,8 @@ def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[typ
         yield PerfectFitWarning, "Perfect fit: residuals are rounding error, so there are no standard errors."
     elif end.status == "boundary":
         where = f" in {_rows(end.bound_rows)}" if end.bound_rows else ""
-        yield BoundaryWarning, f"Mean at its bound{where}: Wald intervals are not valid here."
+        remedy = f" {_REMEDY}." if estimate.absorbed is None else ""
+        yield BoundaryWarning, f"Mean at its bound{where}: Wald intervals are not valid here.{remedy}"
     elif end.status == "not converged":
         yield (
             ConvergenceWarning,
@@ -48,7 +51,7 @@ def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[typ
             f"Separation, {named} beside the absorbed effects: these numbers are where the ascent stopped."
         )
         remedy = " Leave such columns out, or merge their levels."
-        unknown = "Separation is not excluded: some coefficients may be infinite."
+        unknown = f"Separation is not excluded: some coefficients may be infinite. {_REMEDY}."
         yield SeparationWarning, words + remedy if named else unknown
     if estimate.absorbed is not None and not estimate.absorbed.exact:
         yield (
@@ -99,7 +102,8 @@ def _count(number: int, word: str) -> str:
 def _separated(estimate: Estimate, columns: tuple[str, ...]) -> str:
     rows = estimate.convergence.separated_rows
     where = f": {_rows(rows)} predicted perfectly" if rows else ""
-    return f"Separation, {infinite_terms(estimate, columns)}{where}. Merge or drop the level, or add data."
+    remedy = f"{_REMEDY}, or merge levels" if estimate.absorbed is None else "Merge or drop the level"
+    return f"Separation, {infinite_terms(estimate, columns)}{where}. {remedy}."
 
 
 def _rows(rows: Separated) -> str:

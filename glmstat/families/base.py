@@ -134,6 +134,11 @@ class Family(ABC):
         return self.kernel.derivative(mu)
 
     @quiet
+    def variance_growth(self, eta: Any) -> Any:
+        """Return d log V(mu) / d eta."""
+        return self.kernel.growth(eta, self.link)
+
+    @quiet
     def unit_deviance(self, y: Any, mu: Any) -> Any:
         """Return the deviance of each row for unit weight, >= 0, and 0 where y = mu."""
         return self.kernel.unit_deviance(y, mu)
@@ -173,6 +178,17 @@ class Family(ABC):
     def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float:
         """Return the dispersion at which the log-likelihood is evaluated, as R's AIC does."""
         return 1.0
+
+    def dispersion_moments(self, weights: Array, dispersion: float) -> tuple[Array, Array, Array] | None:
+        """Return what the score of the dispersion is made of, (n,) each; None where there is none.
+
+        Let a(zeta) be the part of -2 log density that holds zeta = -weight / dispersion and no mean:
+        weight a' (the mean of the weighted unit deviance), weight**2 a'' and weight**3 times the third
+        derivative.
+
+        Source: Kosmidis & Firth (2009), section 4.
+        """
+        return None
 
     def whole(self, y: Array, weights: Array) -> Array | None:
         """Return what should be whole numbers (counts, successes), or None."""

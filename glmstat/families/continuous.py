@@ -17,6 +17,7 @@ from glmstat.links import Identity, Inverse, InverseSquared, Link, Log
 __all__ = ["Gamma", "Gaussian", "InverseGaussian", "Tweedie"]
 
 POSITIVE = Interval(0.0, inf)
+_FAR = 1e4  # shape from which differences of digamma and logarithm lose digits
 POWER_LINKS = ("identity", "log", "inverse", "inverse_squared", "sqrt", "power", "softplus")
 
 
@@ -49,6 +50,10 @@ class Gaussian(Family):
     def simulate(self, rng: np.random.Generator, mu: Array, weights: Array, dispersion: float) -> Array:
         """Return normal draws of variance dispersion / weight."""
         return rng.normal(mu, np.sqrt(dispersion / weights))
+
+    def dispersion_moments(self, weights: Array, dispersion: float) -> tuple[Array, Array, Array] | None:
+        """Return dispersion, dispersion**2 and 2 dispersion**3: a is -log(-zeta)."""
+        return _of_chi_squared(weights, dispersion)
 
     def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float:
         """Return the maximum likelihood variance, deviance / rows."""
@@ -88,6 +93,27 @@ class Gamma(Family):
         shape = weights / dispersion
         return rng.gamma(shape, mu / shape)
 
+    @quiet
+    def dispersion_moments(self, weights: Array, dispersion: float) -> tuple[Array, Array, Array] | None:
+        """Return the moments of a = 2 log Gamma(-zeta) + 2 zeta log(-zeta) - 2 zeta."""
+        from scipy.special import digamma, polygamma
+
+        shape = weights / dispersion
+        near = np.minimum(shape, _FAR)
+        first = 2.0 * (np.log(near) - digamma(near))
+        second = 2.0 * (polygamma(1, near) - 1.0 / near)
+        third = -2.0 * (polygamma(2, near) + 1.0 / near**2)
+        far = shape > _FAR
+        first = np.where(far, (1.0 + 1.0 / (6.0 * shape)) / shape, first)
+        second = np.where(far, (1.0 + 1.0 / (3.0 * shape)) / shape**2, second)
+        third = np.where(far, (2.0 + 1.0 / shape) / shape**3, third)
+        used = weights > 0
+        return (
+            np.where(used, weights * first, 0.0),
+            np.where(used, weights**2 * second, 0.0),
+            np.where(used, weights**3 * third, 0.0),
+        )
+
     def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float:
         """Return R's plug-in value, deviance / sum of weights."""
         return deviance / weight
@@ -122,6 +148,10 @@ class InverseGaussian(Family):
     def simulate(self, rng: np.random.Generator, mu: Array, weights: Array, dispersion: float) -> Array:
         """Return inverse Gaussian (Wald) draws of shape weight / dispersion."""
         return rng.wald(mu, weights / dispersion)
+
+    def dispersion_moments(self, weights: Array, dispersion: float) -> tuple[Array, Array, Array] | None:
+        """Return dispersion, dispersion**2 and 2 dispersion**3: a is -log(-zeta)."""
+        return _of_chi_squared(weights, dispersion)
 
     def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float:
         """Return the maximum likelihood value, deviance / sum of weights."""
@@ -208,6 +238,12 @@ class Tweedie(Family):
         if self.p not in known:
             raise ArgumentError(f"tweedie cannot simulate this power: {self.p:g}. Use p <= 2, or p = 3.")
         return known[self.p].simulate(rng, mu, weights, dispersion)
+
+
+def _of_chi_squared(weights: Array, dispersion: float) -> tuple[Array, Array, Array]:
+    """The moments where a weighted unit deviance is the dispersion times a chi-squared of 1 df."""
+    phi = np.where(weights > 0, dispersion, 0.0)
+    return phi, phi**2, 2.0 * phi**3
 
 
 def _compound_poisson(rng: np.random.Generator, mu: Array, dispersion: Array, p: float) -> Array:

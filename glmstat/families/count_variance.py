@@ -35,6 +35,11 @@ class BinomialVariance:
         """Return 1 - 2 mu."""
         return 1.0 - 2.0 * mu
 
+    def growth(self, eta: Any, link: Link) -> Any:
+        """Return mu'/mu - mu'/(1 - mu)."""
+        mean, rest = link.tails(eta)
+        return mean.slope - rest.slope
+
     def unit_deviance(self, y: Any, mu: Any) -> Any:
         """Return the deviance of rows from their means."""
         xp = namespace(mu)
@@ -130,6 +135,11 @@ class NegativeBinomialVariance:
     def derivative(self, mu: Any) -> Any:
         """Return 1 + 2 mu / theta."""
         return 1.0 + 2.0 * mu / self.theta
+
+    def growth(self, eta: Any, link: Link) -> Any:
+        """Return (mu'/mu) (1 + 2 mu / theta) / (1 + mu / theta)."""
+        relative = link.mean(eta) / self.theta
+        return link.relative(eta)[0] * (2.0 - 1.0 / (1.0 + relative))
 
     def unit_deviance(self, y: Any, mu: Any) -> Any:
         """Return the deviance of rows from their means."""

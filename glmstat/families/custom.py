@@ -68,6 +68,11 @@ class FreeVariance:
         step = EPSILON ** (1 / 3) * size
         return (self.function(mu + step) - self.function(mu - step)) / (2.0 * step)
 
+    def growth(self, eta: Any, link: Link) -> Any:
+        """Return V'(mu) mu' / V(mu)."""
+        mu = link.mean(eta)
+        return self.derivative(mu) * link.derivative(eta) / self.function(mu)
+
     def unit_deviance(self, y: Any, mu: Any) -> Any:
         """Return twice the integral of (y - t)/V(t) from mu to y, by quadrature."""
         edge = (y <= self.domain.low) | (y >= self.domain.high)

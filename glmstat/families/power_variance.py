@@ -55,6 +55,10 @@ class PowerVariance:
             return namespace(mu).zeros_like(mu)
         return self.power * namespace(mu).ones_like(mu) * mu ** (self.power - 1.0)
 
+    def growth(self, eta: Any, link: Link) -> Any:
+        """Return power * mu'/mu."""
+        return namespace(eta).zeros_like(eta) if self.power == 0 else self.power * link.relative(eta)[0]
+
     def unit_deviance(self, y: Any, mu: Any) -> Any:
         """Return the deviance of rows from their means."""
         return self._deviance(y, mu, None if self.power == 0 else namespace(mu).log(mu))

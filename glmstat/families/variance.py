@@ -34,6 +34,10 @@ class Variance(Protocol):
         """Return V'(mu)."""
         ...
 
+    def growth(self, eta: Any, link: Link) -> Any:
+        """Return d log V(mu) / d eta, without cancellation."""
+        ...
+
     def unit_deviance(self, y: Any, mu: Any) -> Any:
         """Return twice the integral of (y - t)/V(t) from mu to y."""
         ...

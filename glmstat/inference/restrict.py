@@ -126,7 +126,9 @@ class Subspace:
         return Restricted(theta, estimate, directions)
 
     def _estimate(self, origin: Array, free: Array | None) -> Estimate:
-        within = Within(self.frame, origin, self.basis)
+        estimate = self.fit_.estimate
+        kept = np.flatnonzero(~np.isnan(estimate.theta))
+        within = Within(self.frame, origin, self.basis, kept, estimate.dispersion.value)
         return fit_nearby(
             self.fit_, self._moved(origin), free, dispersion=_held_dispersion(self.fit_), within=within
         )

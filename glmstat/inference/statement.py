@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "check_covered",
+    "compared_within",
     "need_covariance",
     "need_effects",
     "need_errors",
     "need_likelihood",
     "need_moments",
+    "need_neighbours",
     "need_tests",
+    "ratio_note",
 ]
 
 
@@ -61,6 +64,35 @@ def need_errors(fit: Fit, what: str) -> None:
     statement = fit.spec.statement
     if statement is not None and not statement.covariances:
         raise _refusal(statement, what, "exist")
+
+
+def compared_within(fit: Fit) -> bool:
+    """Return whether what was made least holds a penalty made of the columns of the fit.
+
+    Such numbers of two fits differ by their penalties too: smaller models are fitted within the larger.
+    """
+    return getattr(fit.spec.estimator, "of_columns", False)
+
+
+def need_neighbours(fit: Fit, what: str) -> None:
+    """Refuse what compares fits of different columns, each with its own penalty.
+
+    Raises
+    ------
+    ComparisonError : what to use instead.
+    """
+    if compared_within(fit):
+        choice = "this estimator" if fit.spec.statement is None else fit.spec.statement.choice
+        raise ComparisonError(
+            f"{what} does not hold for {choice}: the penalties of models with other columns are not "
+            "comparable. Fit the largest model and take its drop1() or anova()."
+        )
+
+
+def ratio_note(fit: Fit) -> tuple[str, ...]:
+    """Return the line under tables of likelihood ratios of a fit, where these are no plain ones."""
+    statement = fit.spec.statement
+    return () if statement is None or not statement.ratio else (statement.ratio,)
 
 
 def _refusal(statement: Statement, what: str, verb: str) -> ComparisonError:

@@ -83,7 +83,7 @@ def glm(
     vcov : what standard errors come from: "classical", a kind ("HC3"), clusters ("~firm + year"), both
         ("CR2 ~ firm"), or a Covariance. Rows in which its variables are missing are left out.
     dispersion : default 1 for binomial, Poisson and negative binomial, else "pearson"; "deviance", "ml",
-        or a number.
+        or a number. Under bias reduction the default is its adjusted score's root where the family has one.
     event : the level of a text, categorical or boolean response whose probability is modelled; default
         the second of two.
     compat : "glmstat", or another system whose choices are taken: "R", "stata", "statsmodels", "sas" (names,

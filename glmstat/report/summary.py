@@ -55,6 +55,7 @@ ESTIMATORS = {
     "pearson": "Pearson",
     "deviance": "deviance / df",
     "ml": "maximum likelihood",
+    "adjusted": "adjusted score",
 }
 
 

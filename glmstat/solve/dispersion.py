@@ -18,6 +18,7 @@ __all__ = [
     "Saturated",
     "choose_dispersion",
     "log_likelihood",
+    "positive_dispersion",
     "saturated_asks",
     "saturated_kernel",
     "saturated_sum",
@@ -53,7 +54,7 @@ def choose_dispersion(
         if asked is None:
             return Dispersion(float(fixed or 1.0), "fixed")
     if not isinstance(asked, str):
-        return Dispersion(_positive(asked), "given")
+        return Dispersion(positive_dispersion(asked), "given")
     if asked == "ml":
         if fixed is not None:
             raise ArgumentError(
@@ -67,7 +68,13 @@ def choose_dispersion(
     return Dispersion(total / df_residual if df_residual > 0 else np.nan, asked)
 
 
-def _positive(value: float) -> float:
+def positive_dispersion(value: float) -> float:
+    """Return a dispersion that was given, as a number > 0.
+
+    Raises
+    ------
+    ArgumentError : it is not.
+    """
     number = float(value)
     if not (np.isfinite(number) and number > 0):
         raise ArgumentError(f"dispersion must be > 0: {value!r}. Known words: pearson, deviance, ml.")

@@ -37,7 +37,17 @@ from glmstat.solve.start import Start, inside, null_start, start_at, starting_po
 from glmstat.solve.together import together
 from glmstat.workspace import Workspace
 
-__all__ = ["fit_estimate", "fit_near", "left_open"]
+__all__ = [
+    "Found",
+    "at_work",
+    "begin",
+    "estimate_at",
+    "fit_estimate",
+    "fit_near",
+    "left_open",
+    "totals",
+    "usable_null",
+]
 
 UNTHREADED = 10_000  # cells below which BLAS starts no threads of its own
 _FIXED = 1e-7  # share of a row's length below which its part in the loose coordinates is rounding
@@ -80,10 +90,17 @@ def fit_estimate(
                 dispersion=dispersion,
                 penalty=penalty,
             )
+    with at_work(frame):
+        return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
+
+
+@contextmanager
+def at_work(frame: ModelFrame) -> Iterator[None]:
+    """Hold the rows; meanwhile threads are those of blocks, and a value that went missing is told."""
     few = frame.rows * len(frame.columns) < UNTHREADED
     held = frame.holding() if isinstance(frame, ModelFrame) and not few else nullcontext()
     with _told_gaps(frame), silence() if few else single_blas_thread(), held:
-        return _fit(frame, likelihood, start, control or Control(), dispersion, penalty)
+        yield
 
 
 @contextmanager
@@ -117,13 +134,13 @@ def _fit(
         if found is not None:
             return found
     whole = open_workspace(frame, likelihood, penalty) if ladder is None else ladder.workspace
-    counts, intercept = _totals(whole, frame, ladder)
-    workspace, rank, points = _begin(whole, frame, intercept, start, ladder)
+    counts, intercept = totals(whole, frame, ladder)
+    workspace, rank, points = begin(whole, frame, intercept, start, ladder)
     null = null_start(workspace, _clipped(workspace, intercept))
     finite = ladder is not None and ladder.certified == "finite"
     taken = 0 if ladder is None else steps_of(ladder.trace)
     maximum = maximise(workspace, points, null, control, counts, finite=finite, taken=taken)
-    found = _estimate(frame, _Found(workspace, rank, maximum, counts, intercept, ladder), dispersion)
+    found = estimate_at(frame, Found(workspace, rank, maximum, counts, intercept, ladder), dispersion)
     if control.solver != "ladder" or start is not None or control.max_iterations >= PASSES:
         return found
     return replace(found, convergence=replace(found.convergence, ladder=f"max_iterations is below {PASSES}"))
@@ -162,12 +179,12 @@ def _by_ladder(
     if ladder.ascent is None or ladder.counts is None:
         return None
     everything = Rank(np.arange(ladder.workspace.size))
-    found = _Found(ladder.workspace, everything, Maximum(ladder.ascent), ladder.counts, np.nan, ladder)
-    return _estimate(frame, found, dispersion)
+    found = Found(ladder.workspace, everything, Maximum(ladder.ascent), ladder.counts, np.nan, ladder)
+    return estimate_at(frame, found, dispersion)
 
 
-def _totals(whole: Workspace, frame: ModelFrame, ladder: Ladder | None) -> tuple[Counts, float]:
-    """Totals of response and weights, and the intercept of the null model."""
+def totals(whole: Workspace, frame: ModelFrame, ladder: Ladder | None) -> tuple[Counts, float]:
+    """Return totals of response and weights, and the intercept of the null model."""
     has_offset = frame.has_offset
     if ladder is not None and ladder.counts is not None:
         if ladder.intercept is not None:
@@ -182,8 +199,8 @@ def _totals(whole: Workspace, frame: ModelFrame, ladder: Ladder | None) -> tuple
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """A maximum and what was summed on the way."""
+class Found:
+    """A point of the coefficients, which a solver ended at, and what was summed on the way."""
 
     workspace: Workspace
     rank: Rank
@@ -194,13 +211,14 @@ class _Found:
 
     @property
     def closing(self) -> Closing | None:
+        """The last pass of the ladder, where there was one."""
         return None if self.ladder is None else self.ladder.closing
 
 
-def _begin(
+def begin(
     whole: Workspace, frame: ModelFrame, intercept: float, start: Array | None, ladder: Ladder | None
 ) -> tuple[Workspace, Rank, list[Start]]:
-    """The workspace of the columns that are not aliased, and where its ascent starts."""
+    """Return the workspace of the columns that are not aliased, their rank, and where an ascent starts."""
     everything = Rank(np.arange(whole.size))
     point = None if ladder is None else ladder.point
     if point is not None and point.sums is not None and not _below_null(whole, intercept, point):
@@ -220,18 +238,19 @@ def _begin(
             first, found = workspace.start_pass(), None
     if start is not None:
         return workspace, rank, [_given(workspace, start, rank)]
-    points = starting_points(workspace, weighted_start(first, found), _usable_null(workspace, intercept))
+    points = starting_points(workspace, weighted_start(first, found), usable_null(workspace, intercept))
     large = not frame.small and frame.rows * whole.size >= TWICE
     return workspace, rank, points[:1] if large else points
 
 
 def _below_null(workspace: Workspace, intercept: float, point: Start) -> bool:
     """Whether the null model is likelier than a point: a subsample that misleads so far is no start."""
-    null = _usable_null(workspace, intercept)
+    null = usable_null(workspace, intercept)
     return null is not None and workspace.pass_(null, "none").objective > point.objective
 
 
-def _usable_null(workspace: Workspace, intercept: float) -> Array | None:
+def usable_null(workspace: Workspace, intercept: float) -> Array | None:
+    """Return the null model's coefficients where they are inside the domain."""
     null = null_start(workspace, _clipped(workspace, intercept))
     return null if null is not None and inside(workspace, null) else None
 
@@ -272,9 +291,10 @@ def _given(workspace: Workspace, start: Array, rank: Rank) -> Start:
     return point
 
 
-def _estimate(
-    frame: ModelFrame, found: _Found, dispersion: Literal["pearson", "deviance", "ml"] | float | None
+def estimate_at(
+    frame: ModelFrame, found: Found, dispersion: Literal["pearson", "deviance", "ml"] | float | None
 ) -> Estimate:
+    """Return the estimate at the end of an ascent: its totals, dispersion, information and words."""
     workspace, maximum, counts, closing = found.workspace, found.maximum, found.counts, found.closing
     final, gamma = maximum.ascent.workspace, maximum.ascent.gamma
     beta = final.to_beta(gamma)
@@ -353,7 +373,7 @@ def _linear(workspace: Workspace) -> bool:
 
 
 def _facts(
-    frame: ModelFrame, final: Workspace, gamma: Array, found: _Found
+    frame: ModelFrame, final: Workspace, gamma: Array, found: Found
 ) -> tuple[Facts, Null, Saturated | None]:
     """Totals at the estimate, and the null model: intercept if there is one, offset, nothing else."""
     closing, has_intercept = found.closing, frame.intercept is not None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glmstat.control import Control
 from glmstat.estimate import Estimate
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array
+from glmstat.matrix import Array, IntArray
 from glmstat.solve.estimate import fit_estimate
 from glmstat.statement import Statement
 
@@ -45,11 +46,15 @@ class Within:
     frame : the rows with all columns and their own offset.
     origin : (p,).
     basis : (p, q).
+    kept : slots of the columns that are not aliased; None where that is not known.
+    dispersion : at which the model stands; NaN where that is not known.
     """
 
     frame: ModelFrame
     origin: Array
     basis: Array
+    kept: IntArray | None = None
+    dispersion: float = nan
 
 
 class Estimator(Protocol):

@@ -27,6 +27,7 @@ from glmstat.inference.deviance.submodel import FitTerm, contains, fit_terms, re
 from glmstat.inference.hypothesis.rao import scores_at
 from glmstat.inference.restrict import Restricted, Subspace
 from glmstat.inference.selected import selection_note
+from glmstat.inference.statement import compared_within
 from glmstat.matrix import Array
 from glmstat.text.listing import Listing
 
@@ -286,8 +287,27 @@ def _check_covariances(fits: Sequence[Fit], test: str) -> None:
         raise ComparisonError(f"Fits carry different covariances: {named}. Give vcov=.")
 
 
+def _within(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
+    """The test of one fit within another whose penalty is that of its columns: a restriction of it."""
+    if small.spec.estimator != large.spec.estimator:
+        ways = [
+            fit.spec.statement.choice if fit.spec.statement is not None else "maximum likelihood"
+            for fit in (small, large)
+        ]
+        raise ComparisonError(
+            f"Models are estimated in different ways: {ways[0]} and {ways[1]}. Refit one as the other."
+        )
+    nesting = nested(small, large)
+    if kind == "Wald":
+        return by_wald(large, nesting.matrix, nesting.value)
+    point, own = Subspace(large, nesting.matrix).fit(nesting.value), large.estimate
+    return by_deviance(largest, (point.minimum, point.rank), (own.minimum, own.rank), kind)
+
+
 def _between(small: Fit, large: Fit, largest: Fit, kind: str) -> Outcome:
     """The test of one fit within another."""
+    if compared_within(large) or compared_within(small):
+        return _within(small, large, largest, kind)
     one, two = ((fit.estimate.minimum, fit.estimate.rank) for fit in (small, large))
     found = by_deviance(largest, one, two, kind)
     if kind in ("LRT", "F") and (small.frame is None or large.frame is None) and nested_terms(small, large):

@@ -36,6 +36,7 @@ DISPERSIONS = {
     "pearson": "Pearson",
     "deviance": "deviance / df",
     "ml": "maximum likelihood",
+    "adjusted": "adjusted score",
 }
 _WEIGHTS = {"weights": "prior", "freq_weights": "frequency", "sampling_weights": "sampling"}
 _SHOWN = 5

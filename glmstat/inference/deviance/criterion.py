@@ -15,6 +15,7 @@ from glmstat.inference.deviance.difference import Inside, Outcome
 from glmstat.inference.likelihood import parameters
 from glmstat.inference.reference import chi_squared_p_value, f_p_value
 from glmstat.inference.restrict import Restricted
+from glmstat.inference.statement import compared_within
 from glmstat.matrix import Array
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ def criterion_value(fit: Fit, estimate: Estimate, k: float) -> float:
 
 
 def aic_column(fit: Fit, estimates: Sequence[Estimate]) -> dict[str, list[float]]:
-    """Return the column aic of a fit and its neighbours, or nothing where there is no likelihood."""
-    if np.isnan(loglik_or_nan(fit)):
+    """Return the column aic of a fit and its neighbours, or nothing where there is no likelihood.
+
+    Nothing too where the neighbours are at the maximum of a penalised likelihood of the fit.
+    """
+    if compared_within(fit) or np.isnan(loglik_or_nan(fit)):
         return {}
     return {"aic": [criterion_value(fit, estimate, 2.0) for estimate in (fit.estimate, *estimates)]}
 

@@ -16,6 +16,7 @@ from glmstat.inference.hypothesis.wald import boundary_reason, without_covarianc
 from glmstat.inference.reference import chi_squared_p_value, f_p_value, joint
 from glmstat.inference.restrict import Moments, Restricted, Subspace
 from glmstat.inference.selected import selection_note
+from glmstat.inference.statement import ratio_note
 from glmstat.matrix import Array
 from glmstat.text.layout import WIDTH, count
 
@@ -321,6 +322,7 @@ def foot(
     shape = fit.estimate.shape
     if shape is not None and test in ("LRT", "F", "Rao"):
         yield f"{shape.name} estimated in each model, whose deviance is for that; tests compare -2 loglik"
+    yield from ratio_note(fit) if test in ("LRT", "F") else ()
     if test == "Wald":
         yield f"vcov: {label(fit)}"
     elif is_robust(fit):

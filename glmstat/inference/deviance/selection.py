@@ -21,6 +21,7 @@ from glmstat.inference.deviance.larger import Larger
 from glmstat.inference.deviance.scope import Scope, to_add, to_drop
 from glmstat.inference.deviance.submodel import FitTerm, without
 from glmstat.inference.restrict import Restricted
+from glmstat.inference.statement import need_neighbours
 
 if TYPE_CHECKING:
     from glmstat.fit import Covariance, Fit
@@ -86,6 +87,8 @@ def add1(
     """
     fit = fit.with_vcov(vcov, data=data)
     kind = check_test(fit, test)
+    if kind != "Wald":
+        need_neighbours(fit, "add1()")
     terms = to_add(fit, scope)
     trials = [Larger(fit, term) for term in terms]
     outcomes = [trial.outcome(kind) for trial in trials]

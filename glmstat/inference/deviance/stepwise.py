@@ -27,6 +27,7 @@ from glmstat.inference.deviance.scope import addable, container, scope_terms, up
 from glmstat.inference.deviance.submodel import FitTerm, key, mean_terms, without
 from glmstat.inference.selected import selection_note
 from glmstat.inference.shown import Shown
+from glmstat.inference.statement import need_neighbours
 from glmstat.progress import track
 from glmstat.text.listing import Listing
 from glmstat.verdict import warn
@@ -95,6 +96,7 @@ def step(
     >>> step(glmstat.glm("y ~ x + f", data, "poisson")).fit.formula
     'y ~ x'
     """
+    need_neighbours(fit, "step()")
     fit = fit.with_vcov(vcov, data=data)
     rule = make_rule(fit, criterion, alpha, test, k)
     _check_words(direction, scope, max_steps)

@@ -36,7 +36,7 @@ from glmstat.inference.hypothesis.several import adjust as adjust_tests
 from glmstat.inference.hypothesis.wald import refuse_boundary, refuse_perfect, spread, wald_statistic
 from glmstat.inference.reference import check_level, chi_squared_p_value, f_p_value, joint, reference
 from glmstat.inference.restrict import Restricted, Subspace
-from glmstat.inference.statement import need_likelihood, need_tests
+from glmstat.inference.statement import need_likelihood, need_tests, ratio_note
 from glmstat.matrix import Array
 from glmstat.text.number import figure
 
@@ -254,7 +254,7 @@ class _Question:
     def _likelihood_ratio(self) -> Iterator[Test]:
         self._refuse_weights(LR)
         linear = self._linear(LR)
-        notes = (*linear.notes, *self._remarks, *self._unused_vcov(LR))
+        notes = (*linear.notes, *self._remarks, *self._unused_vcov(LR), *ratio_note(self.fit))
         by_r = self.fit.convention.likelihood_ratio == "chi_squared"
         yield self._scaled(LR, self._working, linear, notes, chi_squared=by_r)
 

@@ -26,7 +26,7 @@ from glmstat.inference.profile.curve import Curve, Kind, Point
 from glmstat.inference.reference import check_level
 from glmstat.inference.score import frame_of
 from glmstat.inference.selected import selection_note
-from glmstat.inference.statement import need_likelihood
+from glmstat.inference.statement import need_likelihood, ratio_note
 from glmstat.matrix import Array
 from glmstat.text.number import figure, percent
 
@@ -156,7 +156,7 @@ def facts(fit: Fit, statistic: str, level: float) -> tuple[str, ...]:
         lines.append("quasi-likelihood: no distribution is behind the deviance")
     if fit.covariance.kind != "classical":
         lines.append(f"the {statistic} assumes the family's variance: vcov {label(fit)} is not used")
-    return (*lines, *selection_note(fit))
+    return (*lines, *(ratio_note(fit) if statistic == "deviance" else ()), *selection_note(fit))
 
 
 def height(fit: Fit, statistic: str) -> str:

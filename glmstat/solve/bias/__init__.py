@@ -1,0 +1,1 @@
+"""Bias reduction: estimates that solve adjusted scores instead of the scores themselves."""
