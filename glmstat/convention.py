@@ -50,6 +50,7 @@ class Convention:
     likelihood_ratio : the same for likelihood-ratio tests.
     selection : what drop1, add1 and step compare where the dispersion is estimated: "aic", or "scaled", the
         deviance over a dispersion, as R's.
+    tweedie_likelihood : whether Tweedie fits have one: the "exact", or "none", as with R's statmod.
     dfbeta : its sign where the link decreases: that of the "change", or the "opposite", as R's `dfbeta`.
     """
 
@@ -77,6 +78,7 @@ class Convention:
     score: Literal["F", "chi_squared"] = "F"
     likelihood_ratio: Literal["F", "chi_squared"] = "F"
     selection: Literal["aic", "scaled"] = "aic"
+    tweedie_likelihood: Literal["exact", "none"] = "exact"
     dfbeta: Literal["change", "opposite"] = "change"
 
 
@@ -94,6 +96,7 @@ CONVENTIONS = {
             score="chi_squared",
             likelihood_ratio="chi_squared",
             selection="scaled",
+            tweedie_likelihood="none",
             dfbeta="opposite",
         ),
         Convention(

@@ -193,6 +193,16 @@ class Estimate:
         """What was made least: its differences between models within each other are likelihood ratios."""
         return self.deviance if self.criterion is None else self.criterion
 
+    @property
+    def unit(self) -> float:
+        """What differences of `minimum` are divided by: the dispersion, or 1 where that is in them."""
+        return 1.0 if self.profiled else self.dispersion.value
+
+    @property
+    def profiled(self) -> bool:
+        """Whether `minimum` is -2 log-likelihood with a shape and the dispersion at their own maximum."""
+        return self.shape is not None and self.dispersion.estimator != "fixed"
+
     @cached_property
     def infinite(self) -> Array:
         """Sign of the first direction that moves each coefficient (p,); 0 where it is finite."""

@@ -11,16 +11,16 @@ from sphinx.util.docutils import SphinxDirective
 
 from glmstat import datasets, errors
 from glmstat.activations import ACTIVATIONS
-from glmstat.families import FAMILIES, NEEDED, as_family
+from glmstat.families import FAMILIES, as_family
 from glmstat.links import LINKS
 
 
 def families() -> Iterator[tuple[str, ...]]:
     yield "name", "class", "response", "default link", "links", "dispersion", "likelihood"
     for name, made in FAMILIES.items():
-        family = as_family(NEEDED[name][1] if name in NEEDED else name)
+        family = as_family(name)
         yield (
-            code(NEEDED[name][1] if name in NEEDED else name),
+            code(name),
             code(made.__name__),
             family.domain.text,
             code(family.link.text),

@@ -175,8 +175,11 @@ class Family(ABC):
             f"The {self.name} family cannot simulate: it has no distribution. Use one that has."
         )
 
-    def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float:
-        """Return the dispersion at which the log-likelihood is evaluated, as R's AIC does."""
+    def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float | None:
+        """Return the dispersion at which the log-likelihood is evaluated, as R's AIC does.
+
+        None where that is the one of greatest likelihood, which no formula gives.
+        """
         return 1.0
 
     def dispersion_moments(self, weights: Array, dispersion: float) -> tuple[Array, Array, Array] | None:

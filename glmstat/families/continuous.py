@@ -12,6 +12,7 @@ from glmstat.array import Array, namespace, quiet, stirling_error
 from glmstat.errors import ArgumentError
 from glmstat.families.base import Family, Interval
 from glmstat.families.power_variance import PowerVariance
+from glmstat.families.tweedie_density import saturated
 from glmstat.links import Identity, Inverse, InverseSquared, Link, Log
 
 __all__ = ["Gamma", "Gaussian", "InverseGaussian", "Tweedie"]
@@ -163,7 +164,8 @@ class Tweedie(Family):
     """Response with variance proportional to mu**p; the log link by default.
 
     1 < p < 2 is a Poisson number of gamma amounts, with zeros. p = 0, 1, 2, 3 have the estimates of the
-    Gaussian, quasi-Poisson, gamma and inverse Gaussian families.
+    Gaussian, quasi-Poisson, gamma and inverse Gaussian families. The likelihood is that of the exact density
+    with dispersion phi / weight, at its likeliest phi; p = 1, a law on the multiples of phi, has none.
 
     Parameters
     ----------
@@ -183,7 +185,6 @@ class Tweedie(Family):
 
     name = "tweedie"
     links = POWER_LINKS
-    has_likelihood = False
 
     def __post_init__(self) -> None:
         if self.p is not None and (not isfinite(self.p) or (self.p < 1.0 and self.p != 0.0)):
@@ -204,6 +205,16 @@ class Tweedie(Family):
         return ("p",) if self.p is None else ()
 
     @property
+    def has_likelihood(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether there is a density: for every power but 1."""
+        return self.p != 1.0
+
+    @property
+    def counts_dispersion(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """1 where there is a likelihood."""
+        return int(self.has_likelihood)
+
+    @property
     def title(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
         """First words of the summary."""
         return "Tweedie regression" if self.p is None else f"Tweedie regression (p {short(self.p)})"
@@ -217,9 +228,16 @@ class Tweedie(Family):
         """Return the responses, 0.1 for zeros."""
         return y if self.p == 0.0 else namespace(y).where(y == 0, 0.1, y)
 
-    def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float:
-        """Return NaN: there is no likelihood."""
-        return nan
+    @quiet
+    def saturated(self, y: Array, weights: Array, dispersion: float) -> Array:
+        """Return the log density of rows at mean y; 0 for zeros, NaN for p = 1."""
+        if self.p is None or self.p == 1.0:
+            return np.full(len(y), nan)
+        return saturated(y, weights, dispersion, float(self.p))
+
+    def loglik_dispersion(self, deviance: float, rows: float, weight: float) -> float | None:
+        """Return None: the maximum likelihood value has no closed form."""
+        return None
 
     def simulate(self, rng: np.random.Generator, mu: Array, weights: Array, dispersion: float) -> Array:
         """Return draws of variance dispersion * mu**p / weight.

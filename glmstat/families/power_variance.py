@@ -165,10 +165,13 @@ def _tweedie_divergence(y: Any, ratio: Any, log_mu: Any, power: float) -> Any:
     """((y/mu)**(2-p) - 1 - (2-p)(y/mu - 1)) / ((1-p)(2-p)), with ratio = y/mu - 1."""
     xp = namespace(ratio)
     a, b = 2.0 - power, 1.0 - power
-    series, factor = 0.0, 0.5
-    for term in range(3, 10):
-        series = series + factor * ratio ** (term - 1)
-        factor *= (a - (term - 1)) / term
+    factors = [0.5]
+    for term in range(3, 9):
+        factors.append(factors[-1] * (a - (term - 1)) / term)
+    series = 0.0
+    for factor in reversed(factors):
+        series = (series * ratio) + factor
+    series = series * ratio * ratio
     close = xp.abs(ratio) < 0.5
     apart = xp.log(xp.where(y > 0, y, 1.0)) - log_mu
     log_ratio = xp.where(close, xp.log1p(xp.where(close, ratio, 0.0)), apart)

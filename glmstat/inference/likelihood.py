@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, isnan
+from math import inf, isnan, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +31,8 @@ def loglik(fit: Fit) -> float:
     """Return the log-likelihood, constant included; NaN where the family has none.
 
     Where the dispersion is estimated, it stands at the value that R's `AIC` plugs in, or at the one that the
-    convention says; it is infinite where the fit is perfect, whose dispersion is rounding.
+    convention says; of Tweedie families at the likeliest one. It is infinite where the fit is perfect, whose
+    dispersion is rounding.
 
     Raises
     ------
@@ -40,6 +41,8 @@ def loglik(fit: Fit) -> float:
     need_likelihood(fit, "loglik", "loglik")
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError("loglik is not defined with sampling weights: rows are not independent draws.")
+    if fit.spec.likelihood.family.name == "tweedie" and fit.convention.tweedie_likelihood == "none":
+        return nan
     phi = fit.estimate.dispersion
     if fit.spec.likelihood.family.dispersion == 1.0 and phi.estimator != "fixed" and phi.value != 1.0:
         raise ComparisonError(
@@ -63,7 +66,8 @@ def plugged_in(fit: Fit) -> float | None:
 
 def _at(fit: Fit, phi: float) -> float:
     """The log-likelihood for one dispersion; kept, for it takes a pass over the rows."""
-    apart = fit.convention.weighted_likelihood == "dispersion" and fit.spec.call["weights"] is not None
+    weighted = fit.spec.call["weights"] is not None and fit.spec.likelihood.family.name != "tweedie"
+    apart = weighted and fit.convention.weighted_likelihood == "dispersion"
     key = f"loglik at {phi!r}" + (" / weight" if apart else "")
     if key not in fit.kept:
         frame = frame_of(fit, "The log-likelihood")

@@ -308,12 +308,13 @@ def _own_dispersion(fit: Fit) -> str:
     """What the count of parameters says of the dispersion; loglik never uses a number given for it."""
     if not fit.spec.likelihood.family.counts_dispersion:
         return ""
-    at = plugged_in(fit)
+    at, used = plugged_in(fit), fit.estimate.dispersion.estimator
     counted = ", dispersion counted" if fit.convention.counts_dispersion else ", dispersion not counted"
     if at is not None:
         return f"{counted}; at dispersion {figure(at)}"
-    given = fit.estimate.dispersion.estimator == "given"
-    return "; at R's own dispersion, not the given" if given else counted
+    if fit.spec.likelihood.family.name == "tweedie":
+        return counted if used == "ml" else f"{counted}; at its likeliest value"
+    return "; at R's own dispersion, not the given" if used == "given" else counted
 
 
 def _other_formulas(fit: Fit) -> dict[str, Any]:

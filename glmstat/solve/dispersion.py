@@ -12,6 +12,7 @@ from glmstat.errors import ArgumentError
 from glmstat.estimate import Dispersion
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
+from glmstat.solve.likeliest import Likeliest, has_exact, likeliest_dispersion
 from glmstat.workspace import Workspace
 
 __all__ = [
@@ -75,7 +76,7 @@ def positive_dispersion(value: float) -> float:
     ------
     ArgumentError : it is not.
     """
-    number = float(value)
+    number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else np.nan
     if not (np.isfinite(number) and number > 0):
         raise ArgumentError(f"dispersion must be > 0: {value!r}. Known words: pearson, deviance, ml.")
     return number
@@ -86,7 +87,7 @@ def log_likelihood(
 ) -> float:
     """Return the log-likelihood, constants included, or NaN where the family has none.
 
-    An estimated dispersion is replaced by the one that R's AIC plugs in.
+    An estimated dispersion is replaced by the one that R's AIC plugs in, or by the likeliest.
 
     Parameters
     ----------
@@ -98,6 +99,8 @@ def log_likelihood(
     phi = family.dispersion
     if phi is None:
         phi = family.loglik_dispersion(facts.deviance, counts.rows, counts.weight)
+    if phi is None:
+        return _exact(workspace, facts, counts).loglik
     if saturated is not None and phi > 0:
         return saturated.at(phi) - facts.deviance / (2.0 * phi)
     return _loglik_at(workspace, facts.deviance, phi)
@@ -157,14 +160,24 @@ def _most_likely(workspace: Workspace, facts: Facts, counts: Counts) -> float:
     """Phi that maximises the likelihood at the estimate."""
     from scipy.optimize import minimize_scalar
 
-    if not workspace.likelihood.family.has_likelihood:
-        raise ArgumentError(
-            f"dispersion='ml' needs a likelihood: {workspace.likelihood.family.name} has none. Use 'pearson'."
-        )
-    guess = np.log(facts.deviance / counts.weight) if facts.deviance > 0 else -30.0
+    family = workspace.likelihood.family
+    if not family.has_likelihood:
+        raise ArgumentError(f"dispersion='ml' needs a likelihood: {family.text} has none. Use 'pearson'.")
+    if has_exact(family):
+        return _exact(workspace, facts, counts).dispersion
+    if not facts.deviance > 0:
+        return 0.0
+    closed = family.loglik_dispersion(facts.deviance, counts.rows, counts.weight)
+    if not family.user_defined and closed is not None:  # gaussian and inverse Gaussian
+        return closed
+    guess = np.log(facts.deviance / counts.weight)
     found = minimize_scalar(
         lambda log_phi: -_loglik_at(workspace, facts.deviance, float(np.exp(log_phi))),
         bracket=(guess - 1.0, guess + 1.0),
         options={"xtol": 1e-12},
     )
     return float(np.exp(found.x))
+
+
+def _exact(workspace: Workspace, facts: Facts, counts: Counts) -> Likeliest:
+    return likeliest_dispersion(workspace, facts.deviance, facts.pearson / counts.weight, counts.rows)

@@ -398,7 +398,7 @@ def test_default_intervals_use_t_where_the_dispersion_is_estimated() -> None:
     )  # qt(.975, 27)
 
 
-def test_quasi_families_have_no_likelihood() -> None:
+def test_quasi_families_and_those_of_statmod_have_no_likelihood_in_r() -> None:
     for case in CASES:
         if case.get("family", {"name": ""})["name"].startswith(("quasi", "tweedie")):
             assert np.isnan(fit(case["id"]).loglik)

@@ -89,6 +89,10 @@ def check_test(fit: Fit, test: str) -> str:
             f'test="F" needs an estimated dispersion: {dispersion_text(fit)}. '
             'Use test="LRT", or fit with dispersion="pearson".'
         )
+    if found == "F" and fit.estimate.profiled:
+        raise ArgumentError('test="F" needs a known p: here log-likelihoods are compared. Use test="LRT".')
+    if fit.estimate.profiled:
+        return "LRT" if found == "Chisq" else found
     if found == "LRT" and fit.estimate.dispersion.estimated and fit.convention.likelihood_ratio == "F":
         return "F"
     return "LRT" if found == "Chisq" else found
@@ -104,7 +108,8 @@ def by_deviance(largest: Fit, small: tuple[float, int], large: tuple[float, int]
     fall, df = small[0] - large[0], large[1] - small[1]
     if -_ROUNDING * (1.0 + abs(large[0])) < fall < 0:
         fall = 0.0
-    return _scaled(largest, Outcome(df, fall, fall, np.nan), by_f=test == "F")
+    by_f = test == "F" and not largest.estimate.profiled
+    return _scaled(largest, Outcome(df, fall, fall, np.nan), by_f=by_f, phi=largest.estimate.unit)
 
 
 def by_score(largest: Fit, scores: Scores, df: int) -> Outcome:
@@ -118,12 +123,12 @@ def by_score(largest: Fit, scores: Scores, df: int) -> Outcome:
     return _scaled(largest, Outcome(df, np.nan, rao_statistic(_informed(scores)), np.nan), by_f=by_f)
 
 
-def _scaled(largest: Fit, found: Outcome, *, by_f: bool) -> Outcome:
-    """The test whose statistic is for dispersion 1, by the dispersion of the largest model."""
+def _scaled(largest: Fit, found: Outcome, *, by_f: bool, phi: float | None = None) -> Outcome:
+    """The test whose statistic is for dispersion 1, by the dispersion of the largest model or another."""
     df, rest = found.df, largest.df_residual
     if df <= 0 or not has_dispersion(largest):
         return found._replace(statistic=np.nan)
-    scaled = found.statistic / largest.dispersion
+    scaled = found.statistic / (largest.dispersion if phi is None else phi)
     if by_f:
         return Outcome(df, found.deviance, scaled / df, f_p_value(scaled / df, df, rest), rest)
     return Outcome(df, found.deviance, scaled, chi_squared_p_value(scaled, df))
@@ -309,7 +314,9 @@ def foot(
     """
     facts = [
         f"test: {test_words(fit, test)}, {_distribution(fit, test, outcomes)}",
-        dispersion or dispersion_text(fit),
+        "dispersion at its likeliest value in each"
+        if fit.estimate.profiled and test == "LRT"
+        else dispersion or dispersion_text(fit),
     ]
     if offset and offset_text(fit):
         facts.append(f"{offset_text(fit)} in every model")

@@ -166,7 +166,8 @@ def _facts(fit: Fit, rows: list[Test], level: float, intervals: str) -> Iterator
     if any(not isnan(row.conf_low) for row in rows):
         yield f"intervals: {percent(level)}{intervals}"
     phi = fit.estimate.dispersion
-    scaled = [row.name for row in rows if row.name in (LR, SCORE) and row.reference]
+    by_dispersion = (SCORE,) if fit.estimate.profiled else (LR, SCORE)
+    scaled = [row.name for row in rows if row.name in by_dispersion and row.reference]
     if scaled and phi.estimator != "fixed":
         names = " and ".join(dict.fromkeys(scaled))
         used = f"{figure(phi.value)} ({ESTIMATORS[phi.estimator]})"

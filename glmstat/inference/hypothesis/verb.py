@@ -256,7 +256,8 @@ class _Question:
         linear = self._linear(LR)
         notes = (*linear.notes, *self._remarks, *self._unused_vcov(LR), *ratio_note(self.fit))
         by_r = self.fit.convention.likelihood_ratio == "chi_squared"
-        yield self._scaled(LR, self._working, linear, notes, chi_squared=by_r)
+        by_chi_squared, unit = by_r or self.fit.estimate.profiled, self.fit.estimate.unit
+        yield self._scaled(LR, self._working, linear, notes, chi_squared=by_chi_squared, unit=unit)
 
     def _score(self) -> Iterator[Test]:
         self._refuse_weights(SCORE)
@@ -283,21 +284,29 @@ class _Question:
         self._need_sandwich(RAO_SCOTT)
         refuse_boundary(self.fit, RAO_SCOTT)
         linear = self._linear(RAO_SCOTT)
-        found = rao_scott(self.fit, linear.matrix, self._working)
+        working = self._working * (self.fit.dispersion if self.fit.estimate.profiled else 1.0)
+        found = rao_scott(self.fit, linear.matrix, working)
         note = "; ".join((*linear.notes, *self._remarks, "likelihood ratio with Satterthwaite's correction"))
         yield Test(RAO_SCOTT, linear.text, found.statistic, found.df, found.p_value, found.text, note)
 
     def _scaled(
-        self, name: str, statistic: float, linear: Linear, notes: Sequence[str], *, chi_squared: bool = False
+        self,
+        name: str,
+        statistic: float,
+        linear: Linear,
+        notes: Sequence[str],
+        *,
+        chi_squared: bool = False,
+        unit: float | None = None,
     ) -> Test:
-        """A statistic for dispersion 1, scaled: F where the dispersion is estimated, else chi-squared."""
+        """A statistic divided by `unit`, or the dispersion: F where that is estimated, else chi-squared."""
         fit, df, note = self.fit, len(linear.matrix), "; ".join(notes)
         if not fit.dispersion > 0 or fit.status == "perfect fit":
             raise ComparisonError(
                 f"{name} is not defined: the dispersion is {figure(fit.dispersion)}, status '{fit.status}'. "
                 "Use a model with residuals."
             )
-        statistic /= fit.dispersion
+        statistic /= fit.dispersion if unit is None else unit
         if chi_squared or not fit.estimate.dispersion.estimated:
             p_value = chi_squared_p_value(statistic, df)
             return Test(name, linear.text, statistic, df, p_value, f"chi-squared({df})", note)

@@ -108,7 +108,7 @@ class Curve:
         if self.estimate == side * inf:
             return Crossing(side * inf, "level", -cut)
         edge = reach(self.source, self.combination, side, self.subspace.frame)
-        noise = 1e-15 * abs(self.source.estimate.minimum) / (self.source.dispersion * cut)
+        noise = 1e-15 * abs(self.source.estimate.minimum) / (self.source.estimate.unit * cut)
         inner, below, step = self._inside(side, cut)
         if not below < 0:
             return Crossing(nan, "lost", nan)
@@ -224,13 +224,13 @@ class Curve:
         return Point(value, statistic, estimate.deviance, coef, np.array(found.theta), at_bound)
 
     def _square(self, found: Restricted, directions: tuple[Array, ...]) -> float:
-        phi = self.source.dispersion
+        phi = self.source.estimate.unit
         least = self.source.estimate.minimum
         fall = (found.minimum - least) / phi
         if fall < -_BETTER * max(1.0, 1e-9 * abs(least) / phi):
             self.better = min(self.better or 0.0, found.minimum - least)
             return nan
-        return fall if self.kind == "deviance" else self._rao(found, directions) / phi
+        return fall if self.kind == "deviance" else self._rao(found, directions) / self.source.dispersion
 
     def _rao(self, found: Restricted, directions: tuple[Array, ...]) -> float:
         """U'J⁻¹U at the refit, for dispersion 1; rows at infinity are left out."""

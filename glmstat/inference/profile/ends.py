@@ -135,8 +135,13 @@ def cut_of(fit: Fit, level: float) -> float:
     Student's with `df_residual` where the dispersion is estimated, unless the convention cuts at the normal.
     """
     upper = 0.5 + 0.5 * check_level(level)
-    by_t = fit.estimate.dispersion.estimated and fit.convention.wald_quantile != "normal"
-    return float(stdtrit(fit.df_residual, upper) if by_t else ndtri(upper))
+    return float(stdtrit(fit.df_residual, upper) if _by_t(fit) else ndtri(upper))
+
+
+def _by_t(fit: Fit) -> bool:
+    """Whether Student's quantile cuts; a log-likelihood at its own dispersion is cut at the normal one."""
+    by_dispersion = fit.estimate.dispersion.estimated and not fit.estimate.profiled
+    return by_dispersion and fit.convention.wald_quantile != "normal"
 
 
 def facts(fit: Fit, statistic: str, level: float) -> tuple[str, ...]:
@@ -144,9 +149,11 @@ def facts(fit: Fit, statistic: str, level: float) -> tuple[str, ...]:
     from glmstat.report.summary import ESTIMATORS
 
     phi, cut = fit.estimate.dispersion, cut_of(fit, level)
-    by_t = phi.estimated and fit.convention.wald_quantile != "normal"
+    by_t, own = _by_t(fit), fit.estimate.profiled and statistic == "deviance"
     over = (
-        ""
+        " (-2 loglik, p and dispersion at their maximum)"
+        if own
+        else ""
         if phi.value == 1.0 and not phi.estimated
         else f" / dispersion {figure(phi.value)} ({ESTIMATORS[phi.estimator]})"
     )
