@@ -35,6 +35,8 @@ class Convention:
     aic : the "sum", or "per row": divided by the number of rows.
     bic : by the "likelihood", or by the "deviance": deviance - df_residual log(n).
     information : that of `vcov="classical"`.
+    shape : what `vcov="classical"` takes a parameter of the family that was estimated by maximum likelihood
+        for: "given", or estimated with the coefficients, "joint".
     bread : the information between which sandwiches stand.
     row_factor : small-sample factor of HC0.
     cluster_factor : whose small-sample factor CR1 has, a word of `Covariance(small_sample=)`.
@@ -67,6 +69,7 @@ class Convention:
     aic: Literal["sum", "per row"] = "sum"
     bic: Literal["likelihood", "deviance"] = "likelihood"
     information: Literal["expected", "observed"] = "expected"
+    shape: Literal["given", "joint"] = "given"
     bread: Literal["expected", "observed"] = "expected"
     row_factor: Literal["1", "n/(n-1)"] = "1"
     cluster_factor: Literal["sandwich", "statsmodels", "none"] = "sandwich"
@@ -110,6 +113,7 @@ CONVENTIONS = {
             information="observed",
             bread="observed",
             row_factor="n/(n-1)",
+            shape="joint",
             wald="normal",
             wald_quantile="normal",
             sandwich="normal",
@@ -126,6 +130,7 @@ CONVENTIONS = {
             counts_dispersion=False,
             bread="observed",
             cluster_factor="statsmodels",
+            shape="joint",
             wald="normal",
             wald_quantile="normal",
             sandwich="normal",
@@ -143,6 +148,7 @@ CONVENTIONS = {
             weighted_likelihood="dispersion",
             information="observed",
             cluster_factor="none",
+            shape="joint",
             wald="normal",
             wald_quantile="normal",
             wald_statistic="square",

@@ -44,7 +44,8 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
 
     record = as_convention(call["compat"])
     likelihood = with_predictors(likelihood, call["predictors"])
-    covariance = settled(call["vcov"], record)
+    shaped = bool(likelihood.family.unknown) and not call["predictors"] and call["method"] != "moments"
+    covariance = settled(call["vcov"], record, shaped=shaped)
     if call["sampling_weights"] is not None and as_covariance(call["vcov"]) != Covariance():
         need_robust(covariance)
     with Passes() as passes:

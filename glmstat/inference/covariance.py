@@ -33,6 +33,7 @@ __all__ = [
     "facts",
     "is_perfect",
     "is_robust",
+    "is_shaped",
     "label",
     "need_robust",
     "settled",
@@ -117,15 +118,21 @@ def as_covariance(vcov: str | Covariance) -> Covariance:
     return _checked(_canonical(vcov))
 
 
-def settled(vcov: str | Covariance, convention: Convention) -> Covariance:
+def settled(vcov: str | Covariance, convention: Convention, *, shaped: bool) -> Covariance:
     """Return the Covariance that a word, or an instance, stands for under a convention.
 
     A kind in words ("classical", "HC0", "~firm") takes the information that the system takes. What names its
     information stands: "eim", "oim", their synonyms, and an instance.
+
+    Parameters
+    ----------
+    shaped : whether a parameter of the family is estimated by maximum likelihood.
     """
     covariance = as_covariance(vcov)
     if not isinstance(vcov, str) or vcov.partition("~")[0].strip().lower() in ALIASES:
         return covariance
+    if covariance.kind == "classical" and shaped and convention.shape == "joint":
+        return as_covariance("joint")
     usual = convention.information if covariance.kind == "classical" else convention.bread
     return replace(covariance, information=usual) if RECIPES[covariance.kind].informed else covariance
 
@@ -139,11 +146,17 @@ def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
     """
     if vcov is None:
         return fit.covariance
-    covariance = settled(vcov, fit.convention)
+    covariance = settled(vcov, fit.convention, shaped=is_shaped(fit))
     need_covariance(fit, covariance)
     if fit.spec.call["sampling_weights"] is not None:
         need_robust(covariance)
     return covariance
+
+
+def is_shaped(fit: Fit) -> bool:
+    """Return whether a parameter of the family was estimated by maximum likelihood."""
+    shape = fit.estimate.shape
+    return shape is not None and shape.estimator == "ml"
 
 
 def need_robust(covariance: Covariance) -> None:

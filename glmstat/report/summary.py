@@ -236,8 +236,9 @@ def _stated(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     if statement.covariances:
         kind = statement.interval
         yield f"vcov: {label(fit)} · intervals: {percent(level)} {kind}, {_reference(known)}"
+    learned = "" if statement.argument else " in sample"
     yield (
-        f"deviance in sample {figure(fit.deviance)} · null {figure(fit.null_deviance)} on {fit.df_null} df · "
+        f"deviance{learned} {figure(fit.deviance)} · null {figure(fit.null_deviance)} on {fit.df_null} df · "
         f"dispersion {_dispersion(fit.estimate.dispersion)}"
     )
     yield from shape_lines(fit)

@@ -145,7 +145,7 @@ def outcome(verb: Any, *arguments: Any, **words: Any) -> Any:
 
 # ---------------------------------------------------------------- covariances
 
-UNLAWFUL = ("bootstrap",)
+UNLAWFUL = ("bootstrap", "joint")  # drawn anew; of families with an estimated parameter alone
 VARIABLES: Mapping[str, list[dict[str, Any]]] = {
     "cluster": [{"cluster": "firm"}, {"cluster": ("firm", "year")}, {"cluster": "firm:year"}],
     "strata": [{"strata": "stratum"}, {"strata": "stratum", "cluster": "firm"}],

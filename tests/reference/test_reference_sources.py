@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glmstat import Control, glm
+from glmstat import Control
 from glmstat.fit import Fit
 from tests.reference import reference
 from tests.reference import test_reference as whole
@@ -80,10 +80,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @cache
 def streamed(road: str, name: str, folder: Path) -> Fit:
     """The case's fit by a road, none of its rows kept."""
-    case = reference.case(name)
-    family, link = whole.spelled(case["family"]), whole.spelled(case["link"])
-    words = {"link": link, "compat": "R", "control": STREAM, **whole.weights(case)}
-    return glm(case["formula"], ROADS[road](name, folder), family, **words)
+    return whole.fit_to(reference.case(name), ROADS[road](name, folder), control=STREAM)
 
 
 @pytest.fixture(params=ROADS)

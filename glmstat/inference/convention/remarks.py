@@ -86,7 +86,8 @@ def _hc0_instead(fit: Fit) -> str:
 
     kind, slot = fit.covariance.kind, len(fit.columns) - 1
     theirs, ours = (
-        row_sizes(covariance_root(fit, settled(word, fit.convention)))[slot] for word in ("HC0", kind)
+        row_sizes(covariance_root(fit, settled(word, fit.convention, shaped=False)))[slot]
+        for word in ("HC0", kind)
     )
     return (
         f'cov_type="{kind}" of a GLM prints HC0 (statsmodels issue 7798, a defect, not reproduced): '

@@ -51,6 +51,10 @@ FIELDS: Mapping[str, Words] = {
     "aic": Words("AIC is", {"sum": "-2 loglik + 2k", "per row": "(-2 loglik + 2k) / n"}),
     "bic": Words("BIC is", {"likelihood": "-2 loglik + k log n", "deviance": "deviance - (n-k) log n"}),
     "information": Words("classical standard errors are", _OF),
+    "shape": Words(
+        "classical standard errors take an estimated parameter of the family as",
+        {"given": "given", "joint": "estimated jointly"},
+    ),
     "bread": Words("sandwiches stand between inverses", _OF),
     "row_factor": Words("HC0 has", {"1": "no small-sample factor", "n/(n-1)": "the factor n/(n-1)"}),
     "cluster_factor": Words(
@@ -79,6 +83,9 @@ FIELDS: Mapping[str, Words] = {
     "score": Words("where the dispersion is estimated, score tests are by", _CHI),
     "likelihood_ratio": Words("where the dispersion is estimated, likelihood-ratio tests are by", _CHI),
     "selection": Words("drop1, add1 and step compare", {"aic": "AIC", "scaled": "deviance / dispersion"}),
+    "tweedie_likelihood": Words(
+        "the likelihood of a Tweedie family is", {"exact": "that of its density", "none": "not defined"}
+    ),
     "dfbeta": Words(
         "where the link decreases, dfbeta has",
         {"change": "the sign of the change", "opposite": "the other"},

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import digamma, polygamma
 
-from glmstat.array import quiet
+from glmstat.array import quiet, silence
 from glmstat.estimate import Estimate
 from glmstat.families import Family, NegativeBinomial
 from glmstat.frame import ModelFrame
@@ -126,14 +126,14 @@ def scores(frame: ModelFrame, family: Family, coef: Array, theta: float) -> Scor
     """Return the derivatives in alpha and in the coefficients (p,), for any theta and coefficients."""
     alpha = 1.0 / theta
 
-    @quiet
     def kernel(block: Block) -> Scores:
-        eta = block.offset[:, 0] + block.X[0].dot(coef)
-        mu, weights = family.link.mean(eta), block.total
-        found = _slopes_at(mu, block, weights, alpha)
-        residual = (block.y - mu) / (1.0 + alpha * mu) * family.link.relative(eta)[0]
-        residual = residual if block.unweighted else weights * residual
-        return Scores(*found, block.X[0].transpose_dot(residual), float(weights.sum()))
+        with silence():
+            eta = block.offset[:, 0] + block.X[0].dot(coef)
+            mu, weights = family.link.mean(eta), block.total
+            found = _slopes_at(mu, block, weights, alpha)
+            residual = (block.y - mu) / (1.0 + alpha * mu) * family.link.relative(eta)[0]
+            residual = residual if block.unweighted else weights * residual
+            return Scores(*found, block.X[0].transpose_dot(residual), float(weights.sum()))
 
     return frame.reduce(kernel)
 
@@ -152,18 +152,18 @@ def joint_information(frame: ModelFrame, family: Family, coef: Array, theta: flo
     """Return the joint observed information at any coefficients (p,) and theta."""
     alpha, known = 1.0 / theta, NegativeBinomial(theta, link=family.link)
 
-    @quiet
     def kernel(block: Block) -> Information:
-        X, weights = block.X[0], block.total
-        eta = block.offset[:, 0] + X.dot(coef)
-        found = _slopes_at(family.link.mean(eta), block, weights, alpha)
-        observed = known.slopes(block.y, eta, "observed").observed
-        beside = X.transpose_dot(_cross(known, eta, block.y, weights, alpha))
-        matrix = np.empty((len(coef) + 1,) * 2)
-        matrix[:-1, :-1] = X.sandwich(np.where(weights > 0, weights * observed, 0.0))
-        matrix[-1, :-1] = matrix[:-1, -1] = -beside
-        matrix[-1, -1] = -alpha * (alpha * found.second + found.first)
-        return Information(matrix, float(weights.sum()))
+        with silence():
+            X, weights = block.X[0], block.total
+            eta = block.offset[:, 0] + X.dot(coef)
+            found = _slopes_at(family.link.mean(eta), block, weights, alpha)
+            observed = known.slopes(block.y, eta, "observed").observed
+            beside = X.transpose_dot(_cross(known, eta, block.y, weights, alpha))
+            matrix = np.empty((len(coef) + 1,) * 2)
+            matrix[:-1, :-1] = X.sandwich(np.where(weights > 0, weights * observed, 0.0))
+            matrix[-1, :-1] = matrix[:-1, -1] = -beside
+            matrix[-1, -1] = -alpha * (alpha * found.second + found.first)
+            return Information(matrix, float(weights.sum()))
 
     return frame.reduce(kernel)
 
@@ -280,20 +280,20 @@ def _cross(family: Family, eta: Array, y: Array, weights: Array, alpha: float) -
 def excess(frame: ModelFrame, family: Family, estimate: Estimate) -> Excess:
     """Return how far the variance lies above the mean, at the means of an estimate."""
 
-    @quiet
     def kernel(block: Block) -> Excess:
-        eta, weights = predictor(estimate, block)
-        used = weights > 0
-        y, weights = block.y[used], weights[used]
-        mu = family.link.mean(eta[used])
-        squares = weights * (y - mu) ** 2
-        return Excess(
-            0.5 * float(squares.sum() - weights @ y),
-            0.5 * float(squares.sum() + weights @ y),
-            float((squares / mu).sum()),
-            float(weights @ y),
-            float(weights @ (mu * mu)),
-        )
+        with silence():
+            eta, weights = predictor(estimate, block)
+            used = weights > 0
+            y, weights = block.y[used], weights[used]
+            mu = family.link.mean(eta[used])
+            squares = weights * (y - mu) ** 2
+            return Excess(
+                0.5 * float(squares.sum() - weights @ y),
+                0.5 * float(squares.sum() + weights @ y),
+                float((squares / mu).sum()),
+                float(weights @ y),
+                float(weights @ (mu * mu)),
+            )
 
     return frame.reduce(kernel)
 
@@ -301,12 +301,14 @@ def excess(frame: ModelFrame, family: Family, estimate: Estimate) -> Excess:
 def pearson(frame: ModelFrame, family: Family, estimate: Estimate, theta: float) -> Pearson:
     """Return Pearson's chi-squared at the means of an estimate, for one theta."""
 
-    @quiet
     def kernel(block: Block) -> Pearson:
-        eta, weights = predictor(estimate, block)
-        used = weights > 0
-        y, mu = block.y[used], family.link.mean(eta[used])
-        squares, inflated = weights[used] * (y - mu) ** 2, 1.0 + mu / theta
-        return Pearson(float((squares / (mu * inflated)).sum()), float((squares / inflated**2).sum()) / theta)
+        with silence():
+            eta, weights = predictor(estimate, block)
+            used = weights > 0
+            y, mu = block.y[used], family.link.mean(eta[used])
+            squares, inflated = weights[used] * (y - mu) ** 2, 1.0 + mu / theta
+            return Pearson(
+                float((squares / (mu * inflated)).sum()), float((squares / inflated**2).sum()) / theta
+            )
 
     return frame.reduce(kernel)

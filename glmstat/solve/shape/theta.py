@@ -111,7 +111,7 @@ class _Ascent:
             moments = fitting.method == "moments"
             first = self._begin(moments)
             look = self._moments if moments else self._likelihood
-            tolerance = LARGE * fitting.control.tolerance if fitting.frame.large else PRECISE
+            tolerance = PRECISE if self.near is None else LARGE * fitting.control.tolerance
             return self._finished(search(look, first, tolerance=tolerance), moments)
 
     # ------------------------------------------------------------ where to begin
