@@ -12,7 +12,7 @@ import pytest
 
 from tests.simulation.negbin import covered, error, rejected
 
-REPS = int(os.environ.get("GLMSTAT_SIMULATION_REPS", "2000")) // 5
+REPS = int(os.environ.get("GLMSTAT_SIMULATION_REPS", "2000")) // 10
 
 
 @pytest.mark.slow

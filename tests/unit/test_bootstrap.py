@@ -28,7 +28,6 @@ from glmstat.inference.bootstrap.replicate import Job, Replicate
 from glmstat.inference.bootstrap.resample import bootstrap
 from glmstat.inference.bootstrap.result import Bootstrap, targets
 from glmstat.inference.bootstrap.scheme import MULTIPLIERS, Scores, Wild, place
-from glmstat.inference.residual import residuals
 from glmstat.solve.estimate import fit_estimate
 
 pytestmark = pytest.mark.filterwarnings("ignore::glmstat.errors.FewClustersWarning")
@@ -674,8 +673,6 @@ def test_schemes_of_one_predictor_refuse_several(linear):
     for resample in ("parametric", "residual", "wild"):
         with pytest.raises(ArgumentError, match=rf"{resample} resampling: .*one predictor, this one has 2"):
             plan(two, resample)
-    with pytest.raises(ArgumentError, match=r"residuals: .*one predictor, this one has 2"):
-        residuals(two)
 
 
 @pytest.mark.parametrize(
