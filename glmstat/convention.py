@@ -113,7 +113,6 @@ CONVENTIONS = {
             information="observed",
             bread="observed",
             row_factor="n/(n-1)",
-            shape="joint",
             wald="normal",
             wald_quantile="normal",
             sandwich="normal",

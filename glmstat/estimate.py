@@ -201,7 +201,9 @@ class Estimate:
     @property
     def profiled(self) -> bool:
         """Whether `minimum` is -2 log-likelihood with a shape and the dispersion at their own maximum."""
-        return self.shape is not None and self.dispersion.estimator != "fixed"
+        if self.shape is None or self.likelihood is None:
+            return False
+        return self.likelihood.family.dispersion is None
 
     @cached_property
     def infinite(self) -> Array:

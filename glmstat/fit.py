@@ -64,6 +64,7 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         likelihood = estimate.likelihood or likelihood
         statement = None if estimator is None else estimator.statement(estimate, frame.design)
         if statement is not None:
+            covariance = as_covariance(call["vcov"])
             check_covered(statement, covariance)
         if covariance.kind == "joint":
             from glmstat.inference.shape.joint import need_shape

@@ -14,7 +14,7 @@ from glmstat.errors import ArgumentError, ComparisonError, DataError, one_of
 from glmstat.fit import Fit
 from glmstat.formula.parse import update_formula
 from glmstat.frame import ModelFrame, beside_effects
-from glmstat.inference.covariance import as_covariance, is_shaped, settled
+from glmstat.inference.covariance import as_covariance, settled_for
 from glmstat.inference.score import check_unchanged
 from glmstat.matrix import Array, Block
 from glmstat.network_fit import NetworkFit
@@ -64,7 +64,7 @@ def _carries(fit: Fit, new: Fit) -> bool:
         statement = new.spec.statement
         known = () if statement is None else statement.covariances
         return fit.covariance != new.covariance and fit.covariance.kind in known
-    return fit.covariance != settled(fit.spec.call["vcov"], fit.convention, shaped=is_shaped(fit))
+    return fit.covariance != settled_for(fit, fit.spec.call["vcov"])
 
 
 def update(fit: Fit, words: Mapping[str, Any]) -> Fit:

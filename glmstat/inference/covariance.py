@@ -33,10 +33,10 @@ __all__ = [
     "facts",
     "is_perfect",
     "is_robust",
-    "is_shaped",
     "label",
     "need_robust",
     "settled",
+    "settled_for",
     "std_errors",
 ]
 
@@ -146,17 +146,25 @@ def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
     """
     if vcov is None:
         return fit.covariance
-    covariance = settled(vcov, fit.convention, shaped=is_shaped(fit))
+    covariance = settled_for(fit, vcov)
     need_covariance(fit, covariance)
     if fit.spec.call["sampling_weights"] is not None:
         need_robust(covariance)
     return covariance
 
 
-def is_shaped(fit: Fit) -> bool:
-    """Return whether a parameter of the family was estimated by maximum likelihood."""
+def settled_for(fit: Fit, vcov: str | Covariance, convention: Convention | None = None) -> Covariance:
+    """Return `settled` for a fit: where its table is no maximum of a likelihood, words stand as they are.
+
+    Parameters
+    ----------
+    convention : default that of the fit.
+    """
+    if fit.spec.statement is not None:
+        return as_covariance(vcov)
     shape = fit.estimate.shape
-    return shape is not None and shape.estimator == "ml"
+    shaped = shape is not None and shape.estimator == "ml"
+    return settled(vcov, fit.convention if convention is None else convention, shaped=shaped)
 
 
 def need_robust(covariance: Covariance) -> None:

@@ -510,3 +510,20 @@ def test_quiet() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert quine().status == "converged"
+
+
+def test_a_dispersion_beside_theta_scales_every_test() -> None:
+    table = overdispersed()
+    plain, scaled = (glmstat.negbin("y ~ x", table, dispersion=phi) for phi in (None, 2.0))
+    one, two = (fit.test("x = 0", method="lr")["statistic"][0] for fit in (plain, scaled))
+    assert two == pytest.approx(one / 2.0, rel=1e-9)
+    narrow, wide = (fit.confint(method="profile").loc["x"].diff().iloc[1] for fit in (plain, scaled))
+    assert wide / narrow == pytest.approx(np.sqrt(2.0), rel=0.05)
+    assert "dispersion 2 (given)" in str(scaled.anova())
+
+
+@pytest.mark.parametrize(("compat", "kind"), [("R", "classical"), ("statsmodels", "joint"), ("sas", "joint")])
+def test_other_systems_have_their_own_covariance_beside_theta(compat: str, kind: str) -> None:
+    fit = glmstat.negbin("y ~ x", overdispersed(), compat=compat)
+    assert fit.covariance.kind == kind
+    assert glmstat.negbin("y ~ x", overdispersed(), compat=compat, vcov="HC0").covariance.kind == "HC0"

@@ -342,3 +342,26 @@ def test_print():
     assert "complete data 30 (given)" in str(pool(fits(), df_complete=30))
     assert pooled.to_dict()["rows"][1]["term"] == "x" and "<table" in pooled._repr_html_()
     assert Covariance().kind in text
+
+
+def imputed_counts():
+    rng = np.random.default_rng(8)
+    table = pd.DataFrame({"x": rng.normal(size=150), "z": rng.normal(size=150)})
+    table["y"] = rng.negative_binomial(1.5, 1.5 / (1.5 + np.exp(1.0 + 0.3 * table.x)))
+    return [table, table.assign(x=table.x + rng.normal(0.0, 0.1, 150))]
+
+
+def test_each_imputation_estimates_its_own_theta():
+    found = pool([glmstat.negbin("y ~ x", table) for table in imputed_counts()])
+    text = str(found.summary())
+    assert text.startswith("Negative binomial regression, log link")
+    assert "theta estimated in each imputation: " in text
+    named = pool([glm("y ~ x", table, "negative_binomial") for table in imputed_counts()])
+    np.testing.assert_array_equal(found.coef, named.coef)
+
+
+def test_deviances_at_different_thetas_are_not_compared():
+    words = {"family": "negative_binomial", "predictors": {"theta": "~ z"}}
+    found = pool([glm("y ~ x", table, **words) for table in imputed_counts()])
+    with pytest.raises(ComparisonError, match="theta is estimated in each imputation"):
+        found.test("x = 0", method="D3")

@@ -719,3 +719,17 @@ def test_profile_passes_the_kink_of_a_laplace_prior():
         return ((data["y"] - b * data["x"]) ** 2).sum() - (data["y"] ** 2).sum() + 4 * abs(b)
 
     np.testing.assert_allclose([height(low), height(high)], ndtri(0.975) ** 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("compat", ["R", "stata"])
+@pytest.mark.parametrize(
+    "prior", ["weak", {"*": "normal(0, 1)"}, {"f": "normal(0, 0.1)", "Intercept": "t(3, 0, 1)"}]
+)
+def test_the_names_of_other_systems_move_no_prior(compat, prior):
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({"x": rng.normal(size=60), "f": list("abc") * 20, "y": rng.poisson(2.0, 60)})
+    ours, theirs = (
+        glm("y ~ x + f", table, "poisson", prior=prior, compat=word) for word in ("glmstat", compat)
+    )
+    assert theirs.columns != ours.columns
+    np.testing.assert_array_equal(theirs.coef, ours.coef)

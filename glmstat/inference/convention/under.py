@@ -12,7 +12,7 @@ from glmstat.errors import GlmstatWarning
 from glmstat.fit import Fit
 from glmstat.formula.schema import FACTOR
 from glmstat.inference.again import refit
-from glmstat.inference.covariance import RECIPES, is_shaped, settled
+from glmstat.inference.covariance import RECIPES, settled_for
 
 __all__ = ["differences", "under"]
 
@@ -75,9 +75,8 @@ _MOVES_FIT: Mapping[str, Callable[[Fit], bool]] = {
 def _covariance(fit: Fit, record: Convention) -> Covariance:
     """The covariance of a fit, with the information that the record takes unless the caller chose one."""
     given, old, now = fit.spec.call["vcov"], fit.convention, fit.covariance
-    shaped = is_shaped(fit)
-    if now == settled(given, old, shaped=shaped):
-        return settled(given, record, shaped=shaped)
+    if now == settled_for(fit, given):
+        return settled_for(fit, given, record)
     usual, other = ((one.information if now.kind == "classical" else one.bread) for one in (old, record))
     informed = RECIPES[now.kind].informed and now.information == usual
     return replace(now, information=other) if informed else now

@@ -95,12 +95,7 @@ def _different(what: str, one: Any, two: Any, number: int, remedy: str) -> Compa
 
 def _family(fit: Fit) -> str:
     """The family as asked for: a parameter that each fit estimates is no difference."""
-    given, family = fit.spec.call["family"], fit.spec.likelihood.family
-    return (
-        f"{family.name} ({given})"
-        if isinstance(given, str) and "(" in given
-        else (family.name if isinstance(given, str) else family.text)
-    )
+    return fit.spec.family.text
 
 
 def _weights(fit: Fit) -> str:

@@ -125,7 +125,9 @@ def _refuse(fit: Fit, first: Fit) -> None:
         reason = "the coefficients are not at a maximum of the likelihood"
     elif not family.has_likelihood:
         reason = f"the {family.name} family has no likelihood"
-    elif family.text != first.spec.likelihood.family.text:
+    elif fit.spec.design.others:
+        reason = f"{one_of(tuple(fit.spec.design.others))} is estimated in each imputation"
+    elif fit.estimate.shape is not None or family.text != first.spec.likelihood.family.text:
         reason = "the family's own parameter is estimated in each imputation"
     elif not _is_known(fit) and family.dispersion is not None:
         reason = f"the dispersion is estimated, that of the {family.name} likelihood is 1"

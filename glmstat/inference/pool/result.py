@@ -161,7 +161,7 @@ class Pooled(Shown):
 
     @property
     def _title(self) -> tuple[str, ...]:
-        family = self.fits[0].spec.likelihood.family
+        family = self.fits[0].spec.family
         rows = f"{count(self.nobs, 'row')} · {count(len(self.fits), 'imputation')}"
         named = f"{family.title}, {family.link.text.replace('_', ' ')} link"
         return (f"{named} · {rows}", " ".join(self.fits[0].formula.split()))
@@ -172,6 +172,10 @@ class Pooled(Shown):
         low, high = self.rubin.missing.min(), self.rubin.missing.max()
         yield f"fraction of missing information {low:.3f} to {high:.3f}"
         yield f"vcov of each imputation: {self.covariance}"
+        shapes = [fit.estimate.shape for fit in self.fits if fit.estimate.shape is not None]
+        if shapes:
+            values = [shape.value for shape in shapes]
+            yield f"{shapes[0].name} estimated in each imputation: {min(values):.5g} to {max(values):.5g}"
         ended = [str(place) for place, fit in enumerate(self.fits, 1) if not fit.converged]
         if ended:
             yield f"not converged: imputation {', '.join(ended)}"

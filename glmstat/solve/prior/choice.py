@@ -19,7 +19,6 @@ from glmstat.solve.prior.weak import WEAK, Scales, scales_of
 __all__ = ["Assigned", "assign"]
 
 OTHERS = "*"
-INTERCEPT = "Intercept"
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,9 @@ def assign(given: Any, likelihood: GLM, frame: ModelFrame) -> tuple[Assigned, ..
     ------
     ArgumentError : a key that is neither, a value that is no prior, or no prior at all.
     """
-    wanted = _by_column(_as_mapping(given, frame.columns), frame.design)
+    design = frame.design
+    intercept = None if design.intercept is None else design.columns[design.intercept]
+    wanted = _by_column(_as_mapping(given, intercept), design, intercept)
     names = [name for name, value in wanted.items() if value is not None]
     if not names:
         raise ArgumentError(
@@ -77,12 +78,16 @@ def assign(given: Any, likelihood: GLM, frame: ModelFrame) -> tuple[Assigned, ..
         )
     weak = any(value == WEAK for value in wanted.values())
     scales = scales_of(likelihood, frame) if weak else None
-    return tuple(_assigned(name, wanted[name], names, scales) for name in frame.columns if name in names)
+    return tuple(
+        _assigned(name, wanted[name], [other for other in names if other != intercept], scales)
+        for name in frame.columns
+        if name in names
+    )
 
 
-def _as_mapping(given: Any, columns: tuple[str, ...]) -> Mapping[str, Any]:
+def _as_mapping(given: Any, intercept: str | None) -> Mapping[str, Any]:
     if isinstance(given, str) and given.strip().lower() == WEAK:
-        return {OTHERS: WEAK, **({INTERCEPT: WEAK} if INTERCEPT in columns else {})}
+        return {OTHERS: WEAK, **({} if intercept is None else {intercept: WEAK})}
     if isinstance(given, str | Prior):
         return {OTHERS: as_prior(given)}
     if not isinstance(given, Mapping):
@@ -93,14 +98,17 @@ def _as_mapping(given: Any, columns: tuple[str, ...]) -> Mapping[str, Any]:
     return given
 
 
-def _by_column(given: Mapping[str, Any], design: Design) -> dict[str, Any]:
-    """The prior of each column: its own before that of its term, and that before the others'."""
-    pieces = design.predictors[0].pieces
-    terms = {str(piece.term): piece.columns for piece in pieces if str(piece.term) != "1"}
-    columns = design.columns
-    spelled = {_tight(name): name for name in (*terms, *columns)}
+def _by_column(given: Mapping[str, Any], design: Design, intercept: str | None) -> dict[str, Any]:
+    """The prior of each column: its own before that of its term, and that before the others'.
+
+    Columns are known by the names of the convention and by the default ones.
+    """
+    columns, pieces = design.columns, design.predictors[0].pieces
+    terms = {str(piece.term): columns[piece.slots] for piece in pieces if str(piece.term) != "1"}
+    usual = dict(zip(map(_tight, design.default_columns), columns, strict=True))
+    spelled = usual | {_tight(name): name for name in (*terms, *columns)}
     found: dict[str, Any] = {}
-    wide = [name for name in columns if name != INTERCEPT] if OTHERS in given else []
+    wide = [name for name in columns if name != intercept] if OTHERS in given else []
     found.update(dict.fromkeys(wide, _value(OTHERS, given.get(OTHERS))))
     known = {key: spelled.get(_tight(key)) if isinstance(key, str) else None for key in given}
     for key, name in known.items():
@@ -136,11 +144,12 @@ def _listed(columns: tuple[str, ...]) -> str:
     return one_of(columns[:20]) + (f", … ({len(columns)})" if len(columns) > 20 else "")
 
 
-def _assigned(name: str, value: Prior | str, names: list[str], scales: Scales | None) -> Assigned:
+def _assigned(name: str, value: Prior | str, others: list[str], scales: Scales | None) -> Assigned:
+    """The prior of a coefficient; `others` are those with a prior but for the intercept."""
     if isinstance(value, Prior):
         return Assigned(name, value)
     assert scales is not None
-    if name == INTERCEPT:
-        others = tuple((other, scales.mean(other)) for other in names if other != INTERCEPT)
-        return Assigned(name, scales.of_intercept(), others, scales.rule_of_intercept())
+    if name not in others:
+        beside = tuple((other, scales.mean(other)) for other in others)
+        return Assigned(name, scales.of_intercept(), beside, scales.rule_of_intercept())
     return Assigned(name, scales.of_column(name), (), scales.rule_of_column(name))
