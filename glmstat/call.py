@@ -335,7 +335,7 @@ def frame_for(
             for word, value in (beside or {}).items()
         },
         convention=as_convention(call["compat"] or "glmstat"),
-        others=_others(call, likelihood, source.names),
+        others=_others(call, likelihood, _free(formula, source.names)),
     )
     return frame if device is None else replace(frame, device=device)
 
@@ -346,6 +346,12 @@ def _others(call: Call, likelihood: GLM, columns: Sequence[str]) -> dict[str, Fo
     return {
         name: _read_other(call, name, given.get(name, "~ 1"), columns) for name in likelihood.predictors[1:]
     }
+
+
+def _free(formula: Formula, columns: Sequence[str]) -> list[str]:
+    """The columns that the response does not use: what '.' stands for in every formula."""
+    taken = formula.response.names if formula.response else ()
+    return [name for name in columns if name not in taken]
 
 
 def _read_other(call: Call, name: str, text: str, columns: Sequence[str]) -> Formula:

@@ -451,3 +451,11 @@ def test_an_edge_of_the_mean_is_not_called_a_maximum():
     with pytest.warns(ConvergenceWarning, match="edge of its domain"):
         found = nb("y ~ x", data, "~ z", link="identity")
     assert found.status == "not converged"
+
+
+def test_a_dot_in_the_formula_of_theta_leaves_the_response_out():
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"x": rng.normal(size=150), "z": rng.normal(size=150)})
+    table["y"] = rng.negative_binomial(1.5, 1.5 / (1.5 + np.exp(1.0 + 0.3 * table.x)))
+    fit = glmstat.glm("y ~ x", table, "negative_binomial", predictors={"theta": "~ ."})
+    assert fit.columns == ("Intercept", "x", "theta:Intercept", "theta:x", "theta:z")
