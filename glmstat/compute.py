@@ -11,7 +11,7 @@ from glmstat.gram import LevelGram
 from glmstat.matrix import Array, Block
 from glmstat.triangular import triangle
 
-__all__ = ["Counts", "Extremes", "Facts", "Sums", "Tally", "Totals", "Triangle"]
+__all__ = ["Counts", "Extremes", "Facts", "Largest", "Sums", "Tally", "Totals", "Triangle"]
 
 FEW = 1024  # values of a response that are worth a table
 HANDFUL = 12  # values that are counted one by one in less time than by a table
@@ -202,3 +202,13 @@ class Triangle:
 
     def __add__(self, other: Triangle) -> Triangle:
         return Triangle(triangle(np.vstack([self.factor, other.factor])))
+
+
+@dataclass(frozen=True, eq=False)
+class Largest:
+    """Largest absolute value of each column (p,); adding takes the larger."""
+
+    size: Array
+
+    def __add__(self, other: Largest) -> Largest:
+        return Largest(np.maximum(self.size, other.size))

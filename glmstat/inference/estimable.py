@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from glmstat.compute import Triangle, triangle
+from glmstat.compute import Largest, Triangle, triangle
 from glmstat.inference.score import at_infinity, frame_of
 from glmstat.matrix import Array, Block, DesignMatrix
 
@@ -58,7 +58,7 @@ def _null_space(fit: Fit) -> Array:
     aliased, predictors = np.isnan(theta), fit.spec.design.predictors
     if not aliased.any():
         return np.zeros((len(theta), 0))
-    size = frame.reduce(lambda block: _Largest.of(block, fit)).size
+    size = frame.reduce(lambda block: _largest(block, fit)).size
     size[size == 0] = 1.0
 
     def kernel(block: Block) -> Triangle:
@@ -81,20 +81,10 @@ def _null_space(fit: Fit) -> Array:
     return space / size[:, None]
 
 
-class _Largest:
-    """Largest absolute value of each column; adding takes the larger."""
-
-    def __init__(self, size: Array) -> None:
-        self.size = size
-
-    @classmethod
-    def of(cls, block: Block, fit: Fit) -> _Largest:
-        size = np.zeros(len(fit.columns))
-        for X, predictor in zip(block.X, fit.spec.design.predictors, strict=True):
-            for _, run in X.runs():
-                largest = np.abs(run).max(axis=1, initial=0.0)
-                size[predictor.slots] = np.maximum(size[predictor.slots], largest)
-        return cls(size)
-
-    def __add__(self, other: _Largest) -> _Largest:
-        return _Largest(np.maximum(self.size, other.size))
+def _largest(block: Block, fit: Fit) -> Largest:
+    size = np.zeros(len(fit.columns))
+    for X, predictor in zip(block.X, fit.spec.design.predictors, strict=True):
+        for _, run in X.runs():
+            largest = np.abs(run).max(axis=1, initial=0.0)
+            size[predictor.slots] = np.maximum(size[predictor.slots], largest)
+    return Largest(size)

@@ -38,6 +38,7 @@ from glmstat.solve.together import together
 from glmstat.workspace import Workspace
 
 __all__ = [
+    "TWICE",
     "Found",
     "at_work",
     "begin",

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from glmstat.compute import Largest
 from glmstat.data.reduce import Addable
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
@@ -19,14 +20,6 @@ __all__ = ["open_workspace", "power_of_two"]
 
 S = TypeVar("S", bound=Addable)
 RUNS, RUN = 16, 256  # of the first block, where no better rows tell the size of the columns
-
-
-@dataclass(frozen=True, eq=False)
-class _Largest:
-    size: Array
-
-    def __add__(self, other: _Largest) -> _Largest:
-        return _Largest(np.maximum(self.size, other.size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,7 +173,7 @@ def power_of_two(size: Array) -> Array:
     return np.ldexp(1.0, np.minimum(1 - exponent, 1023))
 
 
-def _largest(workspace: Workspace, block: Block) -> _Largest:
+def _largest(workspace: Workspace, block: Block) -> Largest:
     """Size of each column; 1 for those that stay codes, which are neither centred nor scaled."""
     split, size = workspace.split(block), np.ones(workspace.size)
     size[split.places] = 0.0
@@ -189,7 +182,7 @@ def _largest(workspace: Workspace, block: Block) -> _Largest:
             places = split.places[columns]
             found = np.abs(_used(values, block.total[rows])).max(axis=1, initial=0.0)
             size[places] = np.maximum(size[places], found)
-    return _Largest(size)
+    return Largest(size)
 
 
 def _total(workspace: Workspace, block: Block) -> _Total:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.linalg import qr
 
+from glmstat.frame import ModelFrame
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.sample import choose_rows, scatter
 from glmstat.solve.simplest import simplest_direction
-from glmstat.workspace import Workspace
+from glmstat.workspace import Workspace, moved
 
-__all__ = ["Undecided", "has_cone", "separating_direction"]
+__all__ = ["Undecided", "has_cone", "separating_direction", "weightless"]
 
 TOLERANCE = 1e-9
 EVERY_ROW = 4000  # constraints up to which the programme simply takes every bound row
@@ -166,3 +168,16 @@ def _violated(workspace: Workspace, direction: Array) -> Array | None:
 
 def _clean(direction: Array) -> Array:
     return np.where(np.abs(direction) < 1e-7 * np.abs(direction).max(), 0.0, direction)
+
+
+def weightless(frame: ModelFrame, directions: tuple[Array, ...]) -> ModelFrame:
+    """Return the frame with weight 0 in the rows that directions of recession (p,) move."""
+    if not directions:
+        return frame
+
+    def change(block: Block) -> Block:
+        rows = slice(0, len(block.y))
+        gone = np.any([moved(direction, block.X[0], rows) != 0 for direction in directions], axis=0)
+        return replace(block, weights=np.where(gone, 0.0, block.weights))
+
+    return frame.changed(change)

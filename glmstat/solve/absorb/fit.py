@@ -20,7 +20,7 @@ from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.absorb.climb import Climb, climb, first_point, sampled_point, solved
 from glmstat.solve.absorb.levels import Levels, Numbered, number_levels
 from glmstat.solve.absorb.redundant import find_redundant
-from glmstat.solve.absorb.runaway import at_infinity, runaway, weightless, without
+from glmstat.solve.absorb.runaway import at_infinity, runaway, without
 from glmstat.solve.absorb.sums import Point, Problem, Sums
 from glmstat.solve.absorb.system import Redundant, System
 from glmstat.solve.dispersion import choose_dispersion, log_likelihood
@@ -29,6 +29,7 @@ from glmstat.solve.newton import perfect_deviance
 from glmstat.solve.null import null_intercept
 from glmstat.solve.rank import Rank, full_rank, settle_rank
 from glmstat.solve.scaling import open_workspace, power_of_two
+from glmstat.solve.separation import weightless
 from glmstat.workspace import Workspace
 
 __all__ = ["beside_at", "fit_absorbed"]

@@ -9,16 +9,14 @@ import numpy as np
 from glmstat.absorbed import Absorbed
 from glmstat.data.source import BoolArray
 from glmstat.estimate import Estimate, Separated
-from glmstat.frame import ModelFrame
 from glmstat.information import DenseInformation
 from glmstat.matrix import Array, Block
 from glmstat.solve.absorb.climb import Climb
 from glmstat.solve.absorb.levels import ends
 from glmstat.solve.absorb.sums import Point, Problem, changes
 from glmstat.solve.linear import factor
-from glmstat.workspace import moved
 
-__all__ = ["at_infinity", "runaway", "weightless", "without"]
+__all__ = ["at_infinity", "runaway", "without"]
 
 MOVED = 0.1  # change of a predictor by one step: at a finite maximum there is none left
 STILL = 1e-3  # share of the largest change that counts as none
@@ -131,19 +129,6 @@ def at_infinity(estimate: Estimate, state: Climb) -> Estimate:
             runaway=(),
         ),
     )
-
-
-def weightless(frame: ModelFrame, directions: tuple[Array, ...]) -> ModelFrame:
-    """Return the frame with weight 0 in the rows that directions of recession (p,) move."""
-    if not directions:
-        return frame
-
-    def change(block: Block) -> Block:
-        rows = slice(0, len(block.y))
-        gone = np.any([moved(direction, block.X[0], rows) != 0 for direction in directions], axis=0)
-        return replace(block, weights=np.where(gone, 0.0, block.weights))
-
-    return frame.changed(change)
 
 
 def without(absorbed: Absorbed, infinite: BoolArray) -> Absorbed:

@@ -16,6 +16,7 @@ from glmstat.frame import ModelFrame
 from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
+from glmstat.solve.estimate import TWICE
 from glmstat.solve.estimator import Asked, Within
 from glmstat.solve.joint.ascent import Ascent, ascend
 from glmstat.solve.joint.limit import extreme, limits, refuse_limits
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Joint"]
 
-TWICE = 2_000_000  # cells up to which a likelihood that may have several maxima is climbed from two starts
 SAME = 1e-10  # share of the objective by which rounding may part two ascents to one maximum
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from glmstat.accumulate import without_empty
 from glmstat.array import silence
-from glmstat.compute import Sums
+from glmstat.compute import Largest, Sums
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import Several
 from glmstat.matrix import Array, Block, DesignMatrix, IntArray, run_length
@@ -198,14 +198,6 @@ def _filled(X: DesignMatrix, rows: slice) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class _Largest:
-    size: Array
-
-    def __add__(self, other: _Largest) -> _Largest:
-        return _Largest(np.maximum(self.size, other.size))
-
-
-@dataclass(frozen=True, eq=False)
 class _Triangles:
     """R of the columns of each predictor."""
 
@@ -251,13 +243,13 @@ def _triangle(rows: Array) -> Array:
     return reduced(rows) if rows.shape[1] else np.zeros((0, 0))
 
 
-def _largest(block: Block, slots: tuple[IntArray, ...], width: int) -> _Largest:
+def _largest(block: Block, slots: tuple[IntArray, ...], width: int) -> Largest:
     size, used = np.zeros(width), block.total > 0
     for X, own in zip(block.X, slots, strict=True):
         for rows, run in X.runs():
             largest = np.abs(run[:, used[rows]]).max(axis=1, initial=0.0)
             size[own] = np.maximum(size[own], largest)
-    return _Largest(size)
+    return Largest(size)
 
 
 def _triangles(block: Block, slots: tuple[IntArray, ...], scale: Array) -> _Triangles:

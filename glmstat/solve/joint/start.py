@@ -17,7 +17,7 @@ from glmstat.likelihood.base import Several
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.estimate import fit_estimate
 from glmstat.solve.joint.space import Space
-from glmstat.workspace import moved
+from glmstat.solve.separation import weightless
 
 __all__ = ["First", "Point", "first_model", "given_start", "own_starts"]
 
@@ -52,16 +52,7 @@ class First:
 
     def left(self) -> ModelFrame:
         """Return the frame in which rows that a direction moves have weight 0."""
-        directions = self.estimate.directions
-        if not directions:
-            return self.frame
-        return self.frame.changed(lambda block: _without_moved(block, directions))
-
-
-def _without_moved(block: Block, directions: tuple[Array, ...]) -> Block:
-    rows = slice(0, len(block.y))
-    gone = np.any([moved(direction, block.X[0], rows) != 0 for direction in directions], axis=0)
-    return replace(block, weights=np.where(gone, 0.0, block.weights))
+        return weightless(self.frame, self.estimate.directions)
 
 
 def first_model(frame: ModelFrame, likelihood: Several, control: Control) -> First:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
 import numpy as np
 
-from glmstat.array import silence
 from glmstat.control import Control
-from glmstat.data.reduce import single_blas_thread
 from glmstat.errors import ArgumentError
 from glmstat.estimate import Estimate, Null
 from glmstat.formula.design import Design
@@ -22,7 +19,7 @@ from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
 from glmstat.solve.dispersion import log_likelihood
 from glmstat.solve.ending import how_it_ended
-from glmstat.solve.estimate import left_open
+from glmstat.solve.estimate import at_work, left_open
 from glmstat.solve.estimator import Asked, Within
 from glmstat.solve.growing import growing_row
 from glmstat.solve.linear import factor
@@ -34,8 +31,6 @@ from glmstat.solve.prior.workspace import Posterior
 from glmstat.statement import Statement
 
 __all__ = ["MaximumPosterior"]
-
-UNTHREADED = 10_000  # cells below which BLAS starts no threads of its own
 
 
 @dataclass(frozen=True)
@@ -109,9 +104,7 @@ class MaximumPosterior:
         prior = self.density(frame.columns if within is None else within.frame.columns)
         if within is not None:
             prior = prior.within(within.origin, within.basis)
-        few = frame.rows * len(frame.columns) < UNTHREADED
-        held = nullcontext() if few else frame.holding()
-        with silence() if few else single_blas_thread(), held:
+        with at_work(frame):
             road = Road.open(frame, likelihood, prior, start, control or Control(), dispersion)
             return _estimate(road, *find_both(road))
 
