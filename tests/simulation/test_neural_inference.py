@@ -16,7 +16,7 @@ import pytest
 from tests.simulation.neural import CONTROLS, EFFECT, Case, Finding, Limit, findings, limits, line_of
 
 REPS = 200
-NETWORKS = 5  # replicates of each family with networks; tables of 2,000 rows
+NETWORKS = 4  # replicates of each family with networks; tables of 2,000 rows
 QUICK = {"reps": 1, "nets": 1}
 CHANCE = 1e-3  # of a false alarm of each bound
 

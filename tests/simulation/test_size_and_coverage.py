@@ -1,7 +1,7 @@
 """Tests hold their size and intervals their coverage in small samples.
 
-Seeds are fixed. REPS data sets give a rate a Monte-Carlo standard error of sqrt(p (1 - p) / REPS): 0.005 for
-a size of 0.05 and 2,000 data sets. Bounds are four of them around the nominal value; where theory says that
+Seeds are fixed. REPS data sets give a rate a Monte-Carlo standard error of sqrt(p (1 - p) / REPS): 0.006 for
+a size of 0.05 and 1,200 data sets. Bounds are four of them around the nominal value; where theory says that
 a method is off at this sample size, the bound says so. GLMSTAT_SIMULATION_REPS=10000 runs the long form.
 """
 
@@ -18,7 +18,7 @@ import pytest
 from glmstat import Fit, glm
 from glmstat.errors import FewClustersWarning, SeparationWarning
 
-REPS = int(os.environ.get("GLMSTAT_SIMULATION_REPS", "2000"))
+REPS = int(os.environ.get("GLMSTAT_SIMULATION_REPS", "1200"))
 BOOTSTRAPS = max(60, REPS // 20)  # each is 399 fits
 SIZE, LEVEL = 0.05, 0.95
 

@@ -1,6 +1,6 @@
 """Profile intervals of the Tweedie power cover, reduced: `python -m tests.simulation.tweedie` is the study.
 
-200 tables give a coverage of 95 % a Monte-Carlo standard error of 1.5 %; the bounds are 93 and 97 % with two
+120 tables give a coverage of 95 % a Monte-Carlo standard error of 2 %; the bounds are 93 and 97 % with two
 of them on each side. Seeds are fixed.
 """
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.simulation.tweedie import study
 
-REPS = 200
+REPS = 120
 
 
 @pytest.mark.slow

@@ -113,6 +113,7 @@ def test_printed_numbers_of_the_feature_map():
     assert ends(fit, "Intercept") == pytest.approx([0.0548112, 0.7242557], abs=5e-8)
     gamma = glm("g ~ x", D, "gamma", link="log", compat="R")
     assert ends(gamma, "x") == pytest.approx([0.26145, 0.66592], abs=1e-5)
+    assert gamma.confint().loc["x"].to_list() == pytest.approx([0.26107, 0.67409], abs=1e-5)
     student = ends(glm("g ~ x", D, "gamma", link="log"), "x")
     assert student[0] < 0.26145
     assert student[1] > 0.66593
