@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from glmstat import __version__
 from glmstat.data.target import check_target, refuse_read
-from glmstat.errors import FileError, GlmstatError, GlmstatWarning
+from glmstat.errors import ArgumentError, FileError, GlmstatError, GlmstatWarning
 from glmstat.text.letters import in_ascii, shows
 
 if TYPE_CHECKING:
@@ -77,6 +77,13 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     for role in ROLES:
         parser.add_argument(f"--{role.replace('_', '-')}", help="column or expression")
     parser.add_argument("--event", help="level of the response whose probability is modelled")
+    parser.add_argument("--method", default="ml", help="ml (default), moments, firth, median_br or jeffreys")
+    parser.add_argument(
+        "--prior", action="append", metavar="PRIOR", help='"weak", or "x = normal(0, 2.5)" for each term'
+    )
+    parser.add_argument(
+        "--predictor", action="append", metavar="NAME=FORMULA", help='such as "theta = ~ region"'
+    )
     parser.add_argument("--vcov", default="classical", help='such as "HC3" or "~firm" (default: classical)')
     parser.add_argument("--dispersion", help='"pearson", "deviance", "ml" or a number')
     parser.add_argument("--na-action", default="drop", help='"drop" (default), "exclude" or "raise"')
@@ -101,6 +108,9 @@ def _fit(given: argparse.Namespace) -> int:
             link=given.link,
             **{role: getattr(given, role) for role in ROLES},
             event=given.event,
+            method=given.method,
+            prior=_prior(given.prior),
+            predictors=_by_name("--predictor", given.predictor) if given.predictor else None,
             vcov=given.vcov,
             dispersion=_number(given.dispersion),
             na_action=given.na_action,
@@ -160,6 +170,24 @@ def _number(text: str | None) -> Any:
         return None if text is None else float(text)
     except ValueError:
         return text
+
+
+def _prior(given: list[str] | None) -> Any:
+    """One prior for all terms, or each by its name."""
+    if given is None or (len(given) == 1 and "=" not in given[0]):
+        return given and given[0]
+    return _by_name("--prior", given)
+
+
+def _by_name(option: str, given: list[str]) -> dict[str, str]:
+    parts = [[part.strip() for part in text.rpartition("=")] for text in given]
+    for text, (name, _, _) in zip(given, parts, strict=True):
+        if not name:
+            raise ArgumentError(f"{option} {text!r} has no name: write NAME=VALUE, one for each {option}.")
+    names = [name for name, _, _ in parts]
+    if len(set(names)) < len(names):
+        raise ArgumentError(f"{option} is given twice for one name: {', '.join(names)}.")
+    return {name: value for name, _, value in parts}
 
 
 def _share(text: str) -> float:

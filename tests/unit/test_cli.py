@@ -37,6 +37,29 @@ def test_words_are_passed_on(table, capsys):
     assert "90 % Wald" in shown
 
 
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        (["--method", "firth"], {"method": "firth"}),
+        (["--prior", "weak"], {"prior": "weak"}),
+        (
+            ["--prior", "age = normal(0, 1)", "--prior", "*=t(3, 0, 2)"],
+            {"prior": {"age": "normal(0, 1)", "*": "t(3, 0, 2)"}},
+        ),
+        (
+            ["--family", "negative_binomial", "--predictor", "theta = ~ chronic"],
+            {"family": "negative_binomial", "predictors": {"theta": "~ chronic"}},
+        ),
+    ],
+)
+def test_remedies_are_those_of_glm(words, arguments, capsys):
+    formula = "visits ~ age + insurance"
+    assert main(["fit", formula, "--data", "visits", "--family", "poisson", *words]) == 0
+    fit = glmstat.glm(formula, glmstat.datasets.load("visits"), **{"family": "poisson"} | arguments)
+    assert capsys.readouterr().out == f"{fit}\n"
+    assert str(fit) != str(glmstat.glm(formula, glmstat.datasets.load("visits"), "poisson"))
+
+
 def test_json_is_for_machines(table, capsys):
     assert main(["fit", FORMULA, "--data", table, "--family", "poisson", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["coefficients"][1]["term"] == "x"
@@ -71,6 +94,10 @@ def test_shipped_data_are_found_by_name(capsys):
         (["fit", "y ~ x", "--data", "TABLE", "--family", "poison"], "Did you mean 'poisson'"),
         (["fit", "y ~ x", "--data", "TABLE", "--vcov", "HC9"], "Unknown vcov: 'HC9'"),
         (["fit", "y ~ x", "--data", "TABLE", "--dispersion", "pearsn"], "pearsn"),
+        (["fit", "y ~ x", "--data", "TABLE", "--method", "frith"], "Did you mean 'firth'"),
+        (["fit", "y ~ x", "--data", "TABLE", "--prior", "weak", "--prior", "x=normal(0, 1)"], "has no name"),
+        (["fit", "y ~ x", "--data", "TABLE", *["--prior", "x=normal(0, 1)"] * 2], "given twice"),
+        (["fit", "y ~ x", "--data", "TABLE", "--prior", "x=normal(0"], "normal(0"),
         (["fit", "y ~ x", "--data", "nowhere.csv"], "nowhere.csv"),
         (["fit", "y ~ x", "--data", "table.xls"], "Unknown kind of file: table.xls"),
         (["fit", "y ~ x", "--data", "no_such_data"], "no_such_data"),
