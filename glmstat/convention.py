@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, Literal, get_args, get_type_hints
 
 from glmstat.errors import ArgumentError, near, one_of
 
@@ -32,6 +33,8 @@ class Convention:
     weighted_likelihood : what prior weights do in it, where it is not evaluated at "own": multiply the
         log-likelihoods of "rows", as in R, or divide the "dispersion" of each row.
     counts_dispersion : whether AIC and BIC count an estimated dispersion.
+    counts_shape : whether they count a parameter of the family that was estimated, such as theta. The
+        coefficients of a formula of its own are counted in any case.
     aic : the "sum", or "per row": divided by the number of rows.
     bic : by the "likelihood", or by the "deviance": deviance - df_residual log(n).
     information : that of `vcov="classical"`.
@@ -54,6 +57,10 @@ class Convention:
         deviance over a dispersion, as R's.
     tweedie_likelihood : whether Tweedie fits have one: the "exact", or "none", as with R's statmod.
     dfbeta : its sign where the link decreases: that of the "change", or the "opposite", as R's `dfbeta`.
+
+    Raises
+    ------
+    ArgumentError : a word that is none of those of its choice.
     """
 
     name: str
@@ -66,6 +73,7 @@ class Convention:
     likelihood_dispersion: Literal["own", "fitted", "one"] = "own"
     weighted_likelihood: Literal["rows", "dispersion"] = "rows"
     counts_dispersion: bool = True
+    counts_shape: bool = True
     aic: Literal["sum", "per row"] = "sum"
     bic: Literal["likelihood", "deviance"] = "likelihood"
     information: Literal["expected", "observed"] = "expected"
@@ -83,6 +91,43 @@ class Convention:
     selection: Literal["aic", "scaled"] = "aic"
     tweedie_likelihood: Literal["exact", "none"] = "exact"
     dfbeta: Literal["change", "opposite"] = "change"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, known = getattr(self, field.name), _words()[field.name]
+            if not known and not isinstance(value, str):
+                raise ArgumentError(f"{field.name} of a Convention must be a text: got {value!r}.")
+            if known and not any(
+                value is word or (isinstance(value, str) and value == word) for word in known
+            ):
+                shown = one_of(tuple(map(str, known)))
+                hint = near(str(value), [word for word in known if isinstance(word, str)])
+                raise ArgumentError(f"Unknown {field.name} of a Convention: {value!r}. Known: {shown}.{hint}")
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """What a record under the name and title of a system takes otherwise than that system: its words."""
+        usual = CONVENTIONS.get(self.name, self)
+        if self.title != usual.title:
+            return ()
+        differing = (
+            field.name for field in fields(self) if getattr(self, field.name) != getattr(usual, field.name)
+        )
+        return tuple(f"{name}={getattr(self, name)!r}" for name in differing)
+
+    @property
+    def described(self) -> str:
+        """The title, and what is changed; empty for the default."""
+        if not self.changed:
+            return self.title
+        return f"{self.title or self.name}, changed: {', '.join(self.changed)}"
+
+
+@cache
+def _words() -> dict[str, tuple[Any, ...]]:
+    """The words of each choice; none where any text will do."""
+    hints = get_type_hints(Convention)
+    return {name: (True, False) if hint is bool else get_args(hint) for name, hint in hints.items()}
 
 
 CONVENTIONS = {
@@ -108,6 +153,7 @@ CONVENTIONS = {
             names="stata",
             likelihood_dispersion="one",
             counts_dispersion=False,
+            counts_shape=False,
             aic="per row",
             bic="deviance",
             information="observed",

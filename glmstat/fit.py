@@ -45,7 +45,7 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
     record = as_convention(call["compat"])
     likelihood = with_predictors(likelihood, call["predictors"])
     shaped = bool(likelihood.family.unknown) and not call["predictors"] and call["method"] != "moments"
-    covariance = settled(call["vcov"], record, shaped=shaped)
+    covariance = settled(call["vcov"], record, shaped=shaped, several=bool(call["predictors"]))
     if call["sampling_weights"] is not None and as_covariance(call["vcov"]) != Covariance():
         need_robust(covariance)
     with Passes() as passes:
@@ -80,7 +80,8 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         library = frame.source.native.library
         spec = Spec(kept, frame.design, likelihood, kept["control"], library, statement, estimator)
         fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
-        if covariance.kind != "classical" and not RECIPES[covariance.kind].refits:
+        plain = covariance.kind == "classical" and covariance.information == "expected"
+        if not plain and not RECIPES[covariance.kind].refits:
             fit = _with_covariance(fit)
         if record.likelihood_dispersion != "own":
             _keep_likelihood(fit)
@@ -119,14 +120,12 @@ def _unwatched(fit: Fit, frame: ModelFrame) -> Fit:
 
 def _with_covariance(fit: Fit) -> Fit:
     """The fit with its covariance made; where that is not defined, without standard errors but a note."""
-    from glmstat.inference.covariance import covariance_root
-    from glmstat.inference.vcov.recipe import Facts
+    from glmstat.inference.covariance import covariance_root, undefined
 
     try:
         covariance_root(fit)
     except GlmstatError as error:
-        fit.kept[fit.covariance.key] = np.full((len(fit.columns), 1), np.nan)
-        fit.kept[f"{fit.covariance.key} facts"] = Facts().to_array()
+        fit.kept.update(undefined(fit))
         warnings.warn(f"No standard errors: {error}", CovarianceWarning, stacklevel=outside())
         return replace(fit, notes=(*fit.notes, Note("vcov", str(error))))
     return fit
@@ -233,7 +232,7 @@ class Fit:
     def parameters(self) -> int:
         """Parameters that AIC and BIC count: coefficients, a dispersion and a shape where there are.
 
-        With compat="stata" or "statsmodels" no dispersion.
+        With compat="stata" or "statsmodels" no dispersion, with "stata" no shape.
         """
         from glmstat.inference.likelihood import parameters
 
@@ -248,9 +247,10 @@ class Fit:
     @property
     def bic(self) -> float:
         """-2 loglik + log(`nobs`) `parameters`, as R; with compat="stata" that of the deviance."""
-        if self.convention.bic == "deviance":
+        loglik = self.loglik
+        if self.convention.bic == "deviance" and math.isfinite(loglik):
             return self.deviance - math.log(self.nobs) * self.df_residual
-        return math.log(self.nobs) * self.parameters - 2.0 * self.loglik
+        return math.log(self.nobs) * self.parameters - 2.0 * loglik
 
     @property
     def aicc(self) -> float:

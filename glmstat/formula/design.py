@@ -16,7 +16,7 @@ from glmstat.formula.behind import AbsorbedFactor
 from glmstat.formula.check import raise_first
 from glmstat.formula.context import Scope
 from glmstat.formula.expression import Environment, Expression, evaluate
-from glmstat.formula.naming import column_names
+from glmstat.formula.naming import Group, column_names
 from glmstat.formula.newdata import NewRows, open_rows
 from glmstat.formula.offset import OffsetPart, sum_offsets
 from glmstat.formula.piece import Piece, build_pieces, columns_of, network_pieces, recode
@@ -62,8 +62,8 @@ class Design:
     context : numbers, arrays and functions that the formula names beside columns.
     towers : hidden layers of the networks that are trained, by name; the columns of another network are
         its inputs.
-    naming : whose names the columns have, a word of `Convention.names`; formulas with networks, and several
-        predictors, keep the default.
+    naming : whose names the columns have, a word of `Convention.names`; formulas with networks keep the
+        default.
     others : formulas of the predictors besides the first, by name.
     """
 
@@ -78,8 +78,13 @@ class Design:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the coefficients."""
-        pieces = [piece for predictor in self.predictors for piece in predictor.pieces]
-        return column_names(pieces, self.schema.parts, self.naming, self.formula.text)
+        groups = [
+            Group(one.pieces, self.others[one.name].text, f"{one.name}:")
+            if one.name in self.others
+            else Group(one.pieces, self.formula.text)
+            for one in self.predictors
+        ]
+        return column_names(groups, self.schema.parts, self.naming)
 
     @property
     def default_columns(self) -> tuple[str, ...]:
@@ -374,7 +379,7 @@ def build_design(
         place += len(predictors[-1].slots)
     _refuse_same_names([piece for predictor in predictors for piece in predictor.pieces])
     formulas = {other: written for other, (written, _) in (others or {}).items()}
-    naming = "glmstat" if formula.networks or others else naming
+    naming = "glmstat" if formula.networks else naming
     return Design(formula, schema, tuple(predictors), context, towers, naming, formulas)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from glmstat.formula.schema import BASIS, FACTOR, Encoding
 from glmstat.formula.terms import Linear
 from glmstat.formula.value import level_label
 
-__all__ = ["INTERCEPTS", "STYLES", "column_names"]
+__all__ = ["INTERCEPTS", "STYLES", "Group", "column_names"]
 
 INTERCEPTS = ("Intercept", "(Intercept)", "_cons")
 
@@ -51,38 +52,59 @@ class Cell:
         return f"{self.part.label}[{self.label}]" if self.label else self.part.label
 
 
-def column_names(
-    pieces: Sequence[Piece], parts: Mapping[str, Encoding], style: str, text: str
-) -> tuple[str, ...]:
+class Group(NamedTuple):
+    """The terms of one predictor.
+
+    Parameters
+    ----------
+    pieces : the terms; networks keep their names.
+    text : the formula: R names the parts of an interaction in the order in which they first stand there.
+    prefix : what stands before the names of a predictor besides the mean: "theta:".
+    """
+
+    pieces: Sequence[Piece]
+    text: str
+    prefix: str = ""
+
+
+def column_names(groups: Sequence[Group], parts: Mapping[str, Encoding], style: str) -> tuple[str, ...]:
     """Return the names of the columns of some terms in a style.
 
     Names that would be those of two columns stay as they are by default.
 
     Parameters
     ----------
-    pieces : the terms; networks keep their names.
+    groups : the terms of each predictor.
     parts : what each part of a term is.
     style : a word of `Convention.names`.
-    text : the formula: R names the parts of an interaction in the order in which they first stand there.
     """
-    default = [name for piece in pieces for name in piece.columns]
+    default = [name for group in groups for piece in group.pieces for name in piece.columns]
     if style not in STYLES:
         return tuple(default)
-    intercept, join = STYLES[style]
-    if join is _r:
-        join = partial(_r_ordered, _places(pieces, text))
-    names = [name for piece in pieces for name in _names(piece, parts, intercept, join)]
+    names = [name for group in groups for name in _group_names(group, parts, style)]
     twice = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     return tuple(old if new in twice else new for old, new in zip(default, names, strict=True))
 
 
+def _group_names(group: Group, parts: Mapping[str, Encoding], style: str) -> Iterator[str]:
+    intercept, join = STYLES[style]
+    if join is _r:
+        join = partial(_r_ordered, _places(group.pieces, group.text))
+    for piece in group.pieces:
+        if isinstance(piece.term, Linear) and piece.towers is None:
+            yield from (group.prefix + name for name in _names(piece, piece.term, parts, intercept, join))
+        else:
+            yield from piece.columns
+
+
 def _names(
-    piece: Piece, parts: Mapping[str, Encoding], intercept: str, join: Callable[[list[Cell]], str]
+    piece: Piece,
+    term: Linear,
+    parts: Mapping[str, Encoding],
+    intercept: str,
+    join: Callable[[list[Cell]], str],
 ) -> Iterator[str]:
-    if not isinstance(piece.term, Linear) or piece.towers is not None:
-        yield from piece.columns
-        return
-    known = {part.text: part for part in piece.term.parts}
+    known = {part.text: part for part in term.parts}
     for group in piece.groups:
         if not group:
             yield intercept
@@ -158,7 +180,8 @@ def _r_ordered(places: Mapping[str, int], cells: list[Cell]) -> str:
 
 def _r(cells: list[Cell]) -> str:
     return ":".join(
-        _r_text(cell.part.text if cell.part.column is None else cell.part.column) + _r_label(cell)
+        (_r_text(cell.part.text) if cell.part.column is None else _r_symbol(cell.part.column))
+        + _r_label(cell)
         for cell in cells
     )
 
@@ -192,6 +215,18 @@ _R_WORDS = (
     (re.compile(r"\["), "c("),
     (re.compile(r"\]"), ")"),
 )
+
+
+_R_SYMBOL = re.compile(r"(?:[^\W\d_]|\.(?!\d))[\w.]*")
+_R_RESERVED = re.compile(
+    r"if|else|repeat|while|function|for|in|next|break|TRUE|FALSE|NULL|Inf|NaN|NA(_(integer|real|complex|character)_)?"
+)
+
+
+def _r_symbol(column: str) -> str:
+    """A column as R writes it: in backticks where it is no name of R's."""
+    plain = _R_SYMBOL.fullmatch(column) is not None and _R_RESERVED.fullmatch(column) is None
+    return column if plain else f"`{column}`"
 
 
 def _r_text(text: str) -> str:

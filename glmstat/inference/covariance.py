@@ -38,6 +38,7 @@ __all__ = [
     "settled",
     "settled_for",
     "std_errors",
+    "undefined",
 ]
 
 
@@ -118,7 +119,9 @@ def as_covariance(vcov: str | Covariance) -> Covariance:
     return _checked(_canonical(vcov))
 
 
-def settled(vcov: str | Covariance, convention: Convention, *, shaped: bool) -> Covariance:
+def settled(
+    vcov: str | Covariance, convention: Convention, *, shaped: bool, several: bool = False
+) -> Covariance:
     """Return the Covariance that a word, or an instance, stands for under a convention.
 
     A kind in words ("classical", "HC0", "~firm") takes the information that the system takes. What names its
@@ -127,6 +130,8 @@ def settled(vcov: str | Covariance, convention: Convention, *, shaped: bool) -> 
     Parameters
     ----------
     shaped : whether a parameter of the family is estimated by maximum likelihood.
+    several : whether it has a formula, and coefficients, of its own: what is estimated jointly with the mean
+        then has the observed information of all coefficients.
     """
     covariance = as_covariance(vcov)
     if not isinstance(vcov, str) or vcov.partition("~")[0].strip().lower() in ALIASES:
@@ -134,6 +139,8 @@ def settled(vcov: str | Covariance, convention: Convention, *, shaped: bool) -> 
     if covariance.kind == "classical" and shaped and convention.shape == "joint":
         return as_covariance("joint")
     usual = convention.information if covariance.kind == "classical" else convention.bread
+    if covariance.kind == "classical" and several and convention.shape == "joint":
+        usual = "observed"
     return replace(covariance, information=usual) if RECIPES[covariance.kind].informed else covariance
 
 
@@ -164,7 +171,8 @@ def settled_for(fit: Fit, vcov: str | Covariance, convention: Convention | None 
         return as_covariance(vcov)
     shape = fit.estimate.shape
     shaped = shape is not None and shape.estimator == "ml"
-    return settled(vcov, fit.convention if convention is None else convention, shaped=shaped)
+    chosen = fit.convention if convention is None else convention
+    return settled(vcov, chosen, shaped=shaped, several=bool(fit.spec.design.others))
 
 
 def need_robust(covariance: Covariance) -> None:
@@ -218,6 +226,12 @@ def covariance_root(fit: Fit, covariance: Covariance | None = None, data: Any = 
             values.flags.writeable = False
             fit.kept[name] = values
     return fit.kept[covariance.key]
+
+
+def undefined(fit: Fit) -> dict[str, Array]:
+    """Return what a fit keeps in the place of a covariance that is not defined: NaN, and no facts."""
+    nothing = np.full((len(fit.columns), 1), np.nan)
+    return {fit.covariance.key: nothing, _facts_key(fit.covariance): Facts().to_array()}
 
 
 def facts(fit: Fit, covariance: Covariance | None = None, data: Any = None) -> Facts:

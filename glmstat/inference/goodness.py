@@ -11,6 +11,7 @@ from scipy.special import chdtrc
 
 from glmstat.errors import ComparisonError
 from glmstat.inference.score import finite_predictor, frame_of
+from glmstat.inference.shape.estimated import estimates_theta
 from glmstat.inference.statement import need_likelihood
 from glmstat.matrix import Array, Block
 from glmstat.text.layout import count
@@ -55,8 +56,8 @@ def goodness_of_fit(fit: Fit) -> GoodnessOfFit:
     """Return the deviance and Pearson chi-squared tests on the residual degrees of freedom.
 
     They compare the fit with a mean for each row, and hold where the counts behind each row are large.
-    There is no test where the dispersion is estimated, which these statistics themselves do, or where
-    responses are single 0s and 1s, of which the deviance depends on the fitted means alone.
+    There is no test where the dispersion, or theta, is estimated, which these statistics themselves do, or
+    where responses are single 0s and 1s, of which the deviance depends on the fitted means alone.
 
     Raises
     ------
@@ -126,6 +127,8 @@ def _reasons(fit: Fit, seen: _Seen) -> tuple[str, ...]:
         return ("no residual degrees of freedom: the model has a mean for each row itself",)
     if fit.estimate.dispersion.estimated:
         return ("the dispersion is estimated from the same residuals: nothing is left to test it with",)
+    if estimates_theta(fit):
+        return ("theta is estimated from the same counts, and takes up what they vary more: no test is left",)
     if family.name == "binomial" and not seen.between:
         return (
             "responses are single 0s and 1s: the deviance depends on the fitted means alone, and Pearson's "

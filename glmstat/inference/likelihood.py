@@ -22,9 +22,10 @@ __all__ = ["loglik", "parameters", "plugged_in"]
 
 
 def parameters(estimate: Estimate, likelihood: GLM, convention: Convention) -> int:
-    """Return how many parameters a criterion counts: coefficients, dispersion, a shape of the family."""
+    """Return how many parameters a criterion counts: coefficients, dispersion, a shape where it does."""
     dispersion = likelihood.family.counts_dispersion if convention.counts_dispersion else 0
-    return estimate.rank + dispersion + (estimate.shape is not None)
+    shape = estimate.shape is not None and convention.counts_shape
+    return estimate.rank + dispersion + shape
 
 
 def loglik(fit: Fit) -> float:

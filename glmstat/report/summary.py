@@ -244,6 +244,7 @@ def _stated(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     yield from shape_lines(fit)
     if "loglik" in statement.holds:
         yield f"{_likelihood(fit)} · {count(fit.estimate.convergence.iterations, 'iteration')}"
+    yield from _conventions(fit)
     yield from statement.lines
     yield from _references_and_notes(fit)
 
@@ -257,10 +258,14 @@ def _facts(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     )
     yield from shape_lines(fit)
     yield f"{_likelihood(fit)} · {count(estimate.convergence.iterations, 'iteration')}"
-    if fit.convention.title:
-        yield " · ".join((f"conventions of {fit.convention.title}", *_apart(fit)))
+    yield from _conventions(fit)
     yield from summary_lines(fit)
     yield from _references_and_notes(fit)
+
+
+def _conventions(fit: Fit) -> Iterator[str]:
+    if fit.convention.described:
+        yield " · ".join((f"conventions of {fit.convention.described}", *_apart(fit)))
 
 
 def _apart(fit: Fit) -> Iterator[str]:
@@ -299,7 +304,7 @@ def _likelihood(fit: Fit) -> str:
         return "loglik is infinite: AIC and BIC are not defined"
     if isnan(loglik):
         return "no likelihood: loglik, AIC and BIC are not defined"
-    counted = count(fit.parameters, "parameter") + _own_dispersion(fit)
+    counted = count(fit.parameters, "parameter") + _own_dispersion(fit) + _own_shape(fit)
     aic = "AIC / row" if fit.convention.aic == "per row" else "AIC"
     bic = "BIC of the deviance" if fit.convention.bic == "deviance" else "BIC"
     return f"loglik {figure(loglik)} · {aic} {figure(fit.aic)} ({counted}) · {bic} {figure(fit.bic)}"
@@ -316,6 +321,11 @@ def _own_dispersion(fit: Fit) -> str:
     if fit.spec.likelihood.family.name == "tweedie":
         return counted if used == "ml" else f"{counted}; at its likeliest value"
     return "; at R's own dispersion, not the given" if used == "given" else counted
+
+
+def _own_shape(fit: Fit) -> str:
+    shape = fit.estimate.shape
+    return f", {shape.name} not counted" if shape is not None and not fit.convention.counts_shape else ""
 
 
 def _other_formulas(fit: Fit) -> dict[str, Any]:

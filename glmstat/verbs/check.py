@@ -45,7 +45,8 @@ def overdispersion(self: Fit, *, alternative: str = "greater", data: Any = None)
     Pearson's chi-squared and the deviance over their degrees of freedom; score tests against a quadratic and
     a proportional variance (Dean 1992; for shares Tarone 1979), which allow for estimated coefficients,
     weights and offsets; for Poisson counts the regressions of Cameron and Trivedi (1990). Of quasi families
-    Pearson's alone.
+    Pearson's alone. Where theta of a negative binomial was estimated, from the same counts, there are the
+    ratios without p-values.
 
     Parameters
     ----------
@@ -55,7 +56,8 @@ def overdispersion(self: Fit, *, alternative: str = "greater", data: Any = None)
     Returns
     -------
     Table with a row for each test: statistic, df (of chi-squared; none for z), p_value, estimate of the
-    parameter that the row names. `verdict` at 5 %, `ratio` Pearson's; the lines below say what to do.
+    parameter that the row names. `verdict` at 5 % ("not tested" where theta was estimated), `ratio`
+    Pearson's; the lines below say what to do.
 
     Raises
     ------

@@ -31,7 +31,7 @@ def explain_difference(self: Fit, system: str | Convention, *, data: Any = None)
     Raises
     ------
     ArgumentError : an unknown system.
-    ComparisonError : the output layer of a network.
+    ComparisonError : no maximum of a likelihood: `prior=`, a bias-reducing method, a network's output.
     DataError : the fit holds no rows, and the other system's choices need them.
 
     >>> import glmstat

@@ -15,7 +15,13 @@ import pytest
 import glmstat
 from glmstat import glm
 from glmstat.convention import CONVENTIONS, Convention, as_convention
-from glmstat.errors import ArgumentError, ComparisonError, DataError, FewClustersWarning
+from glmstat.errors import (
+    ArgumentError,
+    ComparisonError,
+    CovarianceWarning,
+    DataError,
+    FewClustersWarning,
+)
 from glmstat.fit import Fit
 from glmstat.inference.convention.words import FIELDS
 
@@ -320,3 +326,167 @@ def test_sampling_weights_keep_their_sandwich():
     assert "aic" not in found.index
     with pytest.raises(ComparisonError):
         _ = fit.aic
+
+
+# ---------------------------------------------------------------- a parameter of the family that is estimated
+
+
+@cache
+def counts() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    data = pd.DataFrame({"x": rng.normal(size=150), "f": rng.choice(list("abc"), 150)})
+    mu = np.exp(0.6 + 0.3 * data["x"])
+    return data.assign(y=rng.negative_binomial(2.0, 2.0 / (2.0 + mu)), g=rng.gamma(2.0, mu))
+
+
+def theta(compat: str = "glmstat", **words: Any) -> Fit:
+    return glm("y ~ x + f", counts(), "negative_binomial", compat=compat, **words)
+
+
+def test_theta_in_statas_glm_is_fixed_once_estimated():
+    """[R] glm, family(nbinomial ml): "estimated via ML and treated as fixed once estimated"."""
+    fit, ours = theta("stata"), theta()
+    held = glm("y ~ x + f", counts(), f"negative_binomial({ours.shape.value!r})", compat="stata")
+    np.testing.assert_allclose(fit.stderror(), held.stderror(), rtol=1e-6)
+    n, k = 150, 4
+    assert (fit.parameters, ours.parameters, held.parameters) == (k, k + 1, k)
+    assert fit.loglik == pytest.approx(ours.loglik, rel=1e-12)
+    assert fit.aic == pytest.approx((-2.0 * fit.loglik + 2.0 * k) / n, rel=1e-12)
+    assert fit.bic == pytest.approx(fit.deviance - (n - k) * np.log(n), rel=1e-12)
+    assert (fit.aic, fit.bic) == pytest.approx((held.aic, held.bic), rel=1e-8)
+    assert fit.information_criteria().parameters == k
+    assert "(4 parameters, theta not counted)" in str(fit)
+    found = ours.explain_difference("stata")
+    ascribed = dict(zip(found.index, found["convention"], strict=True))
+    assert ascribed["parameters"] == "counts_shape" and ascribed["aic"] == "counts_shape, aic"
+    assert ascribed["se x"] == "information"
+    said = " ".join(" ".join(found.notes).split())
+    assert 'nbreg does not: its standard errors are vcov="joint", estat ic after it counts theta' in said
+    np.testing.assert_array_equal(fit.drop1()["aic"], ours.drop1()["aic"])
+
+
+@pytest.mark.parametrize("system", ["glmstat", "R", "statsmodels", "sas"])
+def test_a_formula_of_one_theta_gives_the_numbers_without_it(system: str):
+    plain, one = theta(system), theta(system, predictors={"theta": "~ 1"})
+    k = len(plain.columns)
+    np.testing.assert_allclose(one.stderror().iloc[:k], plain.stderror(), rtol=1e-6)
+    np.testing.assert_allclose(one.confint().iloc[:k], plain.confint(), rtol=1e-6)
+    assert (one.aic, one.bic, one.parameters) == pytest.approx((plain.aic, plain.bic, plain.parameters))
+    found = theta(predictors={"theta": "~ 1"}).explain_difference(system)
+    usual = theta().explain_difference(system).to_frame()["there"]
+    both = found.to_frame()["there"].reindex(usual.index)
+    np.testing.assert_allclose(both, usual, rtol=1e-5, atol=1e-9)
+
+
+def test_joint_is_no_covariance_of_several_formulas():
+    with pytest.raises(ArgumentError, match='use "oim"'):
+        theta(predictors={"theta": "~ 1"}, vcov="joint")
+    one = theta(predictors={"theta": "~ 1"}, vcov="oim")
+    np.testing.assert_allclose(one.stderror().iloc[:4], theta(vcov="joint").stderror(), rtol=1e-6)
+
+
+def test_classical_after_the_fit_is_explained_as_classical():
+    found, usual = theta(vcov="HC0").with_vcov("classical"), theta()
+    for system in ("statsmodels", "sas"):
+        one, other = found.explain_difference(system), usual.explain_difference(system)
+        assert one.index == other.index
+        assert one.to_frame()["there"].tolist() == pytest.approx(
+            other.to_frame()["there"].tolist(), nan_ok=True
+        )
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_systems_say_what_has_a_formula_for_theta(system: str):
+    notes = " ".join(theta(predictors={"theta": "~ x"}).explain_difference(system).notes)
+    said = {"R": "glmmTMB", "stata": "gnbreg", "statsmodels": "no formula", "sas": "no formula"}[system]
+    assert said in notes
+
+
+# ---------------------------------------------------------------- records of one's own
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "known"),
+    [
+        ("aic", "foo", "sum, per row"),
+        ("names", "spss", "glmstat, R"),
+        ("counts_dispersion", 1, "True, False"),
+        ("shape", None, "given, joint"),
+        ("wald", ["t"], "t, normal"),
+        ("name", 3, "must be a text"),
+    ],
+)
+def test_words_that_a_record_does_not_know_are_refused(field: str, value: Any, known: str):
+    with pytest.raises(ArgumentError, match=f"{field} of a Convention.*{known}"):
+        replace(CONVENTIONS["R"], **{field: value})
+
+
+def test_a_changed_record_says_what_is_changed():
+    changed = replace(CONVENTIONS["R"], aic="per row", counts_shape=False)
+    fit = glm("g ~ x + f", D, "gamma", link="log", compat=changed)
+    assert "conventions of R's glm, changed: counts_shape=False, aic='per row'" in str(fit)
+    assert "R's glm, changed: " in str(gamma().explain_difference(changed))
+    assert replace(changed, title="ours").described == "ours"
+    assert [record.changed for record in CONVENTIONS.values()] == [()] * 5
+
+
+# ---------------------------------------------------------------- where there is nothing to explain by
+
+
+def test_what_is_no_maximum_of_a_likelihood_says_so():
+    for words in ({"method": "firth"}, {"method": "jeffreys"}, {"prior": "weak"}):
+        fit = glm("y ~ x", D, "poisson", compat="stata", **words)
+        assert "conventions of Stata's glm" in str(fit)
+        with pytest.raises(ComparisonError, match="conventions are those of maximum likelihood"):
+            fit.explain_difference("R")
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_coefficients_at_infinity_are_compared(system: str):
+    data = counts().assign(y=lambda rows: np.where(rows["f"] == "a", 0, rows["y"]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for family in ("poisson", "negative_binomial"):
+            fit = glm("y ~ x + f", data, family)
+            theirs = glm("y ~ x + f", data, family, compat=system)
+            found = fit.explain_difference(system)
+            assert str(theirs) and str(found)
+            cells = dict(zip(found.index, found["there"], strict=True))
+            if system == "sas":
+                assert cells["coef Intercept"] == pytest.approx(theirs.coef["Intercept"], rel=1e-7)
+            if "se x" in cells:
+                assert cells["se x"] == pytest.approx(theirs.stderror()["x"], rel=1e-7, nan_ok=True)
+
+
+@pytest.mark.parametrize("system", ["stata", "sas"])
+def test_a_covariance_that_is_not_defined_there_is_said(system: str):
+    fit = glm("g ~ x | f", counts(), "gamma", link="log")
+    with pytest.warns(CovarianceWarning, match="No standard errors"):
+        theirs = glm("g ~ x | f", counts(), "gamma", link="log", compat=system)
+    assert np.isnan(theirs.stderror()["x"]) and "not defined beside the absorbed f" in str(theirs)
+    found = fit.explain_difference(system)
+    cells = dict(zip(found.index, found["there"], strict=True))
+    assert np.isnan(cells["se x"])
+    assert any(note.startswith("no standard errors there: ") for note in found.notes)
+
+
+def test_the_bic_of_the_deviance_is_none_where_there_is_no_likelihood():
+    for words in ({"sampling_weights": "w"}, {"dispersion": 2.0}):
+        fit = glm("y ~ x", D, "poisson", compat="stata", **words)
+        with pytest.raises(ComparisonError):
+            _ = fit.bic
+    assert np.isnan(glm("y ~ x", D, "quasipoisson", compat="stata").bic)
+
+
+def test_rows_of_weight_0_and_frequencies_are_remarked():
+    data = D.assign(zero=np.tile([0, 1, 2, 1], 10))
+    fit = glm("y ~ x", data, "poisson", weights="zero")
+    assert any("BIC() counts the rows of weight 0" in note for note in fit.explain_difference("R").notes)
+    kept = glm("y ~ x", data, "poisson", weights="w").explain_difference("R")
+    assert not any("weight 0" in note for note in kept.notes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewClustersWarning)
+        counted = glm("y ~ x", data, "poisson", freq_weights="zero", vcov="~c")
+        assert any(
+            "counts rows, not frequencies" in note for note in counted.explain_difference("statsmodels").notes
+        )

@@ -365,3 +365,59 @@ def test_deviances_at_different_thetas_are_not_compared():
     found = pool([glm("y ~ x", table, **words) for table in imputed_counts()])
     with pytest.raises(ComparisonError, match="theta is estimated in each imputation"):
         found.test("x = 0", method="D3")
+
+
+def test_terms_of_theta_go_by_its_name():
+    words = {"family": "negative_binomial", "predictors": {"theta": "~ x"}}
+    found = pool([glm("y ~ x + z", table, **words) for table in imputed_counts()])
+    terms = found.terms()
+    assert terms.index == ("x", "z", "theta:x")
+    assert "denominator df: Barnard-Rubin" in str(terms)
+    single = found.test("`theta:x` = 0")
+    assert terms["p_value"][2] == single["p_value"][0] != terms["p_value"][0]
+    assert "theta ~ x" in str(found) and "theta ~ x" in str(terms)
+
+
+def test_spaces_and_order_of_words_make_no_other_formula():
+    one, two = ("y~x+z+f", "y ~ x + z + f")
+    spelled = pool([glm(one if place else two, table, "poisson") for place, table in enumerate(SETS)])
+    np.testing.assert_array_equal(spelled.coef, pool(fits()).coef)
+    theta = [{"theta": "~x"}, {"theta": "~ x"}, {"theta": "~ 1 + x"}]
+    tables = imputed_counts()
+    words = [theta[place % 3] for place in range(len(tables))]
+    pool([glm("y ~ x", t, "negative_binomial", predictors=w) for t, w in zip(tables, words, strict=True)])
+    with pytest.raises(
+        ComparisonError, match="different formulas: y ~ x, theta ~ x in the first, y ~ x, theta ~ z"
+    ):
+        pool(
+            [glm("y ~ x", tables[0], "negative_binomial", predictors={"theta": f"~ {name}"}) for name in "xz"]
+        )
+
+
+def test_ratios_are_exponents_of_what_is_pooled():
+    found = pool(fits("b ~ x + z", "binomial"))
+    plain, ratio = found.tidy(), found.tidy(eform=True)
+    for name in ("estimate", "conf_low", "conf_high"):
+        np.testing.assert_allclose(ratio[name], np.exp(plain[name]), rtol=1e-14)
+    np.testing.assert_allclose(ratio["std_error"], np.exp(plain["estimate"]) * plain["std_error"], rtol=1e-14)
+    for name in ("statistic", "df", "p_value", "riv", "lambda", "fmi"):
+        np.testing.assert_array_equal(ratio[name], plain[name])
+    text = str(found.summary(eform=True))
+    assert "estimate: odds ratio" in text and "Intercept: baseline odds" in text
+    ends = found.confint(eform=True)
+    assert list(ends.columns) == ["odds_ratio", "conf_low", "conf_high"]
+    np.testing.assert_allclose(ends["conf_low"], ratio["conf_low"], rtol=1e-14)
+    of = found.confint(of="x - z", eform=True)
+    np.testing.assert_allclose(
+        of["odds_ratio"], np.exp(plain["estimate"]["x"] - plain["estimate"]["z"]), rtol=1e-12
+    )
+    with pytest.raises(ArgumentError, match="not a ratio"):
+        pool(fits("g ~ x + f", "gaussian")).summary(eform=True)
+    with pytest.raises(ArgumentError, match="eform must be True or False"):
+        found.confint(eform="yes")
+
+
+@pytest.mark.parametrize("value", [[1], (5.0,), {"df": 3}, 2 + 1j, True, np.nan, -3])
+def test_degrees_of_freedom_that_are_no_number(value):
+    with pytest.raises(ArgumentError, match="df_complete must be a number > 0 or infinite"):
+        pool(fits(), df_complete=value)

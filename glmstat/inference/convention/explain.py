@@ -8,6 +8,7 @@ from math import isnan
 from typing import Any
 
 from glmstat.convention import Convention, as_convention
+from glmstat.errors import ComparisonError
 from glmstat.fit import Fit
 from glmstat.inference.convention.numbers import Quantity, differ, numbers
 from glmstat.inference.convention.remarks import remarks
@@ -59,11 +60,11 @@ def explain_difference(fit: Fit, system: Any) -> Difference:
     Raises
     ------
     ArgumentError : an unknown system.
-    ComparisonError : the output layer of a network.
+    ComparisonError : no maximum of a likelihood: `prior=`, a bias-reducing method, a network's output.
     DataError : the fit holds no rows, and the other system's choices need them.
     """
     record = as_convention(system)
-    need_likelihood(fit, "explain_difference()")
+    _refuse(fit)
     comparison = _Comparison(fit, record)
     rows = comparison.rows
     columns = {
@@ -76,8 +77,8 @@ def explain_difference(fit: Fit, system: Any) -> Difference:
         name: tuple(text for row, text in zip(rows, shown, strict=True) if name in comparison.movers[row])
         for name in comparison.fields
     }
-    ours, theirs = fit.convention.title or "glmstat", record.title or "glmstat"
-    title = (f"{ours} and {theirs}: {count(len(rows), 'number')} differ", fit.formula)
+    ours, theirs = fit.convention.described or "glmstat", record.described or "glmstat"
+    title = (f"{ours} and {theirs}: {count(len(rows), 'number')} differ", fit.spec.design.text)
     return Difference(
         title,
         tuple(shown),
@@ -89,6 +90,16 @@ def explain_difference(fit: Fit, system: Any) -> Difference:
         comparison.other,
         tuple(comparison.through(row) for row in rows),
     )
+
+
+def _refuse(fit: Fit) -> None:
+    statement = fit.spec.statement
+    if statement is not None and statement.argument:
+        raise ComparisonError(
+            f"explain_difference() is not defined for {statement.choice}: the conventions are those of "
+            "maximum likelihood and quasi-likelihood fits. Leave it out to see what they move."
+        )
+    need_likelihood(fit, "explain_difference()")
 
 
 class _Comparison:
@@ -176,6 +187,10 @@ class _Comparison:
         yield from self._names()
         yield from self._modelled()
         yield from self._elsewhere(moved)
+        for fit, place in ((self.fit, "here"), (self.other, "there")):
+            yield from (
+                f"no standard errors {place}: {note.text}" for note in fit.notes if note.kind == "vcov"
+            )
         system = self.record.title
         yield from (f"{system}: {text}" for text in remarks(self.fit, self.record.name))
 

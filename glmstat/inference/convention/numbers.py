@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isnan
+from math import isinf, isnan
 from typing import TYPE_CHECKING
 
 from glmstat.errors import ComparisonError
@@ -65,4 +65,6 @@ def differ(one: float | None, other: float | None) -> bool:
         return isnan(one) != isnan(other)
     if one == other:
         return False
+    if isinf(one) or isinf(other):
+        return True
     return not abs(one - other) <= _SAME * max(abs(one), abs(other))

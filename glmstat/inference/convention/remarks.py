@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from glmstat.matrix import Block
 from glmstat.text.number import figure
 
 if TYPE_CHECKING:
@@ -72,6 +73,29 @@ def _named(*names: str) -> Callable[[Fit], bool]:
     return lambda fit: fit.spec.likelihood.family.name in names
 
 
+def _shaped(fit: Fit) -> bool:
+    """Whether theta was estimated without a formula of its own."""
+    return _named("negative_binomial")(fit) and fit.estimate.shape is not None
+
+
+def _idle(fit: Fit) -> bool:
+    """Whether rows of weight 0 are among those of the fit."""
+    given = any(fit.spec.call[word] is not None for word in ("weights", "freq_weights"))
+    return given and fit.frame is not None and fit.frame.reduce(_weight_zero) > 0
+
+
+def _weight_zero(block: Block) -> float:
+    return float((block.total == 0).sum())
+
+
+def _two_formulas(fit: Fit) -> bool:
+    return bool(fit.spec.design.others)
+
+
+def _repeated(fit: Fit) -> bool:
+    return fit.spec.call["freq_weights"] is not None
+
+
 def _weighted(fit: Fit) -> bool:
     return fit.spec.call["weights"] is not None
 
@@ -114,8 +138,14 @@ REMARKS: Mapping[str, tuple[Remark, ...]] = {
         Remark(
             "summary(glm(family = negative.binomial(theta))) estimates the dispersion; summary(glm.nb(…)) "
             "takes 1, as here",
-            _named("negative_binomial"),
+            lambda fit: _named("negative_binomial")(fit) and not _two_formulas(fit),
         ),
+        Remark(
+            "a formula for theta is that of glmmTMB (family = nbinom2, dispformula =), which has the "
+            'observed information: vcov="oim"',
+            _two_formulas,
+        ),
+        Remark("BIC() counts the rows of weight 0 too; nobs() does not, and nor does BIC here", _idle),
         Remark("AIC() and logLik() are NA", _named("quasi", "quasipoisson", "quasibinomial", "tweedie")),
     ),
     "stata": (
@@ -123,6 +153,17 @@ REMARKS: Mapping[str, tuple[Remark, ...]] = {
             "the log-likelihood of this family is that for dispersion 1: lrtest and AIC do not allow for "
             "the dispersion",
             lambda fit: _named("gamma", "inverse_gaussian")(fit) and _estimated(fit),
+        ),
+        Remark(
+            "family(nbinomial ml) takes theta as fixed once estimated: standard errors and k are as if it "
+            'were known. nbreg does not: its standard errors are vcov="joint", estat ic after it counts '
+            "theta",
+            _shaped,
+        ),
+        Remark(
+            "a formula for theta is that of gnbreg, whose coefficients of lnalpha are those of theta with "
+            "the other sign; its AIC and BIC are those of estat ic",
+            _two_formulas,
         ),
         Remark("estat ic prints AIC and BIC of the log-likelihood, not those above", lambda fit: True),
         Remark(
@@ -138,6 +179,17 @@ REMARKS: Mapping[str, tuple[Remark, ...]] = {
         ),
     ),
     "statsmodels": (
+        Remark(
+            "GLM takes alpha = 1 / theta as given; it is estimated by NegativeBinomial, whose table has "
+            "alpha among the coefficients",
+            _shaped,
+        ),
+        Remark("it has no formula for theta", _two_formulas),
+        Remark(
+            'cov_type="cluster" with freq_weights counts rows, not frequencies, in (n-1) / (n-k), and is '
+            "called not fully supported: not reproduced, frequencies are repetition here",
+            lambda fit: _repeated(fit) and bool(fit.covariance.cluster),
+        ),
         Remark(
             "predict(newdata) takes offset 0 unless the offset is given again, without a warning; "
             "fit.predict(newdata) evaluates it from the new data",
@@ -163,6 +215,11 @@ REMARKS: Mapping[str, tuple[Remark, ...]] = {
         ),
     ),
     "sas": (
+        Remark(
+            "DIST=NEGBIN prints the dispersion 1 / theta, with its standard error, below the coefficients",
+            _shaped,
+        ),
+        Remark("it has no formula for theta", _two_formulas),
         Remark(
             "a 0/1 response models the probability of 0 unless DESCENDING or EVENT= is given: all signs turn",
             _zero_one,

@@ -8,11 +8,11 @@ from dataclasses import fields, replace
 
 from glmstat.call import Covariance
 from glmstat.convention import Convention
-from glmstat.errors import GlmstatWarning
+from glmstat.errors import ArgumentError, GlmstatWarning, Note
 from glmstat.fit import Fit
 from glmstat.formula.schema import FACTOR
 from glmstat.inference.again import refit
-from glmstat.inference.covariance import RECIPES, settled_for
+from glmstat.inference.covariance import RECIPES, covariance_root, settled_for, undefined
 
 __all__ = ["differences", "under"]
 
@@ -40,10 +40,22 @@ def under(fit: Fit, record: Convention) -> Fit:
     if any(name in moved and moves(fit) for name, moves in _MOVES_FIT.items()):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GlmstatWarning)
-            return replace(refit(fit, {"compat": record, "start": None}), covariance=covariance)
+            return _with_errors(replace(refit(fit, {"compat": record, "start": None}), covariance=covariance))
     design = replace(fit.spec.design, naming=record.names) if "names" in moved else fit.spec.design
     spec = replace(fit.spec, call=fit.spec.call.changed(compat=record), design=design)
-    return replace(fit, spec=spec, covariance=covariance, kept={})
+    return _with_errors(replace(fit, spec=spec, covariance=covariance, kept={}))
+
+
+def _with_errors(fit: Fit) -> Fit:
+    """The fit; where its covariance is not defined, without standard errors but a note, as fits are made."""
+    if fit.covariance.kind == "classical" and fit.covariance.information == "expected":
+        return fit
+    try:
+        covariance_root(fit)
+    except ArgumentError as error:
+        fit.kept.update(undefined(fit))
+        return replace(fit, notes=(*fit.notes, Note("vcov", str(error))))
+    return fit
 
 
 def _factors(fit: Fit) -> bool:
@@ -75,8 +87,9 @@ _MOVES_FIT: Mapping[str, Callable[[Fit], bool]] = {
 def _covariance(fit: Fit, record: Convention) -> Covariance:
     """The covariance of a fit, with the information that the record takes unless the caller chose one."""
     given, old, now = fit.spec.call["vcov"], fit.convention, fit.covariance
-    if now == settled_for(fit, given):
-        return settled_for(fit, given, record)
+    for word in (given, "classical"):
+        if now == settled_for(fit, word):
+            return settled_for(fit, word, record)
     usual, other = ((one.information if now.kind == "classical" else one.bread) for one in (old, record))
     informed = RECIPES[now.kind].informed and now.information == usual
     return replace(now, information=other) if informed else now

@@ -48,6 +48,9 @@ FIELDS: Mapping[str, Words] = {
         {"rows": "multiply that of the rows", "dispersion": "divide the dispersion of the rows"},
     ),
     "counts_dispersion": Words("the dispersion", {True: "counts as a parameter", False: "does not count"}),
+    "counts_shape": Words(
+        "an estimated parameter of the family", {True: "counts as a parameter", False: "does not count"}
+    ),
     "aic": Words("AIC is", {"sum": "-2 loglik + 2k", "per row": "(-2 loglik + 2k) / n"}),
     "bic": Words("BIC is", {"likelihood": "-2 loglik + k log n", "deviance": "deviance - (n-k) log n"}),
     "information": Words("classical standard errors are", _OF),
@@ -70,7 +73,7 @@ FIELDS: Mapping[str, Words] = {
         {"t": "Student's t", "normal": "the normal"},
     ),
     "wald_quantile": Words(
-        "where the dispersion is estimated, intervals are cut at",
+        "where tests are by t, intervals are cut at",
         {"dispersion": "Student's quantiles", "normal": "normal quantiles"},
     ),
     "wald_statistic": Words(

@@ -14,7 +14,7 @@ from glmstat.inference.overdispersion.seen import BINOMIAL, NEGATIVE_BINOMIAL, P
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["TESTS", "Asked", "Finding", "estimates_theta"]
+__all__ = ["TESTS", "Asked", "Finding"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Finding:
     estimate : of the parameter that the label names.
     leads : whether the verdict goes by it.
     tail : p-value against "greater" where the statistic has another law, such as chi-bar-squared.
+    tested : whether there is a p-value.
     """
 
     test: str
@@ -36,11 +37,12 @@ class Finding:
     df: float = nan
     leads: bool = False
     tail: float = nan
+    tested: bool = True
 
     def p_value(self, alternative: str) -> float:
         """Return the p-value against "greater", "less" or "two-sided"."""
         above, below = self._tails
-        if isnan(self.statistic):
+        if isnan(self.statistic) or not self.tested:
             return nan
         return {"greater": above, "less": below, "two-sided": min(1.0, 2.0 * min(above, below))}[alternative]
 
@@ -59,12 +61,13 @@ class Asked:
 
     Parameters
     ----------
+    seen : None where theta is estimated, so that nothing is tested.
     quasi : whether the dispersion is estimated by the fit itself.
     """
 
     fit: Fit
     kind: str
-    seen: Seen
+    seen: Seen | None
     quasi: bool
 
 
@@ -73,12 +76,11 @@ def ratios(asked: Asked) -> Iterator[Finding]:
 
     Source: McCullagh & Nelder (1989), sections 4.5 and 6.2.
     """
-    fit, df = asked.fit, asked.fit.df_residual
-    yield Finding(
-        "Pearson / df", fit.pearson, fit.pearson / df, df, leads=asked.quasi or estimates_theta(fit)
-    )
+    fit, df, tested = asked.fit, asked.fit.df_residual, asked.seen is not None
+    leads = asked.quasi or not tested
+    yield Finding("Pearson / df", fit.pearson, fit.pearson / df, df, leads=leads, tested=tested)
     if not asked.quasi:
-        yield Finding("deviance / df", fit.deviance, fit.deviance / df, df)
+        yield Finding("deviance / df", fit.deviance, fit.deviance / df, df, tested=tested)
 
 
 def scores(asked: Asked) -> Iterator[Finding]:
@@ -87,7 +89,7 @@ def scores(asked: Asked) -> Iterator[Finding]:
     Source: Dean (1992), JASA 87, 451-457 (P_B and P_C of counts, and their forms for shares); Tarone (1979),
     Biometrika 66, 585-590, for beta-binomial shares.
     """
-    if asked.quasi or estimates_theta(asked.fit):
+    if asked.quasi or asked.seen is None:
         return
     quadratic, proportional = asked.seen.quadratic, asked.seen.proportional
     labels = {
@@ -104,7 +106,7 @@ def regressions(asked: Asked) -> Iterator[Finding]:
 
     Source: Cameron & Trivedi (1990), Journal of Econometrics 46, 347-364; numbers as AER's dispersiontest.
     """
-    if asked.kind != POISSON or asked.quasi:
+    if asked.kind != POISSON or asked.quasi or asked.seen is None:
         return
     products = asked.seen.regression
     for label, place, shift in (
@@ -119,10 +121,3 @@ def regressions(asked: Asked) -> Iterator[Finding]:
 
 
 TESTS: tuple[Callable[[Asked], Iterator[Finding]], ...] = (ratios, scores, regressions)
-
-
-def estimates_theta(fit: Fit) -> bool:
-    """Return whether the fit has estimated the theta of its negative binomial family."""
-    given = fit.spec.call["family"]
-    named = fit.spec.likelihood.family.name == "negative_binomial" and isinstance(given, str)
-    return named and "(" not in given

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from glmstat.errors import ArgumentError, ComparisonError, near, one_of
 from glmstat.inference.covariance import is_robust
 from glmstat.inference.goodness import COUNTED, goodness_of_fit
-from glmstat.inference.overdispersion.finding import TESTS, Asked, Finding, estimates_theta
+from glmstat.inference.overdispersion.finding import TESTS, Asked, Finding
 from glmstat.inference.overdispersion.seen import BINOMIAL, NEGATIVE_BINOMIAL, POISSON, kind_of, look
 from glmstat.inference.score import frame_of
 from glmstat.inference.selected import selection_note
+from glmstat.inference.shape.estimated import estimates_theta
 from glmstat.inference.statement import need_effects, need_likelihood
 from glmstat.text.layout import count
 from glmstat.text.listing import Listing
@@ -27,16 +28,23 @@ LEVEL = 0.05
 SMALL_SHARE = 0.2  # of rows with a small expected count: Cochran (1954)
 ALTERNATIVES = ("greater", "less", "two-sided")
 VERB = "overdispersion()"
+_ANY = 'vcov="HC3" holds whatever the variance is'
 _REMEDIES = {
-    POISSON: (
+    (POISSON, "overdispersed"): (
         'family="quasipoisson" multiplies errors by the root of the ratio; family="negative_binomial" fits '
-        'mu + mu^2 / theta; vcov="HC3" holds whatever the variance is'
+        f"mu + mu^2 / theta; {_ANY}"
     ),
-    BINOMIAL: (
+    (POISSON, "underdispersed"): (
+        f'family="quasipoisson" multiplies errors by the root of the ratio; {_ANY}. A negative binomial '
+        "varies more than a Poisson, and cannot fit such counts"
+    ),
+    **dict.fromkeys(
+        ((BINOMIAL, "overdispersed"), (BINOMIAL, "underdispersed")),
         'family="quasibinomial" multiplies errors by the root of the ratio; vcov="HC3", or vcov="~cluster", '
-        "holds whatever the variance is"
+        "holds whatever the variance is",
     ),
-    NEGATIVE_BINOMIAL: 'theta may be smaller than the given one; vcov="HC3" holds whatever the variance is',
+    (NEGATIVE_BINOMIAL, "overdispersed"): f"theta may be smaller than the given one; {_ANY}",
+    (NEGATIVE_BINOMIAL, "underdispersed"): f"theta may be larger than the given one; {_ANY}",
 }
 
 
@@ -47,7 +55,8 @@ class Overdispersion(Listing):
     Parameters
     ----------
     findings : one per row.
-    verdict : "overdispersed", "underdispersed" or "neither", at 5 % by the test that leads.
+    verdict : "overdispersed", "underdispersed" or "neither", at 5 % by the test that leads; "not tested"
+        where theta is estimated.
     ratio : Pearson's chi-squared over its degrees of freedom.
     """
 
@@ -72,8 +81,8 @@ def overdispersion(fit: Fit, *, alternative: str = "greater", data: Any = None) 
         )
     kind = _refuse(fit)
     quasi = fit.spec.likelihood.family.name.startswith("quasi")
-    seen = look(fit, frame_of(fit, VERB, data), kind)
-    if kind == BINOMIAL and not seen.rows:
+    seen = None if estimates_theta(fit) else look(fit, frame_of(fit, VERB, data), kind)
+    if kind == BINOMIAL and seen is not None and not seen.rows:
         raise ComparisonError(
             f"{VERB} is not defined: every row is a single trial, whose variance follows from its mean. "
             'Group the rows, cbind(successes, failures) ~ …; or allow for dependent rows by vcov="~cluster".'
@@ -82,7 +91,7 @@ def overdispersion(fit: Fit, *, alternative: str = "greater", data: Any = None) 
     findings = tuple(one for test in TESTS for one in test(asked))
     verdict = _verdict(findings)
     return Overdispersion(
-        (f"Tests of overdispersion · {count(fit.nobs, 'row')}", " ".join(fit.formula.split())),
+        (f"Tests of overdispersion · {count(fit.nobs, 'row')}", fit.spec.design.text),
         tuple(one.test for one in findings),
         {
             "statistic": [one.statistic for one in findings],
@@ -101,7 +110,7 @@ def overdispersion(fit: Fit, *, alternative: str = "greater", data: Any = None) 
 
 def _refuse(fit: Fit) -> str:
     """Which variance of counts a fit has; fits without one, or without residuals, are refused."""
-    need_likelihood(fit, VERB)
+    need_likelihood(fit, VERB, "goodness")
     family, kind = fit.spec.likelihood.family, kind_of(fit)
     if not kind or family.name not in (*COUNTED, "quasipoisson", "quasibinomial", "quasi", "geometric"):
         raise ArgumentError(
@@ -123,6 +132,8 @@ def _refuse(fit: Fit) -> str:
 
 def _verdict(findings: tuple[Finding, ...]) -> str:
     lead = next(one for one in findings if one.leads)
+    if not lead.tested:
+        return "not tested"
     if lead.p_value("greater") < LEVEL:
         return "overdispersed"
     return "underdispersed" if lead.p_value("less") < LEVEL else "neither"
@@ -130,34 +141,67 @@ def _verdict(findings: tuple[Finding, ...]) -> str:
 
 def _notes(asked: Asked, findings: tuple[Finding, ...], verdict: str, alternative: str) -> Iterator[str]:
     fit, family = asked.fit, asked.fit.spec.likelihood.family
-    yield from _words(asked, verdict)
+    if asked.seen is None:
+        yield from _untested(fit)
+    else:
+        yield from _words(asked, verdict)
+        yield from _laws(fit, findings, alternative)
+        share = goodness_of_fit(fit).small_share if family.name in COUNTED else 0.0
+        if share > SMALL_SHARE:
+            yield f"expected counts are below 5 in {100 * share:.0f} % of the rows: chi-squared is rough"
+    if not fit.converged:
+        yield "the fit has not converged"
+
+
+def _laws(fit: Fit, findings: tuple[Finding, ...], alternative: str) -> Iterator[str]:
+    """What p-values are, and at which means."""
     sided = {"greater": "one-sided", "less": "one-sided, for less variance", "two-sided": "two-sided"}
     scored = any(isnan(one.df) for one in findings)
     yield f"p-values: {sided[alternative]} · chi-squared(df){', z for the others' if scored else ''}"
     if scored:
         yield "score tests: corrected for the coefficients being estimated, by hat values"
-    if estimates_theta(fit):
-        yield "theta is estimated: the score of a larger variance of its kind is 0, and no test"
-    share = goodness_of_fit(fit).small_share if family.name in COUNTED else 0.0
-    if share > SMALL_SHARE:
-        yield f"expected counts are below 5 in {100 * share:.0f} % of the rows: chi-squared is rough"
-    if not fit.converged:
-        yield "the fit has not converged"
+    if fit.spec.statement is not None:
+        yield f"at the means of {fit.spec.statement.choice}"
+
+
+def _untested(fit: Fit) -> Iterator[str]:
+    """Why there are no p-values, and what is tested instead."""
+    shape, ratio = fit.estimate.shape, f"Pearson / df {fit.pearson / fit.df_residual:.3g}"
+    why = "no p-values: theta is estimated from the same counts, and takes up what they vary more"
+    if shape is not None and shape.estimator == "moments":
+        yield f"{why}; by moments {ratio} is what it was chosen for"
+        yield 'instead: fit with method="ml", which can be tested against larger models'
+    else:
+        yield f"{why} ({ratio})"
+        own = (
+            ""
+            if fit.spec.design.others
+            else 'another theta in each group, predictors={"theta": "~ group"}, or '
+        )
+        yield f"instead: {own}more terms in a formula, and anova() of both fits"
+    if not is_robust(fit):
+        yield 'vcov="HC1" holds whatever the variance is'
 
 
 def _words(asked: Asked, verdict: str) -> Iterator[str]:
     """What the numbers say, what to do, and what else looks the same."""
     fit, ratio = asked.fit, asked.fit.pearson / asked.fit.df_residual
     size = f"the variance is about {ratio:.3g} times that of the family (Pearson / df)"
+    phi = fit.estimate.dispersion
     if asked.quasi:
-        yield f"{verdict}: {size}; the errors of the fit allow for it, by {sqrt(fit.dispersion):.3g}"
+        yield f"{verdict}: {size}; the errors of the fit allow for it, by {sqrt(phi.value):.3g}"
     elif verdict == "neither":
         yield "nothing speaks against the variance of the family"
     elif is_robust(fit):
         yield f"{verdict}: {size}; vcov {fit.covariance.kind} allows for it, the likelihood does not"
+    elif phi.estimator == "given":
+        scaled = f"the given dispersion multiplies the errors of the fit by {sqrt(phi.value):.3g}"
+        yield f"{verdict}: {size}; {scaled}"
+    elif phi.estimated:
+        yield f"{verdict}: {size}; the errors of the fit allow for it, by {sqrt(phi.value):.3g}"
     else:
         wrong = "small" if verdict == "overdispersed" else "large"
         yield f"{verdict}: {size}, standard errors are too {wrong}"
-        yield f"what to do: {_REMEDIES[asked.kind]}"
+        yield f"what to do: {_REMEDIES[asked.kind, verdict]}"
     if verdict == "overdispersed":
         yield "a missing term, or a few large rows, look the same: see residuals() first"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from glmstat.errors import ArgumentError, ComparisonError, ConvergenceWarning, one_of, outside
+from glmstat.formula.terms import render
 from glmstat.inference.covariance import covariance_root
 from glmstat.inference.hypothesis.wald import boundary_reason
 from glmstat.inference.statement import need_tests
@@ -19,7 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["check_alike"]
 
-_APART = ("data", "formula", "family", "link", "start", "control", "vcov", "weights", "freq_weights")
+_APART = (
+    "data",
+    "formula",
+    "predictors",
+    "family",
+    "link",
+    "start",
+    "control",
+    "vcov",
+    "weights",
+    "freq_weights",
+)
 _SAME = 1e-9  # share by which sums of equal weights may differ
 
 
@@ -62,7 +74,7 @@ def _check_model(first: Fit, fit: Fit, number: int) -> None:
     facts: tuple[tuple[str, Callable[[Fit], Any], str], ...] = (
         ("families", _family, "Fit all with one family."),
         ("links", lambda one: one.spec.likelihood.family.link.text, "Fit all with one link."),
-        ("formulas", lambda one: " ".join(one.formula.split()), "Fit all with one formula."),
+        ("formulas", _formula, "Fit all with one formula."),
         (
             "coefficients",
             lambda one: one_of(one.columns),
@@ -96,6 +108,13 @@ def _different(what: str, one: Any, two: Any, number: int, remedy: str) -> Compa
 def _family(fit: Fit) -> str:
     """The family as asked for: a parameter that each fit estimates is no difference."""
     return fit.spec.family.text
+
+
+def _formula(fit: Fit) -> str:
+    """All formulas, without what spaces and redundant words make of them."""
+    design = fit.spec.design
+    mean = render(design.formula.response, design.formula.terms)
+    return ", ".join((mean, *(f"{name} {render(None, one.terms)}" for name, one in design.others.items())))
 
 
 def _weights(fit: Fit) -> str:

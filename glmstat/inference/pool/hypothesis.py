@@ -10,6 +10,7 @@ import numpy as np
 
 from glmstat.errors import ArgumentError, ComparisonError, near, one_of
 from glmstat.inference.covariance import is_robust
+from glmstat.inference.deviance.submodel import fit_terms
 from glmstat.inference.hypothesis.resolve import Linear, hypotheses, resolve
 from glmstat.inference.hypothesis.wald import spread, wald_statistic
 from glmstat.inference.pool.joint import Pooling, pooled_statistics, pooled_wald
@@ -58,13 +59,13 @@ def pooled_tests(pooled: Pooled, hypothesis: Any, method: str) -> PooledTests:
 def pooled_terms(pooled: Pooled, method: str) -> PooledTests:
     """Return the tests of all terms; arguments as `Pooled.terms`."""
     fit = pooled.fits[0]
-    pieces = [piece for one in fit.spec.design.predictors for piece in one.pieces if piece.term.parts]
-    if not pieces:
+    terms = fit_terms(fit)
+    if not terms:
         raise ArgumentError(
             f"terms() has nothing to test: '{fit.formula}' has no terms beside the intercept."
         )
-    names = [str(piece.term) for piece in pieces]
-    texts = [", ".join(f"`{name}` = 0" for name in piece.columns) for piece in pieces]
+    names = [term.label for term in terms]
+    texts = [", ".join(f"`{fit.columns[slot]}` = 0" for slot in term.slots) for term in terms]
     linear = [resolve(fit, hypotheses(fit, text)[0][0]) for text in texts]
     return _table(pooled, names, [one for one in linear if isinstance(one, Linear)], method)
 
@@ -94,7 +95,7 @@ def _table(pooled: Pooled, names: Sequence[str], asked: Sequence[Linear], method
     return PooledTests(
         (
             f"Tests pooled over {count(len(pooled.fits), 'imputation')}",
-            " ".join(pooled.fits[0].formula.split()),
+            pooled.fits[0].spec.design.text,
         ),
         tuple(names),
         {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isinf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glmstat.errors import ArgumentError
 from glmstat.inference.covariance import label
+from glmstat.inference.eform import baseline_notes, exponentiated, ratio_column, ratio_notes
 from glmstat.inference.hypothesis.linear import linear
+from glmstat.inference.interval import Wald
 from glmstat.inference.pool.hypothesis import PooledTests, pooled_terms, pooled_tests
 from glmstat.inference.pool.rubin import Rubin
 from glmstat.inference.reference import Reference, check_level
@@ -76,45 +79,61 @@ class Pooled(Shown):
         labels = tuple(dict.fromkeys(label(fit) for fit in self.fits))
         return labels[0] if len(labels) == 1 else self.fits[0].covariance.kind
 
-    def confint(self, level: float = 0.95, *, of: str | Sequence[str] | None = None) -> Any:
+    def confint(
+        self, level: float = 0.95, *, of: str | Sequence[str] | None = None, eform: bool = False
+    ) -> Any:
         """Return intervals as a table with columns conf_low and conf_high.
 
         Parameters
         ----------
         level : coverage; quantiles are Student's with the pooled degrees of freedom.
         of : names or combinations such as "x + f[T.b]"; default every coefficient.
+        eform : exponentiate: odds, rate, hazard or mean ratios, in a first column too.
+
+        Raises
+        ------
+        ArgumentError : eform= with a link whose coefficients are no logarithms of ratios.
         """
         check_level(level)
-        if of is None:
-            columns = _numbers(self.rubin, level)
-            return self.fits[0].by_term({name: columns[name] for name in ("conf_low", "conf_high")})
         asked = linear(self.fits[0], of)
-        columns = _numbers(self.combined(asked.matrix), level)
-        ends = {name: columns[name] for name in ("conf_low", "conf_high")}
-        return Listing((), asked.texts, ends, (), self.fits[0].native).to_frame()
+        columns = _numbers(self.rubin if of is None else self.combined(asked.matrix), level)
+        ends: dict[str, Any] = {name: columns[name] for name in ("conf_low", "conf_high")}
+        notes: tuple[str, ...] = ()
+        if _checked(eform):
+            ends = {ratio_column(self.fits[0]): columns["estimate"], **ends}
+            ends = {name: _exp(values) for name, values in ends.items()}
+            notes = baseline_notes(self.fits[0], asked.texts)
+        if of is None:
+            return noted(self.fits[0].by_term(ends), notes=list(notes))
+        return Listing((), asked.texts, ends, notes, self.fits[0].native).to_frame()
 
     def combined(self, matrix: Array) -> Rubin:
         """Return Rubin's rules for the combinations matrix @ coef, matrix (k, p)."""
         return self.rubin.of(matrix, complete_df(self.fits, self.asked, matrix))
 
-    def summary(self, level: float = 0.95) -> Listing:
+    def summary(self, level: float = 0.95, *, eform: bool = False) -> Listing:
         """Return the table of coefficients: estimate, error, t, degrees of freedom, interval; print it.
 
         Parameters
         ----------
         level : coverage of the intervals.
-        """
-        columns = _numbers(self.rubin, check_level(level))
-        for name in ("riv", "lambda", "fmi"):
-            del columns[name]
-        return Listing(self._title, self.columns, columns, tuple(self._notes(level)), self.fits[0].native)
+        eform : show exp(coefficient): odds, rate, hazard or mean ratios, standard errors by the delta method.
 
-    def tidy(self, level: float = 0.95) -> Any:
+        Raises
+        ------
+        ArgumentError : eform= with a link whose coefficients are no logarithms of ratios.
+        """
+        table = self._table(level, eform=eform)
+        columns = {name: table[name] for name in table.columns if name not in ("riv", "lambda", "fmi")}
+        return replace(table, columns=columns)
+
+    def tidy(self, level: float = 0.95, *, eform: bool = False) -> Any:
         """Return the whole table in the caller's library.
 
         Parameters
         ----------
         level : coverage of the intervals.
+        eform : as of `summary`; pooled are the coefficients, not their ratios.
 
         Returns
         -------
@@ -122,8 +141,14 @@ class Pooled(Shown):
         (relative increase in variance), lambda (share of the variance due to what is missing), fmi (fraction
         of missing information).
         """
+        return self._table(level, eform=eform).to_frame()
+
+    def _table(self, level: float, *, eform: bool) -> Listing:
         columns, notes = _numbers(self.rubin, check_level(level)), tuple(self._notes(level))
-        return Listing(self._title, self.columns, columns, notes, self.fits[0].native).to_frame()
+        if _checked(eform):
+            wald = exponentiated(self.fits[0], Wald(*(columns[name] for name in Wald._fields)))
+            columns, notes = {**columns, **wald._asdict()}, (*ratio_notes(self.fits[0]), *notes)
+        return Listing(self._title, self.columns, columns, notes, self.fits[0].native)
 
     def test(self, hypothesis: Any, *, method: str = "D1") -> PooledTests:
         """Return joint tests of linear hypotheses about the coefficients.
@@ -164,7 +189,7 @@ class Pooled(Shown):
         family = self.fits[0].spec.family
         rows = f"{count(self.nobs, 'row')} · {count(len(self.fits), 'imputation')}"
         named = f"{family.title}, {family.link.text.replace('_', ' ')} link"
-        return (f"{named} · {rows}", " ".join(self.fits[0].formula.split()))
+        return (f"{named} · {rows}", self.fits[0].spec.design.text)
 
     def _notes(self, level: float) -> Iterator[str]:
         yield f"pooled by Rubin's rules · intervals: {percent(level)} Wald, t"
@@ -206,6 +231,17 @@ def complete_df(fits: Sequence[Fit], asked: float | None, matrix: Array | None =
     own = [reference_of(fit, matrix).df for fit in fits]
     known = [np.where(np.isinf(df), fit.df_residual, df) for fit, df in zip(fits, own, strict=True)]
     return np.mean(known, axis=0)
+
+
+def _checked(eform: Any) -> bool:
+    if not isinstance(eform, bool | np.bool_):
+        raise ArgumentError(f"eform must be True or False: got {eform!r}.")
+    return bool(eform)
+
+
+def _exp(values: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return np.exp(values)
 
 
 def _numbers(rubin: Rubin, level: float) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,9 +57,7 @@ def pool(fits: Iterable[Fit], *, df_complete: float | None = None) -> Pooled:
     """
     given: tuple[Any, ...] = tuple(fits) if isinstance(fits, Iterable) else (fits,)
     check_alike(given)
-    if df_complete is not None and (
-        isinstance(df_complete, (bool, str)) or isnan(df_complete) or not df_complete > 0
-    ):
+    if df_complete is not None and not _is_df(df_complete):
         raise ArgumentError(
             f"df_complete must be a number > 0 or infinite: got {df_complete!r}. Leave it out."
         )
@@ -70,4 +67,9 @@ def pool(fits: Iterable[Fit], *, df_complete: float | None = None) -> Pooled:
         np.array([root @ root.T for root in roots]),
         complete_df(given, df_complete),
     )
-    return Pooled(given, rubin, df_complete)
+    return Pooled(given, rubin, None if df_complete is None else float(df_complete))
+
+
+def _is_df(given: Any) -> bool:
+    number = isinstance(given, (int, float, np.integer, np.floating)) and not isinstance(given, bool)
+    return number and bool(given > 0)

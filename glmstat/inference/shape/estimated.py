@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from glmstat.estimate import Shape
     from glmstat.fit import Fit
 
-__all__ = ["ESTIMATORS", "EstimatedShape", "estimated_shape", "shape_lines"]
+__all__ = ["ESTIMATORS", "EstimatedShape", "estimated_shape", "estimates_theta", "shape_lines"]
 
 METHODS = ("profile", "wald")
 ESTIMATORS = {"ml": "maximum likelihood", "moments": "moments"}
@@ -278,3 +278,9 @@ def shape_lines(fit: Fit) -> Iterator[str]:
     parts = [f"{shape.name} {shape.value:.5g} ({known}{ESTIMATORS[shape.estimator]})", *summary_line(fit)]
     yield " · ".join(parts)
     yield from shape.notes
+
+
+def estimates_theta(fit: Fit) -> bool:
+    """Return whether theta of the family, or a formula for it, was estimated from the counts of the fit."""
+    held = any(note.kind == "given" for note in fit.notes)
+    return held or fit.estimate.shape is not None or bool(fit.spec.design.others)

@@ -11,6 +11,7 @@ from glmstat.errors import ArgumentError
 from glmstat.inference.score import frame_of
 from glmstat.inference.vcov.recipe import Facts, Recipe, Vcov
 from glmstat.matrix import Array
+from glmstat.solve.joint.estimator import Joint
 from glmstat.solve.shape.estimator import ShapeEstimated
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ def need_shape(
     ArgumentError : there is none.
     """
     shape = estimate.shape
+    if isinstance(estimator, Joint):
+        raise ArgumentError(
+            'vcov="joint" is that of a parameter without a formula of its own. With predictors= all '
+            'coefficients are estimated together already: use "oim" for their observed information.'
+        )
     if shape is None or not isinstance(estimator, ShapeEstimated):
         raise ArgumentError(
             'vcov="joint" is that of coefficients and a parameter of the family estimated with them: '

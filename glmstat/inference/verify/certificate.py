@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glmstat.inference.covariance import is_perfect
-from glmstat.inference.overdispersion.finding import estimates_theta
+from glmstat.inference.shape.estimated import estimates_theta
 from glmstat.inference.shown import Shown
 from glmstat.inference.verify.reading import Rowwise
 from glmstat.inference.verify.second import Second
