@@ -28,6 +28,9 @@ __all__ = [
 ]
 
 
+LARGEST = 1e70  # of a scale, its inverse and a location: squares of their ratios do not overflow
+
+
 class Prior(ABC):
     """A proper distribution of one coefficient: frozen, on the scale of the coefficient as written.
 
@@ -208,3 +211,10 @@ def _check(prior: Prior) -> None:
         object.__setattr__(prior, field.name, value)
     if not prior.scale > 0:
         raise ArgumentError(f"scale of {prior.name} must be > 0: {prior.scale!r}. For no prior write None.")
+    if not 1.0 / LARGEST <= prior.scale <= LARGEST:
+        raise ArgumentError(
+            f"scale of {prior.name} must be between {1.0 / LARGEST:g} and {LARGEST:g}: {prior.scale!r}. "
+            "For no prior write None; for a coefficient that is known write offset()."
+        )
+    if abs(prior.location) > LARGEST:
+        raise ArgumentError(f"location of {prior.name} must be within {LARGEST:g} of 0: {prior.location!r}.")

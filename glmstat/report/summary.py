@@ -264,13 +264,15 @@ def _facts(fit: Fit, level: float, known: Reference) -> Iterator[str]:
 
 
 def _conventions(fit: Fit) -> Iterator[str]:
+    """Whose conventions the table follows, where these are another system's."""
     if fit.convention.described:
         yield " · ".join((f"conventions of {fit.convention.described}", *_apart(fit)))
 
 
 def _apart(fit: Fit) -> Iterator[str]:
     """What a convention prints that stands in no other line."""
-    if fit.convention.wald_statistic == "square":
+    statement = fit.spec.statement
+    if fit.convention.wald_statistic == "square" and (statement is None or statement.tests):
         yield "statistic: Wald's chi-squared(1)"
     scale = genmod_scale(fit) if fit.convention.scale == "genmod" else None
     if scale is not None:

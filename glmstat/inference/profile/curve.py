@@ -23,6 +23,7 @@ __all__ = ["Curve", "Kind", "Point"]
 
 Kind = Literal["deviance", "score"]
 _BEYOND = 0.2  # share of the way to an end by which a profile goes on beyond it
+_AT_EDGE = 1e-9  # share of a value by which a linear programme misses it
 _BETTER = 1e-3  # R's profile.glm: a deviance lower by more than this is another maximum
 
 
@@ -108,6 +109,9 @@ class Curve:
         if self.estimate == side * inf:
             return Crossing(side * inf, "level", -cut)
         edge = reach(self.source, self.combination, side, self.subspace.frame)
+        at_edge = isfinite(edge) and side * (edge - self.middle) <= _AT_EDGE * abs(edge)
+        if at_edge and self.source.status == "boundary":
+            return Crossing(edge, "edge", -cut)  # the estimate itself is the last value in the domain
         noise = 1e-15 * abs(self.source.estimate.minimum) / (self.source.estimate.unit * cut)
         inner, below, step = self._inside(side, cut)
         if not below < 0:

@@ -110,19 +110,39 @@ def _by_column(given: Mapping[str, Any], design: Design, intercept: str | None) 
     found: dict[str, Any] = {}
     wide = [name for name in columns if name != intercept] if OTHERS in given else []
     found.update(dict.fromkeys(wide, _value(OTHERS, given.get(OTHERS))))
-    known = {key: spelled.get(_tight(key)) if isinstance(key, str) else None for key in given}
-    for key, name in known.items():
-        if name is None and key != OTHERS:
-            raise ArgumentError(
-                f"prior names {key!r}, which is no coefficient and no term: the columns are "
-                f"{_listed(columns)}.{near(str(key), [*columns, *terms])}"
-            )
+    known = {key: _meant(key, spelled, columns, tuple(terms)) for key in given if key != OTHERS}
+    _need_distinct(known)
     for whole in (True, False):
         for key, name in known.items():
-            if name is not None and (name not in columns) == whole:
+            if (name not in columns) == whole:
                 value = _value(key, given[key])
                 found.update(dict.fromkeys(terms[name] if whole else (name,), value))
     return found
+
+
+def _meant(key: Any, spelled: Mapping[str, str], columns: tuple[str, ...], terms: tuple[str, ...]) -> str:
+    """The column or term that a key names."""
+    name = spelled.get(_tight(key)) if isinstance(key, str) else None
+    if name is not None:
+        return name
+    known = (*columns, *terms)
+    parts = sorted(_tight(str(key)).split(":"))
+    turned = [one for one in known if ":" in one and sorted(_tight(one).split(":")) == parts]
+    hint = f" Did you mean {turned[0]!r}?" if turned else near(str(key), known)
+    raise ArgumentError(
+        f"prior names {key!r}, which is no coefficient and no term: the columns are {_listed(columns)}.{hint}"
+    )
+
+
+def _need_distinct(known: Mapping[Any, str]) -> None:
+    """Refuse two keys for one column or term."""
+    first: dict[str, Any] = {}
+    for key, name in known.items():
+        if name in first:
+            raise ArgumentError(
+                f"prior names {name} twice: by {first[name]!r} and by {key!r}. Leave one of them out."
+            )
+        first[name] = key
 
 
 def _value(key: Any, value: Any) -> Prior | str | None:

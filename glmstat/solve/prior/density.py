@@ -104,7 +104,8 @@ class LogPrior:
         """Return minus the second derivative in each value (r,); negative in the tails of t."""
         z = (values - self.location) / self.scale
         with np.errstate(invalid="ignore"):
-            student = (self.df + 1.0) * (self.df - z * z) / np.square(self.df + z * z)
+            whole = self.df + z * z
+            student = (self.df + 1.0) / whole * ((self.df - z * z) / whole)
         bend = np.where(np.isinf(self.df), 1.0, student)
         return np.where(self.kinked, 0.0, bend / self.scale**2)
 

@@ -25,7 +25,9 @@ from glmstat.solve.growing import growing_row
 from glmstat.solve.linear import factor
 from glmstat.solve.prior.choice import Assigned, assign
 from glmstat.solve.prior.density import LogPrior
-from glmstat.solve.prior.joint import At, Road, find_both, is_perfect
+from glmstat.solve.prior.highest import find_highest
+from glmstat.solve.prior.joint import At, is_perfect
+from glmstat.solve.prior.road import Road
 from glmstat.solve.prior.words import statement
 from glmstat.solve.prior.workspace import Posterior
 from glmstat.statement import Statement
@@ -106,11 +108,12 @@ class MaximumPosterior:
             prior = prior.within(within.origin, within.basis)
         with at_work(frame):
             road = Road.open(frame, likelihood, prior, start, control or Control(), dispersion)
-            return _estimate(road, *find_both(road))
+            return _estimate(road, find_highest(road, thorough=within is None))
 
 
-def _estimate(road: Road, found: At, workspace: Posterior) -> Estimate:
+def _estimate(road: Road, found: At) -> Estimate:
     mode, point, counts, frame = found.mode, found.point, road.counts, road.frame
+    workspace = found.workspace
     theta = np.full(workspace.width, np.nan)
     theta[workspace.columns] = mode.beta
     theta.flags.writeable = False
@@ -180,7 +183,7 @@ def _why_not(found: At, singular: bool, perfect: bool) -> str:
     if found.dispersion.estimated and not found.dispersion.value > 0 and not perfect:
         return "no rows are left to estimate the dispersion (give dispersion=)"
     if not found.settled:
-        return "dispersion and coefficients did not settle on each other"
+        return "dispersion and coefficients did not settle on each other (give dispersion=)"
     if not found.mode.settled:
         return "which coefficients stay at the location of their laplace prior did not settle"
     return "the posterior bends upwards where the ascent ended" if singular else ""
@@ -188,10 +191,11 @@ def _why_not(found: At, singular: bool, perfect: bool) -> str:
 
 def _notes(found: At) -> list[str]:
     notes = []
-    if found.gap:
-        depth = found.gap / found.point.phi
+    if found.gap is not None:
+        joint = ", each with its own dispersion," if found.dispersion.estimated else ""
         notes.append(
-            f"the posterior has several modes: log densities differ by {depth:.6g}; the higher is reported"
+            f"the posterior has several modes: their log densities{joint} differ by {found.gap:.6g}; the "
+            "highest is reported"
         )
     if found.dispersion.estimator in ("pearson", "deviance"):
         notes.append(

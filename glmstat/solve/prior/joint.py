@@ -2,111 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from glmstat.compute import Counts, Facts
-from glmstat.control import Control
-from glmstat.errors import ArgumentError
+from glmstat.compute import Facts
 from glmstat.estimate import Dispersion
-from glmstat.frame import ModelFrame
-from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
 from glmstat.solve.dispersion import choose_dispersion
 from glmstat.solve.linear import factor
 from glmstat.solve.newton import perfect_deviance
-from glmstat.solve.null import null_intercept
-from glmstat.solve.prior.density import LogPrior
-from glmstat.solve.prior.mode import Mode, find_mode, highest, starts
-from glmstat.solve.prior.workspace import Posterior, posterior
-from glmstat.solve.rank import Rank, full_rank, settle_rank
-from glmstat.solve.scaling import open_workspace
-from glmstat.solve.start import null_start
+from glmstat.solve.prior.height import log_posterior
+from glmstat.solve.prior.mode import Mode, find_mode
+from glmstat.solve.prior.road import Road
+from glmstat.solve.prior.workspace import Posterior
 
-__all__ = ["At", "Road", "find_both", "is_perfect"]
+__all__ = ["At", "height_of", "is_perfect", "settle"]
 
 SETTLED = 1e-11  # relative change of the dispersion below which it is found
 BY_SEARCH = 1e-7  # that of one found by maximising the likelihood
 ROUNDS = 60
-
-
-@dataclass(frozen=True, eq=False)
-class Road:
-    """What every ascent to a mode shares.
-
-    Parameters
-    ----------
-    workspace : the columns that are not aliased, with the prior, for dispersion 1.
-    intercept, null : of the null model, as a number and as coefficients, or None.
-    given : coefficients that the call starts from.
-    asked : estimator or value of the dispersion, as in `fit_estimate`.
-    """
-
-    frame: ModelFrame
-    workspace: Posterior
-    rank: Rank
-    counts: Counts
-    intercept: float
-    null: Array | None
-    given: Array | None
-    control: Control
-    asked: Any
-
-    @classmethod
-    def open(
-        cls,
-        frame: ModelFrame,
-        likelihood: GLM,
-        prior: LogPrior,
-        start: Array | None,
-        control: Control,
-        asked: Any,
-    ) -> Road:
-        """Return the road through the rows of a frame."""
-        whole = posterior(open_workspace(frame, likelihood), prior, 1.0)
-        counts = whole.counts()
-        intercept = null_intercept(whole, counts, has_offset=frame.has_offset)
-        rank, workspace = _settled(whole, frame)
-        given = None if start is None else _given(start, whole.width)[rank.kept]
-        null = null_start(workspace, intercept)
-        return cls(frame, workspace, rank, counts, intercept, null, given, control, asked)
-
-
-def _settled(whole: Posterior, frame: ModelFrame) -> tuple[Rank, Posterior]:
-    """Which columns are aliased: those that neither the rows nor a curved prior tell from others."""
-    gram = whole.start_pass().expected
-    assert gram is not None
-    plain = whole.with_prior(replace(whole.prior, df=np.where(whole.prior.kinked, np.inf, whole.prior.df)))
-    if not whole.size or (not whole.prior.kinked.any() and full_rank(gram)):
-        return Rank(np.arange(whole.size)), whole
-    rank = settle_rank(whole, frame.columns)
-    apart = rank if not whole.prior.kinked.any() else settle_rank(plain, frame.columns)
-    if len(apart.kept) > len(rank.kept):
-        name = frame.columns[int(np.setdiff1d(apart.kept, rank.kept)[0])]
-        place = frame.columns.index(name)
-        raise ArgumentError(
-            f"A laplace prior does not determine {name} beside the others ({rank.reasons[place]}). "
-            "Drop a column, or give one a normal prior."
-        )
-    kept = whole if len(rank.kept) == whole.size else _kept(whole, rank)
-    return rank, kept
-
-
-def _kept(whole: Posterior, rank: Rank) -> Posterior:
-    found = whole.kept(rank.kept)
-    assert isinstance(found, Posterior)
-    return found
-
-
-def _given(start: Array, width: int) -> Array:
-    given = np.asarray(start, dtype=np.float64)
-    if given.shape != (width,):
-        raise ArgumentError(
-            f"start must be {width} finite numbers, one per coefficient: got shape {given.shape}."
-        )
-    return np.nan_to_num(given)
+WORN = 1e-8  # the same where rounding ends the search
+JUMP = 1e-9  # width of the bounds of a log dispersion between which its estimate jumps
+NEAR = 1e-2  # posterior standard deviations, and change of the log dispersion, of one and the same mode
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +34,15 @@ class At:
 
     Parameters
     ----------
+    workspace : the columns in use, with the dispersion.
     point, gamma : the workspace of the columns that are neither held nor separated, and the mode there.
     information : J + phi S of these columns, J the observed information, S the prior's curvature.
-    effective : coefficients that the data determine: the trace of (J + phi S)^-1 J.
-    gap : by how much another mode lies below; 0 where none was found.
+    effective : coefficients that the data determine: the trace of (J + phi S)^-1 J, or all.
+    gap : by how much another mode's log posterior lies below; None where none was found.
     settled : whether dispersion and coefficients belong to each other.
     """
 
+    workspace: Posterior
     mode: Mode
     point: Posterior
     gamma: Array
@@ -129,62 +50,85 @@ class At:
     information: Array
     effective: float
     dispersion: Dispersion
-    gap: float
+    gap: float | None = None
     settled: bool = True
 
+    @property
+    def sound(self) -> bool:
+        """Whether it is a mode, and belongs to its dispersion."""
+        return self.settled and self.mode.sound
 
-def find_both(road: Road) -> tuple[At, Posterior]:
-    """Return the mode, and its workspace with the dispersion: each given the other, until both stay."""
-    fixed = _fixed(road)
-    if fixed is not None:
-        workspace = replace(road.workspace, phi=fixed)
-        return _at(road, workspace, starts(workspace, road.null, road.given)), workspace
-    log_phi = float(np.log(_first_dispersion(road)))
-    workspace = replace(road.workspace, phi=float(np.exp(log_phi)))
-    points, before = starts(workspace, road.null, road.given), None
-    found = _at(road, workspace, points)
-    for _ in range(ROUNDS):
-        if (
-            is_perfect(road, found)
-            or not np.isfinite(found.dispersion.value)
-            or not found.dispersion.value > 0
-        ):
-            return found, workspace
-        off = float(np.log(found.dispersion.value)) - log_phi
+
+def settle(road: Road, beta: Array, phi: float, known: Sequence[At]) -> At | None:
+    """Return the mode near some coefficients, with its dispersion; None where that is known already.
+
+    An estimated dispersion and the coefficients are found each given the other, until both stay.
+
+    Parameters
+    ----------
+    beta : (q,).
+    phi : the dispersion to start from, or the one that is given.
+    """
+    log_phi, search, rounds = float(np.log(phi)), _Search(), 0
+    while True:
+        workspace = replace(road.workspace, phi=phi)
+        found = _at(road, workspace, find_mode(workspace, beta, road.null, road.control, road.counts))
+        if any(_near(one, found) for one in known):
+            return None
+        value = found.dispersion.value
+        if road.fixed is not None or is_perfect(road, found) or not value > 0:
+            return found
+        off = float(np.log(value)) - log_phi
         if abs(off) <= (BY_SEARCH if road.asked == "ml" else SETTLED):
-            return found, workspace
-        rate = 0.0 if before is None else (off - before[1]) / (log_phi - before[0]) + 1.0
-        before = log_phi, off
-        log_phi += off / (1.0 - min(max(rate, -1.0), 0.9))
-        workspace = replace(road.workspace, phi=float(np.exp(log_phi)))
-        again = [found.mode.beta, *(points[1:] if found.gap else ())]
-        found = _at(road, workspace, again)
-    return replace(found, settled=False), workspace
+            return found
+        log_phi, rounds = search.next(log_phi, off), rounds + 1
+        if rounds == ROUNDS or search.width <= JUMP:
+            return replace(found, settled=abs(off) <= WORN)
+        beta, phi = found.mode.beta, float(np.exp(log_phi))
 
 
-def _fixed(road: Road) -> float | None:
-    """The dispersion where it is not estimated."""
-    own = road.workspace.likelihood.family.dispersion
-    if road.asked is None:
-        return own
-    if isinstance(road.asked, str):
-        return None
-    nothing = Facts(np.nan, np.nan, np.nan)
-    return choose_dispersion(road.workspace, np.zeros(0), nothing, road.counts, 1, road.asked).value
+@dataclass(eq=False)
+class _Search:
+    """Where to look next for a zero of off(place) that falls through it: by secants, between bounds."""
+
+    low: float = -np.inf
+    high: float = np.inf
+    before: tuple[float, float] | None = None
+    width: float = np.inf
+
+    def next(self, place: float, off: float) -> float:
+        """Return the next place."""
+        self.low, self.high = (place, self.high) if off > 0 else (self.low, place)
+        rate = 0.0 if self.before is None else _slope(self.before, (place, off)) + 1.0
+        self.before, width = (place, off), self.high - self.low
+        wide, self.width = width > 0.7 * self.width, width
+        step = place + off / (1.0 - min(max(rate, -3.0), 0.9))
+        safe = not np.isfinite(width) or (self.low < step < self.high and not wide)
+        return step if safe else 0.5 * (self.low + self.high)
 
 
-def _first_dispersion(road: Road) -> float:
-    """Pearson's, of the first weighted least squares."""
-    first = starts(road.workspace, road.null, road.given)[0]
-    pearson = road.workspace.facts(road.workspace.to_gamma(first), None).pearson
-    spare = road.counts.rows - road.workspace.size
-    value = pearson / (spare if spare > 0 else max(road.counts.rows, 1))
-    return value if np.isfinite(value) and value > 0 else 1.0
+def _slope(one: tuple[float, float], other: tuple[float, float]) -> float:
+    return (other[1] - one[1]) / (other[0] - one[0])
 
 
-def _at(road: Road, workspace: Posterior, points: list[Array]) -> At:
-    modes = [find_mode(workspace, beta, road.null, road.control, road.counts) for beta in points]
-    mode, gap = highest(modes)
+def _near(known: At, found: At) -> bool:
+    """Whether an iteration is on its way to what is known."""
+    apart = abs(float(np.log(known.workspace.phi / found.workspace.phi)))
+    return apart <= NEAR and _apart(known, found.mode) <= NEAR
+
+
+def _apart(found: At, mode: Mode) -> float:
+    """The distance of another mode, in posterior standard deviations."""
+    workspace, point = found.workspace, found.point
+    delta = mode.beta - found.mode.beta
+    places = np.searchsorted(workspace.columns, point.columns)
+    if np.delete(delta, places).any():  # held at its location by one of the two
+        return np.inf
+    step = point.to_gamma(delta[places])
+    return float(np.sqrt(abs(step @ found.information @ step) / workspace.phi))
+
+
+def _at(road: Road, workspace: Posterior, mode: Mode) -> At:
     ascent = mode.maximum.ascent
     point = ascent.workspace
     assert isinstance(point, Posterior)
@@ -197,7 +141,7 @@ def _at(road: Road, workspace: Posterior, points: list[Array]) -> At:
     spare = road.counts.rows - effective
     asked = road.asked if road.asked is not None or point.likelihood.family.dispersion else "pearson"
     dispersion = choose_dispersion(point, ascent.gamma, facts, road.counts, spare, asked)  # pyright: ignore[reportArgumentType]
-    return At(mode, point, ascent.gamma, facts, information, effective, dispersion, gap)
+    return At(workspace, mode, point, ascent.gamma, facts, information, effective, dispersion)
 
 
 def _effective(workspace: Posterior, mode: Mode) -> float:
@@ -210,11 +154,23 @@ def _effective(workspace: Posterior, mode: Mode) -> float:
 
 
 def _trace(information: Array, curvature: Array) -> float:
-    """Trace of (J + phi S)^-1 J."""
-    found = factor(information)
+    """Trace of (J + phi S)^-1 J, no more than the coefficients where S is negative."""
+    found, size = factor(information), float(len(information))
     if found is None:
-        return float(len(information))
-    return len(information) - float(sum(found.solve(column)[k] for k, column in enumerate(curvature.T)))
+        return size
+    return min(size - float(sum(found.solve(column)[k] for k, column in enumerate(curvature.T))), size)
+
+
+def height_of(road: Road, found: At) -> float:
+    """Return the log posterior of a mode, of the dispersion too where that is estimated."""
+    if road.fixed is not None:
+        return found.mode.objective / road.fixed
+    if is_perfect(road, found):
+        return np.inf
+    if not found.dispersion.value > 0:
+        return -np.inf
+    height = log_posterior(found.workspace, found.mode.beta, found.facts.deviance, road.counts)
+    return -np.inf if np.isnan(height) else height
 
 
 def is_perfect(road: Road, found: At) -> bool:

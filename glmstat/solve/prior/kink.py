@@ -109,8 +109,7 @@ def _smooth(
     steps: int,
 ) -> Maximum:
     """The mode in the coefficients that are not held, each taken to stay on its side."""
-    every = np.zeros(len(posterior.prior.df))
-    every[kinks.priors] = sides * kinks.signs
+    every = _sides(posterior, kinks, sides)
     free = posterior.kept(np.flatnonzero(~held))
     free = replace(free, prior=replace(posterior.prior, sides=every))
     return maximise(free, [start_at(free, gamma[~held])], None, control, counts, finite=True, taken=steps)
@@ -120,13 +119,20 @@ def _holds(posterior: Posterior, kinks: Kinks, gamma: Array, sides: Array) -> bo
     """Whether every coefficient is on its side, and those at the kink have a score within their bound."""
     if not np.array_equal(np.sign(gamma[kinks.places]), sides):
         return False
-    score = _without_kinks(posterior, gamma)[1][kinks.places]
+    score = _without_kinks(posterior, kinks, gamma)[1][kinks.places]
     return bool((np.abs(score[sides == 0]) <= (1.0 + SLACK) * kinks.bound[sides == 0]).all())
 
 
-def _without_kinks(posterior: Posterior, gamma: Array) -> tuple[float, Array, Array]:
-    """Objective, score and a positive definite information without the laplace priors."""
-    plain = replace(posterior.prior, sides=np.zeros(len(posterior.prior.df)))
+def _sides(posterior: Posterior, kinks: Kinks, sides: Array) -> Array:
+    """The side of every prior: as given for the kinks, and where it is for values that no column moves."""
+    every = np.sign(posterior.prior.at - posterior.prior.location)
+    every[kinks.priors] = sides * kinks.signs
+    return every
+
+
+def _without_kinks(posterior: Posterior, kinks: Kinks, gamma: Array) -> tuple[float, Array, Array]:
+    """Objective, score and a positive definite information without the laplace priors of the columns."""
+    plain = replace(posterior.prior, sides=_sides(posterior, kinks, np.zeros(len(kinks.priors))))
     smooth = posterior.with_prior(plain)
     sums = smooth.pass_(gamma, "both")
     assert sums.expected is not None and sums.observed is not None
@@ -136,7 +142,7 @@ def _without_kinks(posterior: Posterior, gamma: Array) -> tuple[float, Array, Ar
 
 def _step(posterior: Posterior, kinks: Kinks, gamma: Array) -> tuple[Array, Array, bool]:
     """One Newton step: where it leads, on which side each coefficient lies there, whether it was short."""
-    value, score, information = _without_kinks(posterior, gamma)
+    value, score, information = _without_kinks(posterior, kinks, gamma)
     target = _of_model(kinks, gamma, score, information)
     delta = target - gamma
     before, after = np.abs(gamma[kinks.places]), np.abs(target[kinks.places])

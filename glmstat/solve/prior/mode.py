@@ -19,9 +19,7 @@ from glmstat.solve.separation import Undecided, has_cone, separating_direction
 from glmstat.solve.start import Start, inside, start_at, starting_points, weighted_start
 from glmstat.workspace import Workspace
 
-__all__ = ["Mode", "find_mode", "highest", "starts"]
-
-SAME = 1e-6  # of the objective, by which two modes differ
+__all__ = ["Mode", "find_mode", "starts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,40 +42,63 @@ class Mode:
     objective: float
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        """By which modes are compared."""
-        return self.settled and self.maximum.ascent.ending == "converged", self.objective
+    def sound(self) -> bool:
+        """Whether the ascent ended at a mode."""
+        return self.settled and self.maximum.ascent.ending == "converged"
 
 
-def starts(posterior: Posterior, null: Array | None, given: Array | None) -> list[Array]:
-    """Return coefficients (q,) to start from: near the prior and, where there may be several modes, near ML.
+def starts(
+    posterior: Posterior, null: Array | None, given: Array | None, *, dispersion: bool = False
+) -> tuple[list[Array], Array | None]:
+    """Return coefficients (q,) to start from, and those of the data where there may be several modes.
+
+    They are near the prior and, where there may be several modes, near the data.
 
     Parameters
     ----------
-    given : coefficients of the columns in use that the call starts from.
+    given : coefficients of the columns in use that the call starts from; alone where there is one mode.
+    dispersion : whether that is found too, so that there may be several modes.
+
+    Raises
+    ------
+    ArgumentError : `given` leaves the domain.
     """
-    if given is not None:
-        point = start_at(posterior, posterior.to_gamma(given))
-        if point.sums is None:
-            raise ArgumentError("start gives a mean outside the domain of the family. Leave start= out.")
-        return [given]
+    if given is not None and start_at(posterior, posterior.to_gamma(given)).sums is None:
+        raise ArgumentError("start gives a mean outside the domain of the family. Leave start= out.")
+    heavy = posterior.prior.heavy
+    if given is not None and posterior.concave and not dispersion:
+        return [given], None
     null = null if null is not None and inside(posterior, null) else None
     near_prior = weighted_start(posterior.start_pass())
+    near_data = weighted_start(posterior.start_pass(tails=False)) if heavy else None
+    several = heavy and not _one_mode(
+        posterior, [near_prior, near_data, *([] if given is None else [posterior.to_gamma(given)])]
+    )
+    if given is not None and heavy and not several and not dispersion:
+        return [given], None
     points = starting_points(posterior, near_prior, null)
-    if posterior.prior.heavy:
+    if several or dispersion:
         near_rows = weighted_start(Workspace.start_pass(posterior))
-        more = (start_at(posterior, point) for point in (near_prior, near_rows) if point is not None)
-        points += [point for point in more if point.sums is not None]
+        more = [point for point in (near_prior, near_data, near_rows) if point is not None]
+        points += [point for point in (start_at(posterior, one) for one in more) if point.sums is not None]
     distinct = {point.gamma.tobytes(): point.gamma for point in points}
-    return [posterior.to_beta(gamma) for gamma in distinct.values()]
+    own = [posterior.to_beta(gamma) for gamma in distinct.values()]
+    data = posterior.to_beta(near_data) if several and near_data is not None else None
+    return own if given is None else [given, *own], data
 
 
-def highest(modes: Sequence[Mode]) -> tuple[Mode, float]:
-    """Return the highest mode, and by how much another that was reached lies below it; 0 where none does."""
-    best = max(modes, key=lambda mode: mode.rank)
-    others = [mode.objective for mode in modes if mode.rank[0] and best.rank[0]]
-    gap = best.objective - min(others, default=best.objective)
-    return best, gap if gap > SAME * (1.0 + abs(best.objective)) else 0.0
+def _one_mode(posterior: Posterior, ends: Sequence[Array | None]) -> bool:
+    """Whether the posterior is log-concave wherever the prior, the rows and what is given lead to."""
+    prior = posterior.prior
+    reach = prior.location + prior.scale * np.sqrt(prior.df) * np.array([[-1.0], [1.0]])
+    bent = ~prior.kinked & (prior.rows[:, posterior.columns] != 0).any(axis=1)
+    if not posterior.likelihood.canonical and not posterior.likelihood.concave:
+        return False
+    for gamma in ends:
+        values = np.full(len(prior.df), np.inf) if gamma is None else posterior.values(gamma)
+        if (bent & ((values <= reach[0]) | (values >= reach[1]))).any():
+            return False
+    return True
 
 
 def find_mode(

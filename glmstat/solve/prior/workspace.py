@@ -93,11 +93,17 @@ class Posterior(Workspace):
         """Return the score of the prior (q,), times phi."""
         return self.phi * (self.map.T @ self.prior.slope(values))
 
-    def start_pass(self) -> Sums:
-        """Weighted least squares as of the rows alone, with the prior's majorant at its location."""
+    def start_pass(self, *, tails: bool = True) -> Sums:
+        """Weighted least squares as of the rows alone, with the prior's majorant at its location.
+
+        Parameters
+        ----------
+        tails : whether t priors have a part in it.
+        """
         sums, prior = super().start_pass(), self.prior
         assert sums.expected is not None
         weights = np.where(prior.kinked, 1.0 / prior.scale**2, prior.majorant(prior.location))
+        weights = weights if tails else np.where(np.isfinite(prior.df), 0.0, weights)
         score = sums.score + self.phi * (self.map.T @ (weights * (prior.location - prior.at)))
         return Sums(0.0, 0.0, score, sums.expected + self.curved(weights))
 
@@ -106,7 +112,10 @@ class Posterior(Workspace):
         values, width = self.values(gamma), self.size
         rows = np.sqrt(self.phi * self.prior.majorant(values))[:, None] * self.map
         own = np.column_stack([rows, np.zeros(len(rows))])
-        stacked = triangle(np.vstack([super().triangle(gamma, need), own]))
+        by_rows = super().triangle(gamma, need)
+        if not np.isfinite(by_rows).all():
+            return by_rows
+        stacked = triangle(np.vstack([by_rows, own]))
         root = stacked[:width, :width]
         if (np.diag(root) != 0).all():
             stacked[:width, width] += solve_triangular(root, self.pull(values), trans=1)
