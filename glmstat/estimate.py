@@ -200,7 +200,7 @@ class Estimate:
 
     @property
     def profiled(self) -> bool:
-        """Whether `minimum` is -2 log-likelihood with a shape and the dispersion at their own maximum."""
+        """Whether `minimum` is -2 log-likelihood at a shape's maximum, and the dispersion's unless given."""
         if self.shape is None or self.likelihood is None:
             return False
         return self.likelihood.family.dispersion is None

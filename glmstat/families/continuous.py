@@ -18,6 +18,7 @@ from glmstat.links import Identity, Inverse, InverseSquared, Link, Log
 __all__ = ["Gamma", "Gaussian", "InverseGaussian", "Tweedie"]
 
 POSITIVE = Interval(0.0, inf)
+CLOSEST = 1.001  # power of Tweedie nearest to 1 with a likelihood: below, it is that of a law on multiples
 _FAR = 1e4  # shape from which differences of digamma and logarithm lose digits
 POWER_LINKS = ("identity", "log", "inverse", "inverse_squared", "sqrt", "power", "softplus")
 
@@ -165,7 +166,8 @@ class Tweedie(Family):
 
     1 < p < 2 is a Poisson number of gamma amounts, with zeros. p = 0, 1, 2, 3 have the estimates of the
     Gaussian, quasi-Poisson, gamma and inverse Gaussian families. The likelihood is that of the exact density
-    with dispersion phi / weight, at its likeliest phi; p = 1, a law on the multiples of phi, has none.
+    with dispersion phi / weight, at its likeliest phi or a given one; p = 1, a law on the multiples of phi,
+    has none, nor have powers from there to 1.001, whose mass lies as close to these as data are rounded.
 
     Parameters
     ----------
@@ -206,8 +208,8 @@ class Tweedie(Family):
 
     @property
     def has_likelihood(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether there is a density: for every power but 1."""
-        return self.p != 1.0
+        """Whether there is a density: for every power but 1 and those that differ from it by rounding."""
+        return self.p is None or not 1.0 <= self.p < CLOSEST
 
     @property
     def counts_dispersion(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]

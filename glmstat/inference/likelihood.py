@@ -18,22 +18,29 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.likelihood.base import GLM
 
-__all__ = ["loglik", "parameters", "plugged_in"]
+__all__ = ["loglik", "parameters", "plugged_in", "takes_given"]
 
 
 def parameters(estimate: Estimate, likelihood: GLM, convention: Convention) -> int:
     """Return how many parameters a criterion counts: coefficients, dispersion, a shape where it does."""
     dispersion = likelihood.family.counts_dispersion if convention.counts_dispersion else 0
+    if takes_given(estimate, likelihood):
+        dispersion = 0
     shape = estimate.shape is not None and convention.counts_shape
     return estimate.rank + dispersion + shape
+
+
+def takes_given(estimate: Estimate, likelihood: GLM) -> bool:
+    """Whether the log-likelihood is that at a given dispersion: in Tweedie families, where R has no rule."""
+    return estimate.dispersion.estimator == "given" and likelihood.family.name == "tweedie"
 
 
 def loglik(fit: Fit) -> float:
     """Return the log-likelihood, constant included; NaN where the family has none.
 
     Where the dispersion is estimated, it stands at the value that R's `AIC` plugs in, or at the one that the
-    convention says; of Tweedie families at the likeliest one. It is infinite where the fit is perfect, whose
-    dispersion is rounding.
+    convention says; of Tweedie families at the likeliest one, or at a given. It is infinite where the fit is
+    perfect, whose dispersion is rounding.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from glmstat.inference.convention.scale import genmod_scale
 from glmstat.inference.covariance import label
 from glmstat.inference.eform import exponentiated, ratio_notes
 from glmstat.inference.interval import wald
-from glmstat.inference.likelihood import plugged_in
+from glmstat.inference.likelihood import plugged_in, takes_given
 from glmstat.inference.reference import Reference, reference
 from glmstat.inference.shape.estimated import shape_lines
 from glmstat.matrix import Array
@@ -313,13 +313,15 @@ def _likelihood(fit: Fit) -> str:
 
 
 def _own_dispersion(fit: Fit) -> str:
-    """What the count of parameters says of the dispersion; loglik never uses a number given for it."""
+    """What the count of parameters says of the dispersion; only Tweedie's loglik uses a given number."""
     if not fit.spec.likelihood.family.counts_dispersion:
         return ""
     at, used = plugged_in(fit), fit.estimate.dispersion.estimator
     counted = ", dispersion counted" if fit.convention.counts_dispersion else ", dispersion not counted"
     if at is not None:
         return f"{counted}; at dispersion {figure(at)}"
+    if takes_given(fit.estimate, fit.spec.likelihood):
+        return "; at the given dispersion"
     if fit.spec.likelihood.family.name == "tweedie":
         return counted if used == "ml" else f"{counted}; at its likeliest value"
     return "; at R's own dispersion, not the given" if used == "given" else counted

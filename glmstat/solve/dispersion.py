@@ -10,6 +10,7 @@ import numpy as np
 from glmstat.compute import Counts, Facts
 from glmstat.errors import ArgumentError
 from glmstat.estimate import Dispersion
+from glmstat.families import Gaussian, InverseGaussian
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
 from glmstat.solve.likeliest import Likeliest, has_exact, likeliest_dispersion
@@ -76,18 +77,24 @@ def positive_dispersion(value: float) -> float:
     ------
     ArgumentError : it is not.
     """
-    number = float(value) if isinstance(value, (int, float, np.integer, np.floating)) else np.nan
+    numeric = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    number = float(value) if numeric else np.nan
     if not (np.isfinite(number) and number > 0):
         raise ArgumentError(f"dispersion must be > 0: {value!r}. Known words: pearson, deviance, ml.")
     return number
 
 
 def log_likelihood(
-    workspace: Workspace, gamma: Array, facts: Facts, counts: Counts, saturated: Saturated | None = None
+    workspace: Workspace,
+    facts: Facts,
+    counts: Counts,
+    dispersion: Dispersion,
+    saturated: Saturated | None = None,
 ) -> float:
     """Return the log-likelihood, constants included, or NaN where the family has none.
 
-    An estimated dispersion is replaced by the one that R's AIC plugs in, or by the likeliest.
+    An estimated dispersion is replaced by the one that R's AIC plugs in, or by the likeliest; of a family
+    without such a rule a given one stays.
 
     Parameters
     ----------
@@ -99,6 +106,10 @@ def log_likelihood(
     phi = family.dispersion
     if phi is None:
         phi = family.loglik_dispersion(facts.deviance, counts.rows, counts.weight)
+    if phi is None and dispersion.estimator == "given":
+        return _loglik_at(workspace, facts.deviance, dispersion.value)
+    if phi is None and counts.response == 0 and family.power != 0 and not facts.deviance > 0:
+        return 0.0  # zeros alone, each of probability 1
     if phi is None:
         return _exact(workspace, facts, counts).loglik
     if saturated is not None and phi > 0:
@@ -106,9 +117,10 @@ def log_likelihood(
     return _loglik_at(workspace, facts.deviance, phi)
 
 
-def _loglik_at(workspace: Workspace, deviance: float, phi: float) -> float:
+def _loglik_at(workspace: Workspace, deviance: float, phi: float, *, apart: bool = False) -> float:
     with np.errstate(all="ignore"):
-        saturated = saturated_sum(workspace, phi)
+        kernel = saturated_kernel(workspace.likelihood, phi, apart=apart)
+        saturated = workspace.frame.reduce(kernel)
         return float(saturated - deviance / (2.0 * phi)) if phi > 0 else float("inf")
 
 
@@ -144,7 +156,7 @@ def saturated_kernel(likelihood: GLM, phi: float, *, apart: bool = False) -> Cal
 
     def kernel(block: Block) -> float:
         weights, dispersion = block.weights, phi
-        if apart:
+        if apart and not (block.weights == 1.0).all():
             with np.errstate(divide="ignore"):
                 weights, dispersion = np.ones(len(block.y)), phi / block.weights
         rows = likelihood.saturated(block.y, weights, dispersion)  # pyright: ignore[reportArgumentType]
@@ -157,7 +169,7 @@ def saturated_kernel(likelihood: GLM, phi: float, *, apart: bool = False) -> Cal
 
 
 def _most_likely(workspace: Workspace, facts: Facts, counts: Counts) -> float:
-    """Phi that maximises the likelihood at the estimate."""
+    """Phi that maximises the likelihood at the estimate, in which weights divide it as in the variance."""
     from scipy.optimize import minimize_scalar
 
     family = workspace.likelihood.family
@@ -167,12 +179,11 @@ def _most_likely(workspace: Workspace, facts: Facts, counts: Counts) -> float:
         return _exact(workspace, facts, counts).dispersion
     if not facts.deviance > 0:
         return 0.0
-    closed = family.loglik_dispersion(facts.deviance, counts.rows, counts.weight)
-    if not family.user_defined and closed is not None:  # gaussian and inverse Gaussian
-        return closed
+    if type(family) in (Gaussian, InverseGaussian):
+        return facts.deviance / counts.rows
     guess = np.log(facts.deviance / counts.weight)
     found = minimize_scalar(
-        lambda log_phi: -_loglik_at(workspace, facts.deviance, float(np.exp(log_phi))),
+        lambda log_phi: -_loglik_at(workspace, facts.deviance, float(np.exp(log_phi)), apart=True),
         bracket=(guess - 1.0, guess + 1.0),
         options={"xtol": 1e-12},
     )

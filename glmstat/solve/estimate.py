@@ -334,7 +334,7 @@ def estimate_at(
         weight=counts.weight,
         fingerprint=fingerprint,
         information=information,
-        loglik=log_likelihood(final, gamma, facts, counts, saturated),
+        loglik=log_likelihood(final, facts, counts, chosen, saturated),
         deviance=facts.deviance,
         null=null,
         pearson=facts.pearson,

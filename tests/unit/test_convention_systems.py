@@ -11,6 +11,7 @@ regression) and 2 (normal regression, log link).
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from pathlib import Path
@@ -23,8 +24,10 @@ from scipy.optimize import minimize
 from scipy.special import gammaln
 from scipy.stats import chi2, norm
 
+import glmstat
 from glmstat import glm
 from glmstat.errors import FewClustersWarning
+from glmstat.families import Custom, Interval
 
 D = pd.read_csv(Path(__file__).parent / "data" / "features_check_data.csv")
 D = D.assign(c=np.tile(np.arange(1, 9), 5), r=np.where(D["s"] > 5, "yes", "no"))
@@ -242,3 +245,63 @@ def test_sas_clusters_have_no_small_sample_factor():
         ours = glm("y ~ x", D, "poisson").stderror("CR0 ~ c")
         assert fit.stderror("~c").to_list() == near(ours.to_list())
         assert "no small-sample factor" in str(fit.summary("~c"))
+
+
+# ---------------------------------------------------------------- dispersion by ML, with prior weights
+
+SHAPES = json.loads(
+    (Path(__file__).parents[1] / "reference" / "inference" / "gamma_shape.json").read_text("utf-8")
+)
+
+
+@pytest.mark.parametrize("family", SHAPES)
+def test_likeliest_dispersion_of_weights_that_divide_it_is_r_s(family):
+    motor = glmstat.datasets.load("motor")
+    paid = motor[motor["cost"] > 0]
+    fit = glm("cost ~ age", paid, family, link="log", weights="exposure", dispersion="ml")
+    expected = SHAPES[family]
+    assert fit.dispersion == near(expected["dispersion"], 1e-11)
+    np.testing.assert_allclose(fit.stderror(), expected["se"], rtol=1e-10)
+    assert fit.loglik == near(expected["loglik"], 1e-12)  # at R's own dispersion, weights multiplying rows
+
+
+@pytest.mark.parametrize("family", ["gamma", "inverse_gaussian", "gaussian", "square"])
+@pytest.mark.parametrize("compat", ["glmstat", "sas"])
+def test_the_unit_of_prior_weights_moves_nothing(family, compat):
+    def density(y: Any, mu: Any, phi: Any) -> Any:
+        return -y / mu / phi - np.log(mu * phi) / phi + (1 / phi - 1) * np.log(y) - gammaln(1 / phi)
+
+    law = (
+        Custom("square", lambda mu: mu**2, "log", density, domain=Interval(0.0))
+        if family == "square"
+        else family
+    )
+    seen = []
+    for unit in (1.0, 50.0):
+        weighted = D.assign(w=unit * (1.0 + np.arange(N) % 3))
+        fit = glm("g ~ x + f", weighted, law, link="log", weights="w", dispersion="ml", compat=compat)
+        lr = fit.drop1(test="LRT").to_frame()["statistic"].to_numpy()[1:]
+        ends = fit.confint(method="profile").to_numpy().ravel()
+        seen.append(np.concatenate([[fit.dispersion / unit], fit.stderror(), lr, ends]))
+        if family == "square":
+            own = glm("g ~ x + f", weighted, "gamma", link="log", weights="w", dispersion="ml", compat=compat)
+            assert fit.dispersion == near(own.dispersion, 1e-6)
+    np.testing.assert_allclose(seen[1], seen[0], rtol=1e-6 if family == "square" else 1e-9)
+
+
+@pytest.mark.parametrize("family", ["gamma", "inverse_gaussian"])
+def test_sas_evaluates_the_likelihood_at_its_maximum(family):
+    weighted = D.assign(w=1.0 + np.arange(N) % 3)
+    fit = glm("g ~ x", weighted, family, link="log", weights="w", compat="sas")
+    mu, w = fit.fitted.to_numpy(), weighted["w"].to_numpy()
+
+    def height(phi: float) -> float:
+        if family == "gamma":
+            nu = w / phi
+            return float(np.sum(nu * np.log(nu * G / mu) - nu * G / mu - np.log(G) - gammaln(nu)))
+        square = w * (G - mu) ** 2 / (phi * G * mu**2)
+        return float(-0.5 * np.sum(square + np.log(2 * np.pi * phi * G**3 / w)))
+
+    assert fit.loglik == near(height(fit.dispersion))
+    for factor in (0.999, 1.001):
+        assert height(factor * fit.dispersion) < fit.loglik

@@ -13,6 +13,8 @@ import glmstat
 from glmstat import anova, glm
 from glmstat.errors import ArgumentError, DataError, ResponseWarning
 from glmstat.families import Tweedie
+from glmstat.families.tweedie_density import at_mean
+from glmstat.solve.shape.heights import Heights
 
 R = json.loads((Path(__file__).parents[1] / "reference" / "inference" / "tweedie.json").read_text("utf-8"))
 MOTOR = glmstat.datasets.load("motor")
@@ -102,7 +104,7 @@ def test_loglik_is_that_of_the_likeliest_dispersion():
     found = minimize(lambda at: -density_at(fit, math.exp(at[0])), [0.0], method="Nelder-Mead", tol=1e-10)
     assert fit.loglik == pytest.approx(-found.fun, abs=1e-9)
     assert fit.dispersion == pytest.approx(math.exp(found.x[0]), rel=1e-5)
-    for rule in ("pearson", "deviance", 0.7):
+    for rule in ("pearson", "deviance"):
         assert glm("y ~ x + z", DATA, "tweedie(1.5)", dispersion=rule).loglik == fit.loglik
 
 
@@ -149,6 +151,151 @@ def test_streams_have_the_same_likelihood(tmp_path):
     for family in ("tweedie(1.5)", "tweedie"):
         one, two = glm("y ~ x", DATA, family), glm("y ~ x", path, family, control=control)
         assert two.loglik == pytest.approx(one.loglik, rel=1e-12)
+
+
+# ---------------------------------------------------------------- near p = 1
+
+
+def near_one(seed):
+    """Amounts near multiples of one value: Poisson numbers of gamma amounts of a large shape."""
+    rng = np.random.default_rng(seed)
+    size = int(rng.choice([20, 40, 80]))
+    x = rng.normal(size=size)
+    number = rng.poisson(rng.uniform(0.5, 3.0) * np.exp(0.25 * x))
+    shape = 10 ** rng.uniform(0.3, 1.5)
+    y = np.where(number > 0, rng.gamma(np.maximum(shape * number, 1e-300), 1.0 / shape), 0.0)
+    return {"y": y, "x": x}
+
+
+@pytest.mark.parametrize("p", [1.01, 1.03, 1.2])
+def test_likeliest_dispersion_is_the_highest_of_many_maxima(p):
+    family, grid = Tweedie(p), np.geomspace(0.02, 8.0, int(max(500, 8.0 / (p - 1.0))))
+    for seed in range(700, 703):
+        data = near_one(seed)
+        fit = glm("y ~ x", data, f"tweedie({p})", dispersion="ml")
+        y, deviance = data["y"], fit.deviance
+        xi = np.outer(grid, y[y > 0] ** (p - 2.0))
+        heights = at_mean(xi.ravel(), p).value.reshape(xi.shape).sum(axis=1) - np.log(y[y > 0]).sum()
+        heights -= deviance / (2.0 * grid)
+        assert fit.loglik >= heights.max() - 1e-9
+        own = family.saturated(y, np.ones(len(y)), fit.dispersion).sum() - deviance / (2.0 * fit.dispersion)
+        assert fit.loglik == pytest.approx(own, abs=1e-9)
+
+
+def test_power_is_the_highest_of_many_maxima():
+    powers = 1.0 + np.concatenate([np.geomspace(0.0102, 0.2, 10), [0.3, 0.5, 0.7]])
+    for seed in (701, 709):
+        data = near_one(seed)
+        fit = glm("y ~ x", data, "tweedie")
+        heights = np.array([glm("y ~ x", data, f"tweedie({p})").loglik for p in powers.tolist()])
+        assert fit.loglik >= heights.max() - 1e-8
+        low, high = fit.shape.ends()
+        kept = powers[2.0 * (fit.loglik - heights) < 3.84]
+        assert low < kept.min() and kept.max() < high
+
+
+def test_two_maxima_in_the_power_are_both_told():
+    y = (
+        0.741,
+        1.751,
+        2.532,
+        6.22,
+        0.768,
+        1.601,
+        4.008,
+        2.824,
+        2.533,
+        4.101,
+        0.766,
+        6.096,
+        1.18,
+        3.965,
+        3.344,
+    )
+    data = {"y": [*y, 0.83, 0.62, 1.945, 4.209, 3.232]}
+    with pytest.warns(ResponseWarning):
+        fit = glm("y ~ 1", data, "tweedie")
+    end = glm("y ~ 1", data, "tweedie(1.995)").loglik
+    assert fit.shape.value < 1.1
+    words = f"another maximum, at the end p = 2, lower by {fit.loglik - end:.2f}"
+    assert words in " ".join(str(fit.summary()).split()) and words in " ".join(str(fit.shape).split())
+
+
+def test_no_power_up_to_two_is_rejected():
+    y = (0.4, 2.1, 0.9, 5.3, 0.2, 1.7, 3.9, 0.6, 0.05, 2.8, 0.0, 1.2)
+    fit = glm("y ~ 1", {"y": y}, "tweedie")
+    low, high = fit.shape.ends(0.999)
+    assert math.isfinite(low)
+    assert high <= 2.0
+
+
+@pytest.mark.parametrize("weights", [None, "two", "w"])
+@pytest.mark.parametrize("rows", [300, 40_000])
+def test_heights_are_sums_over_rows(weights, rows):
+    rng = np.random.default_rng(5)
+    y = Tweedie(1.4).simulate(rng, np.full(rows, 2.0), np.ones(rows), 0.8)
+    data = pd.DataFrame({"y": y, "two": 2.0, "w": rng.uniform(0.3, 3.0, rows)})
+    fit = glm("y ~ 1", data, "tweedie(1.4)", weights=weights)
+    mu, w = fit.fitted.to_numpy(), np.ones(rows) if weights is None else data[weights].to_numpy()
+    powers = (1.04, 1.35, 1.8)
+    found = Heights(fit.frame, fit.spec.likelihood.family.link, 0.9).at(fit.estimate, powers)
+    for p, height in zip(powers, found, strict=True):
+        family = Tweedie(p)
+        rowwise = family.saturated(y, w, 0.9) - w * family.unit_deviance(y, mu) / 1.8
+        assert height == pytest.approx(rowwise.sum(), rel=1e-11)
+
+
+def test_powers_that_are_one_but_for_rounding_have_no_likelihood():
+    assert math.isfinite(glm("y ~ x", DATA, "tweedie(1.001)").loglik)
+    fit = glm("y ~ x", DATA, "tweedie(1.0009)")
+    assert math.isnan(fit.loglik) and fit.parameters == 2
+    assert "no likelihood" in str(fit.summary())
+    with pytest.raises(ArgumentError, match="has none"):
+        glm("y ~ x", DATA, "tweedie(1.0009)", dispersion="ml")
+
+
+def test_zeros_alone_have_probability_one():
+    with pytest.warns(glmstat.errors.SeparationWarning):
+        fit = glm("none ~ x", DATA, "tweedie(1.5)")
+    assert fit.loglik == 0.0
+
+
+# ---------------------------------------------------------------- a dispersion that is given
+
+
+@pytest.mark.parametrize("phi", [0.6, 2.0])
+def test_given_dispersion_is_given_in_all_of_it(phi):
+    large, small = (
+        glm(f"y ~ {terms}", DATA, "tweedie", weights="w", dispersion=phi) for terms in ("x + z", "x")
+    )
+    y, w = DATA["y"].to_numpy(), DATA["w"].to_numpy()
+    design = np.column_stack([np.ones(SIZE), DATA["x"], DATA["z"]])
+
+    def top(columns):
+        def height(at):
+            family = Tweedie(1.0 + 1.0 / (1.0 + math.exp(-at[-1])))
+            deviance = family.unit_deviance(y, np.exp(design[:, :columns] @ at[:-1]))
+            return -np.sum(family.saturated(y, w, phi) - w * deviance / (2.0 * phi))
+
+        found = minimize(height, [*[0.5, 0.4, 0.0][:columns], 0.0], method="BFGS", options={"gtol": 1e-6})
+        return 1.0 + 1.0 / (1.0 + math.exp(-found.x[-1])), -found.fun
+
+    for fit, columns in ((large, 3), (small, 2)):
+        p, loglik = top(columns)
+        assert fit.shape.value == pytest.approx(p, abs=1e-5)
+        assert fit.loglik == pytest.approx(loglik, abs=1e-7)
+        assert fit.parameters == columns + 1  # p, and no dispersion
+        assert "given dispersion" in str(fit.summary())
+    ratio = 2.0 * (large.loglik - small.loglik)
+    assert anova(small, large)["statistic"][1] == pytest.approx(ratio, abs=1e-8)
+    assert large.drop1().to_frame()["statistic"]["z"] == pytest.approx(ratio, abs=1e-8)
+    assert f"dispersion {phi:g}" in str(large.drop1()) and "likeliest" not in str(large.drop1())
+    held = [
+        glm(f"y ~ {terms}", DATA, "tweedie(1.5)", weights="w", dispersion=phi) for terms in ("x", "x + z")
+    ]
+    scaled = (held[0].deviance - held[1].deviance) / phi
+    assert 2.0 * (held[1].loglik - held[0].loglik) == pytest.approx(scaled, abs=1e-9)
+    assert held[1].parameters == 3
 
 
 # ---------------------------------------------------------------- what counts, and what is printed
@@ -207,6 +354,9 @@ def test_every_dispersion_of_every_family(family, rule):
     else:
         assert fit.dispersion == pytest.approx(_likeliest(fit), rel=1e-5)
     plain = glm(**call, dispersion="pearson") if family not in NOTHING else glm(**call, dispersion=1.0)
+    if family == "tweedie" and rule == 0.7:  # p is another where the dispersion is given
+        assert fit.shape.value != pytest.approx(plain.shape.value, abs=1e-3)
+        return
     ratio = math.sqrt(fit.dispersion / plain.dispersion)
     np.testing.assert_allclose(fit.stderror(), ratio * plain.stderror(), rtol=1e-10)
 

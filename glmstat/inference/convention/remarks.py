@@ -229,11 +229,6 @@ REMARKS: Mapping[str, tuple[Remark, ...]] = {
             "standard errors with clusters come from REPEATED SUBJECT=, a GEE",
             lambda fit: bool(fit.covariance.cluster),
         ),
-        Remark(
-            "with a WEIGHT statement the maximum likelihood dispersion is that of weights which divide it; "
-            "here they multiply the log-likelihoods of rows",
-            lambda fit: _weighted(fit) and _named("gamma", "inverse_gaussian")(fit),
-        ),
         Remark('DSCALE and PSCALE stand for dispersion="deviance" and "pearson"', _estimated),
         Remark("large finite coefficients stand in the place of infinite ones", _separated),
     ),

@@ -315,7 +315,7 @@ def foot(
     facts = [
         f"test: {test_words(fit, test)}, {_distribution(fit, test, outcomes)}",
         "dispersion at its likeliest value in each"
-        if fit.estimate.profiled and test == "LRT"
+        if fit.estimate.profiled and test == "LRT" and fit.estimate.dispersion.estimator != "given"
         else dispersion or dispersion_text(fit),
     ]
     if offset and offset_text(fit):

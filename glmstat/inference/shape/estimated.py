@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ESTIMATORS", "EstimatedShape", "estimated_shape", "estimates_theta", "shape_lines"]
 
+_EDGE = 1e-6  # share of a range within which a value is its end
 METHODS = ("profile", "wald")
 ESTIMATORS = {"ml": "maximum likelihood", "moments": "moments"}
 
@@ -178,6 +179,7 @@ class EstimatedShape:
         yield f"maximum likelihood · intervals: 95 % {words}"
         if self.name == "theta":
             yield "std_error: observed information of theta at the fitted means"
+        yield from self._shape.notes
 
     def __str__(self) -> str:
         return str(self._listing())
@@ -239,6 +241,9 @@ class _Profile:
 
     def _fall(self, place: float) -> float:
         value = self._outward(place)
+        if isfinite(self.high):  # beyond, the likelihood is that of the end, but for rounding
+            edge = _EDGE * (self.high - self.low)
+            value = min(max(value, self.low + edge), self.high - edge)
         if not self.low < value < self.high:
             return nan
         found = self.estimator.shaped.held(self.fitting, value)

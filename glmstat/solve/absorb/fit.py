@@ -318,7 +318,7 @@ def _estimate(
         information=DenseInformation(
             found.triangle, np.diag(problem.scale), problem.columns, len(frame.columns)
         ),
-        loglik=log_likelihood(plain, nothing, facts, counts),
+        loglik=log_likelihood(plain, facts, counts, chosen),
         deviance=facts.deviance,
         null=Null(facts.null if isfinite(null) else 0.0, counts.rows - 1),
         pearson=facts.pearson,

@@ -154,7 +154,7 @@ def _estimate(road: Road, found: At) -> Estimate:
         weight=counts.weight,
         fingerprint=frame.fingerprint,
         information=information,
-        loglik=log_likelihood(point, found.gamma, found.facts, counts),
+        loglik=log_likelihood(point, found.facts, counts, found.dispersion),
         deviance=found.facts.deviance,
         null=null,
         pearson=found.facts.pearson,

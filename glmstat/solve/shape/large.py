@@ -23,7 +23,7 @@ from glmstat.solve.shape.counts import excess, joint_information, scores, slopes
 from glmstat.solve.shape.search import search
 from glmstat.solve.shape.shaped import Fitting
 
-__all__ = ["Near", "approach"]
+__all__ = ["Near", "approach", "subsample"]
 
 S = TypeVar("S", bound=Addable)
 ROUGH = 0.01  # standard errors of the subsample: all rows have their maximum several of these away
@@ -109,6 +109,16 @@ def approach(fitting: Fitting) -> Near | None:
             return None
         at, before = climbed, rows
     return Near(rungs[-1], verdict, at[:-1], float(at[-1]), tuple(trace))
+
+
+def subsample(fitting: Fitting) -> Fitting | None:
+    """Return the same task for a subsample of a large frame; None where its rows are not climbed by these."""
+    frame: Any = fitting.frame
+    if not wants_ladder(frame, fitting.control) or len(frame.coded):
+        return None
+    rungs = take_rungs(frame, forced=fitting.control.solver == "ladder")
+    control = replace(fitting.control, solver="newton")
+    return replace(fitting, frame=_some(fitting, rungs[0]), control=control) if rungs else None
 
 
 def _some(fitting: Fitting, rung: Sampled) -> Any:
