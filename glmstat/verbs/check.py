@@ -89,8 +89,8 @@ def verify(self: Fit, *, data: Any = None) -> Certificate:
     Raises
     ------
     ArgumentError : absorbed effects, several predictors.
-    ComparisonError : coefficients that are no maximum of a likelihood: output layers of networks, adjusted
-        scores.
+    ComparisonError : coefficients that solve no score that is known here: output layers of networks, theta by
+        moments.
     """
     from glmstat.inference.verify.verb import verify
 

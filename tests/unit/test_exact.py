@@ -349,11 +349,11 @@ def test_coding_and_scale_do_not_matter(formula):
 def test_columns_without_a_lattice_match_equal_sums():
     data = BINARY.assign(r=np.log(BINARY.x + 1.0))
     fit = quiet("y ~ r + g", data)
-    found = fit.exact(eform=False)
+    found = fit.exact(test="conditional", eform=False)
     X = fit.frame.block(0).X[0].to_array()
     for row, slot in enumerate((1, 2)):
         check_row(found, row, Outcomes(data.y, X, [1] * 12, slot), "conditional", False)
-    assert "rounded to 10 digits" in str(found)
+    assert "sums count as equal if they agree to 11 digits" in " ".join(str(found).split())
 
 
 def test_rows_that_a_stream_reads_are_the_same(tmp_path):
@@ -470,3 +470,85 @@ def test_counts_without_a_bound():
 def test_networks_refuse():
     with pytest.raises(ComparisonError, match="exact does not hold"):
         NetworkFit.exact(SimpleNamespace(spec=SimpleNamespace(statement=LEARNED)))
+
+
+FAR = pd.DataFrame(
+    {
+        "y": [0, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1],
+        "k": [0, 1, 2, 3, 0, 3, 2, 1, 3, 0, 2],
+        "w": [0, 2, 1, 0, 1, 2, 2, 0, 1, 1, 0],
+        "g": list("uvuvuvuvuvu"),
+    }
+)
+
+
+@pytest.mark.parametrize("family", ["binomial", "poisson"])
+@pytest.mark.parametrize(
+    ("origin", "step"),
+    [(1e9, 1.0), (1e7, 1e-3), (20260101.0, 1e-3), (1000.0, 1e-6), (1.0, 1e-9), (3.0, -2.5), (1 / 3, 1 / 7)],
+)
+@pytest.mark.parametrize("other", [0.0, 1e8])
+def test_origin_and_unit_of_a_column_do_not_matter(family, origin, step, other):
+    fit = quiet("y ~ k + g + w", FAR, family)
+    k, g = (fit.exact(name, eform=False).tests[0] for name in ("k", "g"))
+    moved = FAR.assign(k=origin + step * FAR.k, w=other + 0.1 * FAR.w)
+    for formula, name in (("y ~ k + g + w", "k"), ("y ~ 0 + g + k + w", "k"), ("y ~ scale(k) + g + w", None)):
+        there = quiet(formula, moved, family)
+        found = there.exact(name or "scale(k)", eform=False).tests[0]
+        assert (found.values, found.tables) == (k.values, k.tables)
+        assert found.p_doubled == pytest.approx(k.p_doubled, rel=1e-9)
+        if step > 0:
+            assert found.p_value == pytest.approx(k.p_value, rel=1e-9)
+        if name:
+            assert found.estimate * step == pytest.approx(k.estimate, rel=1e-5)
+    found = there.exact("g", eform=False).tests[0]
+    assert (found.p_value, found.tables) == pytest.approx((g.p_value, g.tables), rel=1e-9)
+
+
+def test_numbers_that_were_rounded_before_count_as_multiples_of_their_step():
+    fine = quiet("y ~ k", FAR.assign(k=FAR.k / 3)).exact()
+    text = quiet("y ~ k", FAR.assign(k=(FAR.k / 3).round(7))).exact()
+    assert (text.p_value, text.tests[0].values) == (fine.p_value, fine.tests[0].values)
+    assert "its column, multiples of one step to 7 digits, count as such" in " ".join(str(text).split())
+    assert "count as" not in str(fine)
+
+
+@pytest.mark.parametrize("formula", ["y ~ z", "y ~ g + z", "y ~ bs(z, df=3)"])
+def test_sums_of_one_table_each_are_ordered_by_their_distance(formula):
+    z = np.sort(np.random.default_rng(2).normal(size=12))
+    data = pd.DataFrame({"z": z, "y": [0] * 6 + [1] * 6, "g": [0, 1] * 6})
+    fit = quiet(formula, data)
+    found = fit.exact("z" if formula != "y ~ bs(z, df=3)" else "bs(z, df=3)")
+    assert found.tests[0].test == "score"
+    assert found.p_value < 0.02
+    assert found.p_value == fit.exact(found.index[0], test="score").p_value
+    words = "few tables share a sum, so that its probability is none of its size: score test"
+    assert words in " ".join(str(found).split())
+    if formula == "y ~ z":
+        X = np.column_stack([np.ones(12), z])
+        assert found.p_value == pytest.approx(Outcomes(data.y.to_numpy(), X, [1] * 12, 1).p_value("score"))
+        assert found["p_doubled"][0] == pytest.approx(2 / 924) and found["conf_low"][0] > 1
+        by_probability = fit.exact(test="conditional")
+        assert by_probability.p_value == pytest.approx(1.0)
+        assert "few tables share a sum" in str(by_probability)
+
+
+def test_lattice_data_keep_the_order_by_probability():
+    for x in (range(12), [0, 1] * 6, [1, 1, 2, 3] * 3):
+        found = quiet("y ~ x", {"x": list(x), "y": [0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 1, 1]}).exact()
+        assert found.tests[0].test == "conditional"
+    three = {"s": [1, 5, 9], "n": [9, 5, 1], "f": list("abc")}
+    assert quiet("cbind(s, n) ~ f", three).exact().tests[0].test == "conditional"
+
+
+def test_no_coefficient():
+    with pytest.raises(ArgumentError, match=r"nothing to test: the model has no coefficient"):
+        quiet("y ~ 0", FAR).exact()
+
+
+@pytest.mark.parametrize(("word", "value"), [("null", 2.0), ("alternative", "less")])
+def test_joint_tests_that_are_left_out_are_told(word, value):
+    data = FAR.assign(f=list("abcabcabcab"))
+    found = quiet("y ~ f", data).exact("f", **{word: value})
+    assert found.index == ("f[T.b]", "f[T.c]")
+    assert f"{word}= is of single coefficients: no joint test of f" in str(found)

@@ -21,6 +21,8 @@ from glmstat.matrix import Array, IntArray
 __all__ = ["Question", "TooMany", "joint", "single"]
 
 _FEW = 500_000  # arcs for which no linear programme is worth its time
+_SPARSE = 0.5  # share of the multiples of the step in the range that are sums
+_SEVERAL = 10.0  # tables per sum from which on the probability of a sum is no chance of the column's digits
 _ONE_VALUE = "the conditions leave its sum one value: the data say nothing of it"
 
 
@@ -68,9 +70,12 @@ class Question:
         ArgumentError : the other columns span the tested ones.
         """
         others = np.setdiff1d(np.arange(self.groups.X.shape[1]), self.slots)
-        found = lattice(self.groups.X[:, others], self.columns)
+        found = lattice(self.groups.X[:, others], self.columns, int(self.groups.count.sum()))
         if found is None:
-            raise ArgumentError(f"'{self.name}' follows from the other terms: there is nothing to test.")
+            raise ArgumentError(
+                f"'{self.name}' follows from the other terms, as far as rounding lets see: there is nothing "
+                "to test."
+            )
         return found
 
     @cached_property
@@ -78,7 +83,9 @@ class Question:
         """The tables with the sums of the fixed columns."""
         groups, observed, found = self.groups, self.groups.observed, self.lattice
         most = groups.trials.astype(np.int64) if groups.bounded else bounds(observed, found.fixed)
-        return Problem(observed, found.fixed, found.cuts, most, groups.offset, groups.trials)
+        return Problem(
+            observed, found.fixed, found.cuts, most, groups.offset, groups.trials, found.fixed_slack
+        )
 
     @cached_property
     def room(self) -> Room:
@@ -92,10 +99,11 @@ class Question:
         ------
         TooLarge : it has more arcs than the limit.
         """
+        slack = self.lattice.free_slack[: free.shape[1]]
         try:
-            return network(self.problem, free, plain(self.problem), min(self.asked.limit, _FEW))
+            return network(self.problem, free, plain(self.problem), min(self.asked.limit, _FEW), slack)
         except TooLarge:
-            return network(self.problem, free, self.room, self.asked.limit)
+            return network(self.problem, free, self.room, self.asked.limit, slack)
 
     def enumerated(self) -> Network | None:
         """Return the network with an end for each value of the statistic; None where tables are drawn.
@@ -153,11 +161,12 @@ def single(question: Question) -> ExactTest:
     law, drawn = (_support(question, found, network), 0) if network else (None, asked.reps)
     if law is None:
         network = question.drawable()
-        rounded = 0 if found.exact_free else int(question.groups.count.sum())
         observed = int(question.groups.observed @ found.free[:, 0])
-        law = Drawn(network, found.free[:, 0], observed, found.unit, rounded, asked.reps, asked.seed)
+        slack = int(found.free_slack[0])
+        law = Drawn(network, found.free[:, 0], observed, found.unit, slack, asked.reps, asked.seed)
     assert network is not None
-    test = asked.test or ("score" if drawn else "conditional")
+    blind = isinstance(law, Support) and _blind(network, len(law.values), _density(network, found))
+    test = asked.test or ("score" if drawn or blind else "conditional")
     row = ExactTest(
         question.name,
         statistic=float(question.groups.observed @ question.columns[:, 0]),
@@ -165,7 +174,7 @@ def single(question: Question) -> ExactTest:
         values=len(law.values) if isinstance(law, Support) else 0,
         drawn=drawn,
         test=test,
-        note=_rounded(found),
+        note="; ".join(filter(None, (_why(asked, blind=blind), _rounded(found)))),
     )
     return _filled(row, law, test, asked)
 
@@ -198,7 +207,7 @@ def _filled(row: ExactTest, law: Law, test: str, asked: Asked) -> ExactTest:
         p_value=p_value,
         p_doubled=min(1.0, 2.0 * min(tails)) if two_sided else math.nan,
         p_error=error_of(p_value, row.drawn) if row.drawn else math.nan,
-        note=" · ".join(filter(None, (note, row.note))),
+        note="; ".join(filter(None, (note, row.note))),
     )
 
 
@@ -209,18 +218,11 @@ def _null(asked: Asked) -> float:
 
 
 def _support(question: Question, found: Lattice, network: Network) -> Support:
-    """The law of the ends of a network; sums that differ by rounding alone are one value."""
+    """The law of the ends of a network; the observed one is that which differs by rounding at most."""
     own = int(question.groups.observed @ found.free[:, 0])
     order = np.argsort(network.ends[:, 0])
     values, logs = (network.ends[order, 0] - own).astype(float), network.log_weights()[order]
-    if not found.exact_free:
-        apart = int(question.groups.count.sum())
-        starts = np.flatnonzero(np.append(True, np.diff(values) > apart))
-        place = np.searchsorted(starts, np.arange(len(values)), side="right") - 1
-        same = place[int(np.argmin(np.abs(values)))]
-        logs = np.logaddexp.reduceat(logs, starts)
-        values = values[starts]
-        values[same] = 0
+    values[np.argmin(np.abs(values))] = 0.0
     return Support(values * found.unit, logs)
 
 
@@ -238,15 +240,18 @@ def joint(question: Question) -> ExactTest:
     logs = network.log_weights()
     chances = np.exp(logs - logs.max())
     chances /= chances.sum()
-    observed = chances[(network.ends == own).all(axis=1)].sum()
-    test = asked.test or "conditional"
+    place = int(np.argmin((np.abs(network.ends - own) - found.free_slack).max(axis=1)))
+    observed = float(chances[place])
+    several = len(np.unique(np.round(found.free / np.abs(found.free).max(axis=0), 9), axis=0))
+    blind = several > 2 * found.free.shape[1] and _blind(network, len(network.ends), 0.0)
+    test = asked.test or ("score" if blind else "conditional")
     if test == "score":
         away = network.ends - chances @ network.ends
         quadratic = _quadratic(away, (away.T * chances) @ away)
-        statistic = float(quadratic[(network.ends == own).all(axis=1)][0])
+        statistic = float(quadratic[place])
         beyond = quadratic >= statistic * (1 - TIED)
     else:
-        statistic, beyond = float(observed), chances <= observed * (1 + TIED)
+        statistic, beyond = observed, chances <= observed * (1 + TIED)
     p_value = float(chances[beyond].sum() - (0.5 * observed if asked.midp else 0.0))
     return ExactTest(
         question.name,
@@ -255,8 +260,32 @@ def joint(question: Question) -> ExactTest:
         tables=network.tables,
         values=len(network.ends),
         test=test,
-        note=" · ".join(filter(None, (_ONE_VALUE if len(network.ends) == 1 else "", _rounded(found)))),
+        note="; ".join(filter(None, (*_ends_words(network, asked, blind=blind), _rounded(found)))),
     )
+
+
+def _density(network: Network, found: Lattice) -> float:
+    """The share of the multiples of the step in the range of the sums that occur; 0 without a step."""
+    gaps = np.diff(np.sort(network.ends[:, 0]))
+    if not found.exact_free or not len(gaps):
+        return 0.0
+    return len(network.ends) / (float(gaps.sum()) / int(np.gcd.reduce(gaps)) + 1.0)
+
+
+def _blind(network: Network, values: int, density: float) -> bool:
+    """Whether a sum's probability is that of its one table or two, whatever its size: no order of sums."""
+    return values > 2 and density < _SPARSE and network.tables < _SEVERAL * values
+
+
+def _why(asked: Asked, *, blind: bool) -> str:
+    if not blind or asked.alternative != "two-sided":
+        return ""
+    few = "few tables share a sum, so that its probability is none of its size"
+    return f"{few}: score test" if asked.test is None else few if asked.test == "conditional" else ""
+
+
+def _ends_words(network: Network, asked: Asked, *, blind: bool) -> tuple[str, str]:
+    return _ONE_VALUE if len(network.ends) == 1 else "", _why(asked, blind=blind)
 
 
 def _joint_drawn(question: Question, found: Lattice, own: IntArray) -> ExactTest:
@@ -266,7 +295,7 @@ def _joint_drawn(question: Question, found: Lattice, own: IntArray) -> ExactTest
     drawn = network.draw(columns, still, asked.reps, asked.seed)
     quadratic = _quadratic(np.vstack([own, drawn]) - mean, covariance)
     statistic, rest = float(quadratic[0]), quadratic[1:]
-    same = (drawn == own).all(axis=1)
+    same = (np.abs(drawn - own) <= found.free_slack).all(axis=1)
     beyond = (rest >= statistic * (1 - TIED)) & ~same
     share = (beyond.sum() + (0.5 if asked.midp else 1.0) * (same.sum() + 1)) / (asked.reps + 1)
     return ExactTest(
@@ -287,10 +316,19 @@ def _quadratic(away: Array, covariance: Array) -> Array:
 
 
 def _rounded(found: Lattice) -> str:
-    """What there is to say of columns without a lattice."""
+    """What there is to say of columns without a step, or with one that is not clear."""
     texts = []
     if not found.exact_fixed:
-        texts.append("sums of other columns, which are no multiples of one step, match to 10 digits")
+        texts.append(
+            "other columns are no multiples of one step: their sums count as equal if they agree to "
+            f"{found.digits[0]:g} digits"
+        )
     if not found.exact_free:
-        texts.append("its column, no multiples of one step, is rounded to 10 digits")
-    return " · ".join(texts)
+        texts.append(
+            "its column is no multiples of one step: sums count as equal if they agree to "
+            f"{found.digits[1]:g} digits"
+        )
+    for digits, whose in zip(found.near, ("other columns", "its column"), strict=True):
+        if digits:
+            texts.append(f"{whose}, multiples of one step to {digits} digits, count as such")
+    return "; ".join(texts)

@@ -167,7 +167,9 @@ class Network:
         return np.exp(before[step.source] + self._weights(step, predictor) - after[step.node])
 
 
-def network(problem: Problem, free: IntArray, room: Room, limit: int) -> Network:
+def network(
+    problem: Problem, free: IntArray, room: Room, limit: int, slack: IntArray | None = None
+) -> Network:
     """Return the network of all tables whose sums of the fixed columns are those of the observed one.
 
     Parameters
@@ -175,6 +177,7 @@ def network(problem: Problem, free: IntArray, room: Room, limit: int) -> Network
     free : (g, r) columns whose sums tell ends apart.
     room : how much the rows after each step can still add.
     limit : of arcs.
+    slack : (r,) sums of the free columns this close are the same; None where equal ones alone are.
 
     Raises
     ------
@@ -182,14 +185,15 @@ def network(problem: Problem, free: IntArray, room: Room, limit: int) -> Network
     """
     width, steps, arcs = problem.fixed.shape[1], list[_Step](), 0
     columns = np.hstack([problem.fixed, problem.cuts])
-    target = problem.observed @ columns
+    target, loose = problem.observed @ columns, problem.loose
+    slack = np.zeros(free.shape[1], dtype=np.int64) if slack is None else slack
     given, told = (
         np.zeros((1, columns.shape[1]), dtype=np.int64),
         np.zeros((1, free.shape[1]), dtype=np.int64),
     )
     for number, group in enumerate(problem.order):
-        least = target - given - room.high[number]
-        largest = target - given - room.low[number]
+        least = target - given - room.high[number] - loose
+        largest = target - given - room.low[number] + loose
         first, last = _range(columns[group], least, largest, int(problem.most[group]))
         sizes = np.maximum(last - first + 1, 0)
         arcs += int(sizes.sum())
@@ -199,6 +203,8 @@ def network(problem: Problem, free: IntArray, room: Room, limit: int) -> Network
         count = np.arange(len(source)) - np.repeat(np.cumsum(sizes) - sizes, sizes) + first[source]
         given = given[source] + count[:, None] * columns[group]
         told = told[source] + count[:, None] * free[group]
+        _merge(given[:, :width], loose[:width])
+        _merge(told, slack)
         code = _codes(np.hstack([given[:, :width], told]))
         place = np.argsort(code, kind="stable")
         code = code[place]
@@ -220,6 +226,14 @@ def _range(row: IntArray, least: IntArray, largest: IntArray, most: int) -> tupl
             first = np.maximum(first, -((-low) // abs(step)))
             last = np.minimum(last, high // abs(step))
     return first, last
+
+
+def _merge(sums: IntArray, slack: IntArray) -> None:
+    """Set sums (n, c) that differ by rounding to one of them, in place."""
+    for j in np.flatnonzero(slack).tolist():
+        values, place = np.unique(sums[:, j], return_inverse=True)
+        first = np.flatnonzero(np.append(True, np.diff(values) > slack[j]))
+        sums[:, j] = values[np.repeat(first, np.diff(np.append(first, len(values))))][place.ravel()]
 
 
 def _codes(columns: IntArray) -> IntArray:

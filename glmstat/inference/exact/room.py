@@ -30,6 +30,7 @@ class Problem:
     most : (g,) the largest count of each row.
     offset : (g,) added to the predictor of each row.
     trials : (g,) of successes; 0 for counts without bound.
+    slack : (q,) sums of fixed columns this close are the same; None where equal ones alone are.
     """
 
     observed: IntArray
@@ -38,6 +39,13 @@ class Problem:
     most: IntArray
     offset: Array
     trials: Array
+    slack: IntArray | None = None
+
+    @cached_property
+    def loose(self) -> IntArray:
+        """How close sums of `columns` must be (q + c,)."""
+        slack = np.zeros(self.fixed.shape[1], dtype=np.int64) if self.slack is None else self.slack
+        return np.append(slack, np.zeros(self.cuts.shape[1], dtype=np.int64))
 
     @cached_property
     def order(self) -> IntArray:

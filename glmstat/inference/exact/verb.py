@@ -45,6 +45,8 @@ def exact(fit: Fit, term: str | Sequence[str] | None, asked: Asked, data: Any = 
     """
     _check(asked)
     _refuse(fit)
+    if not any(_estimated(fit, slot) for slot in range(len(fit.columns))):
+        raise ArgumentError(f"{_VERB} has nothing to test: the model has no coefficient.")
     groups = groups_of(fit, data)
     chosen = _chosen(fit, term)
     if _alone(fit) and len(groups) == 1:
@@ -251,11 +253,19 @@ def _conditional(fit: Fit, groups: Groups, chosen: list[tuple[str, tuple[int, ..
     lines.append(interval_words(asked, how))
     if asked.null is not None:
         lines.append(f"hypothesis: {rows[0].parameter or 'ratio'} {asked.null:g}")
+    single = "alternative" if asked.alternative != "two-sided" else "null"
+    several = [name for name, slots in chosen if len(slots) > 1]
+    if several and not _has_joint(asked):
+        lines.append(f"{single}= is of single coefficients: no joint test of {one_of(several)}")
     if failed:
         lines.append(f"left out: {one_of([reason.name for reason in failed])}. {failed[0]}")
     names = {"binomial": "logistic", "poisson": "Poisson"}
     title = f"Exact conditional {names[fit.spec.likelihood.family.name]} regression"
     return listing(fit, title, rows, asked, lines)
+
+
+def _has_joint(asked: Asked) -> bool:
+    return asked.alternative == "two-sided" and asked.null is None
 
 
 def _flat(fit: Fit, groups: Groups) -> bool:
@@ -268,7 +278,7 @@ def _rows(
     """The rows of a term, or why there are none: the joint test, then each column."""
     kept = _kept(fit)
     places = tuple(kept.index(fit.columns[slot]) for slot in slots)
-    if len(slots) > 1 and asked.alternative == "two-sided" and asked.null is None:
+    if len(slots) > 1 and _has_joint(asked):
         yield _tried(joint, Question(name, groups, places, asked))
     for slot, place in zip(slots, places, strict=True):
         row = _tried(single, Question(fit.columns[slot], groups, (place,), asked))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import floor, inf, isfinite, isnan
+from math import floor, inf, isfinite, isnan, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glmstat.inference.covariance import is_perfect
-from glmstat.inference.shape.estimated import estimates_theta
 from glmstat.inference.shown import Shown
+from glmstat.inference.verify.numbers import Numbers, disagreements
 from glmstat.inference.verify.reading import Rowwise
 from glmstat.inference.verify.second import Second
 from glmstat.matrix import Array
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Certificate", "Measured"]
 
+_DEVIANCE = 1e-8  # share of a deviance that its sum may be from the fit's
 _CLOSE = 1e-6  # standard errors that a coefficient may be from the maximum, or from the second solver's
 _ROUNDED = 30.0  # times what rounding alone may do
+_EPS = float(np.finfo(np.float64).eps)
 _DIGITS = 15.95  # of a double: -log10 of its rounding
 _SHOWN = 12  # digits of agreement from which on more are rounding, and print as "12+"
 _SILENT = 1e-9  # below which a relative score, or a distance, prints as "< 1e-9"
@@ -44,7 +47,12 @@ class Measured:
     rounding : (k,) what rounding each number of the data to a double does to a coefficient, in size.
     condition : of the weighted columns, each of length 1; its square is that of the scaled information.
     deviance : from the rows.
-    unit : what of a deviance is rounding.
+    unit : what of a deviance is rounding, where residuals are; `slack` where they are not.
+    unit_error : (k,) standard errors for dispersion 1.
+    penalty : what is made least besides the deviance.
+    df : residual degrees of freedom.
+    held_off : coefficients at the kink of a prior that do not belong there.
+    numbers : log-likelihood and Pearson's statistic; None where a mean lies at its bound.
     """
 
     score: Array
@@ -54,6 +62,12 @@ class Measured:
     condition: float
     deviance: float
     unit: float
+    unit_error: Array
+    slack: float = 0.0
+    penalty: float = 0.0
+    df: float = nan
+    held_off: tuple[str, ...] = ()
+    numbers: Numbers | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -108,15 +122,29 @@ class Certificate(Shown):
             return np.abs(self.coef - self.second_coef) / self.measured.std_error
 
     @cached_property
+    def zero(self) -> NDArray[np.bool_]:
+        """Which coefficients are 0 but for rounding (k,): they have no digits, only an error."""
+        return np.abs(self.coef) <= _ROUNDED * self.measured.rounding
+
+    @cached_property
     def trusted(self) -> Array:
         """Digits of each coefficient that may be trusted (k,).
 
-        What rounding the data leaves of them, and no more than both solvers agree in.
+        What rounding the data leaves of them, and no more than both solvers agree in. Digits of a coefficient
+        below a millionth of its standard error are those of that error; NaN where it is 0 but for rounding
+        and has none.
         """
+        size = np.abs(self.coef)
+        if not is_perfect(self.fit):
+            error = np.nan_to_num(self.measured.std_error)
+            size = np.where(size < _CLOSE * error, error, size)
         with np.errstate(divide="ignore", invalid="ignore"):
-            left = -np.log10(self.measured.rounding / np.abs(self.coef))
+            left = -np.log10(self.measured.rounding / size)
+            agreed = -np.log10(np.abs(self.coef - self.second_coef) / size)
         left = np.clip(np.nan_to_num(left, nan=0.0, posinf=_DIGITS), 0.0, _DIGITS)
-        return left if self.reason else np.minimum(left, self.digits)
+        if not self.reason:
+            left = np.minimum(left, np.clip(np.nan_to_num(agreed, nan=_DIGITS, posinf=_DIGITS), 0.0, _DIGITS))
+        return np.where(self.zero & (size == np.abs(self.coef)), np.nan, left)
 
     @property
     def deviance_digits(self) -> float:
@@ -156,21 +184,37 @@ class Certificate(Shown):
     @property
     def verified(self) -> bool:
         """Whether nothing speaks against the numbers, and a second solver came to the same."""
-        return not self.objections and not self.reason
+        return not self.objections and (not self.reason or not self.columns)
 
     @property
     def verdict(self) -> str:
         """One line in plain words."""
         if self.objections:
             return f"NOT verified: {'; '.join(self.objections)}"
-        worst = int(np.argmin(self.trusted))
+        trust = self._trust
+        if not self.columns:
+            return f"Verified: {self.reason}, and the likelihood nowhere falls on the way"
+        if self.reason:
+            return f"The {self._score} is 0 where it should be: {trust}. No second {self._end}: {self.reason}"
+        return f"Verified: two solvers agree, {trust}"
+
+    @property
+    def _score(self) -> str:
+        return getattr(self.rows.beyond, "words", "score")
+
+    @property
+    def _end(self) -> str:
+        return "root" if self._score == "adjusted score" else "maximum"
+
+    @property
+    def _trust(self) -> str:
+        if np.isnan(self.trusted).all():
+            return "every coefficient is 0 but for rounding"
+        worst = int(np.nanargmin(self.trusted))
         least = floor(self.trusted[worst])
         of = "" if len(self.columns) == 1 else f", {self.columns[worst]} the fewest"
         trust = f"about {count(least, 'digit')} may be trusted{of}"
-        trust = f"{_SHOWN} digits or more may be trusted" if least >= _SHOWN else trust
-        if self.reason:
-            return f"The score is 0 where it should be: {trust}. No second maximum: {self.reason}"
-        return f"Verified: two solvers agree, {trust}"
+        return f"{_SHOWN} digits or more may be trusted" if least >= _SHOWN else trust
 
     def _same_deviance(self, other: float) -> float:
         ours, unit = self.fit.deviance, self.measured.unit
@@ -189,23 +233,44 @@ class Certificate(Shown):
         allowed = max(_CLOSE, _ROUNDED * float(ratio.max(initial=0.0)))
         if not perfect and not measured.decrement <= allowed:
             yield (
-                f"the score is not 0, coefficients can still move by {measured.decrement:.2g} standard errors"
+                f"the {self._score} is not 0, coefficients can still move by {measured.decrement:.2g} "
+                "standard errors"
             )
         if fit.estimate.penalty is None and not perfect and not self._near_deviance(measured.deviance):
             yield f"the rows have deviance {measured.deviance:.8g}, the fit says {fit.deviance:.8g}"
+        if not perfect and measured.numbers is not None:
+            yield from self._against_rows(measured)
+        if measured.held_off:
+            yield f"at the kink of their prior, where the rows push them off: {', '.join(measured.held_off)}"
         if not all(self.directions):
             yield "coefficients are called infinite, and the likelihood falls on their way"
         if self.second is not None:
             yield from self._against_second(allowed, perfect=perfect)
 
+    def _against_rows(self, measured: Measured) -> Iterator[str]:
+        """Standard errors, dispersion and log-likelihood that the rows do not bear out."""
+        assert measured.numbers is not None
+        inverse = self.fit.estimate.information.inverse_root[self.rows.slots]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            largest = np.abs(inverse).max(axis=1, initial=0.0)
+            ratio = np.linalg.norm(inverse / largest[:, None], axis=1) * (largest / measured.unit_error)
+        off = np.abs(np.nan_to_num(ratio, nan=inf) - 1.0)
+        if len(off) and not off.max() <= max(_CLOSE, _ROUNDED * _EPS * measured.condition**2):
+            worst = int(np.argmax(off))
+            yield (
+                f"standard errors of the fit are not those of the rows: that of {self.columns[worst]} is "
+                f"{ratio[worst]:.4g} times theirs"
+            )
+        yield from disagreements(self.fit, measured.numbers, measured.slack, measured.df)
+
     def _near_deviance(self, other: float) -> bool:
-        return abs(other - self.fit.deviance) <= _CLOSE * abs(self.fit.deviance) + self.measured.unit
+        return abs(other - self.fit.deviance) <= _DEVIANCE * abs(self.fit.deviance) + self.measured.slack
 
     def _against_second(self, allowed: float, *, perfect: bool) -> Iterator[str]:
         second = self.second
         assert second is not None
         if self.reason:
-            gain = self.measured.deviance - second.reading.deviance
+            gain = self.measured.deviance + self.measured.penalty - second.reading.height
             if gain > _CLOSE * (1.0 + abs(self.measured.deviance)):
                 yield "the second solver, though it did not converge, found a likelier point"
         elif perfect:
@@ -213,7 +278,7 @@ class Certificate(Shown):
             if not close.all():
                 yield "the second solver has other coefficients"
         elif not (self.apart <= allowed).all():
-            lower = second.reading.deviance < self.measured.deviance
+            lower = second.reading.height < self.measured.deviance + self.measured.penalty
             why = ", and is the likelier" if lower else ""
             far = float(np.nanmax(self.apart))
             yield f"the second solver ended {far:.2g} standard errors away{why}"
@@ -232,13 +297,18 @@ class Certificate(Shown):
             "trusted": [_digits_text(value) for value in self.trusted],
         }
         title = (head, " ".join(self.fit.formula.split()), self.verdict)
-        return Listing(title, self.columns, columns, tuple(self._notes()), self.fit.native)
+        infinite = self.fit.estimate.infinite[self.rows.slots] != 0
+        names = [
+            f"{name} (finite part)" if part else name
+            for name, part in zip(self.columns, infinite, strict=True)
+        ]
+        return Listing(title, tuple(names), columns, tuple(self._notes()), self.fit.native)
 
     def _notes(self) -> Iterator[str]:
         measured, end, second = self.measured, self.fit.estimate.convergence, self.second
         yield (
-            f"score: coefficients can still move by {_small_text(measured.decrement)} standard errors · "
-            f"condition of the weighted columns {measured.condition:.3g}"
+            f"{self._score}: coefficients can still move by {_small_text(measured.decrement)} standard errors"
+            f" · condition of the weighted columns {measured.condition:.3g}"
         )
         if second is not None and not self.reason:
             agreed = f"deviance agrees in {_digits_text(self.deviance_digits)} digits"
@@ -248,9 +318,23 @@ class Certificate(Shown):
             steps = f"{count(second.iterations, 'iteration')}, {count(second.halvings, 'step-halving')}"
             yield f"second solver: {second.road} from the family's start, {steps}"
         steps = f"{count(end.iterations, 'iteration')}, {count(end.halvings, 'step-halving')}"
+        if self.zero.any():
+            named = [
+                f"{name} (error below {error:.0e})"
+                for name, zero, error in zip(self.columns, self.zero, self.measured.rounding, strict=True)
+                if zero
+            ]
+            yield f"0 but for rounding: {', '.join(named)}"
         yield f"fit: {steps} · status {self.fit.status} · separation: {end.separation}{self._held}"
-        if estimates_theta(self.fit):
-            yield "theta of the family is taken as it is: the certificate is of the coefficients"
+        shape = self.fit.estimate.shape
+        if shape is not None and shape.name == "theta":
+            yield (
+                "theta: its score, too, is 0"
+                if not self.objections
+                else "theta: its score was looked at, too"
+            )
+        elif shape is not None:
+            yield f"{shape.name} of the family is taken as it is: the certificate is of the coefficients"
         yield f"rows read: {self.rows_read:,} by the fit, {self.rows_read_again:,} by the certificate"
 
     @property
@@ -267,8 +351,7 @@ class Certificate(Shown):
     @property
     def rows_read_again(self) -> int:
         """Rows that the certificate read, each pass counted."""
-        passes = 1 + len(self.directions) + (0 if self.second is None else self.second.passes)
-        return passes * self.rows.frame.rows
+        return sum(self.rows.passes) + len(self.directions) * self.rows.frame.rows
 
 
 def _agreement(one: Array, two: Array) -> Array:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from glmstat.array import silence
+from glmstat.data.reduce import Addable
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM, Rows
 from glmstat.matrix import Array, Block, IntArray
@@ -17,6 +19,7 @@ from glmstat.workspace import moved
 
 __all__ = ["Reading", "Rowwise"]
 
+S = TypeVar("S", bound=Addable)
 Weighing = Literal["expected", "observed"]
 _LEAST = 0.05  # share of the expected information below which an observed one gives no ascent
 _FIXED = 1e-7  # share of a row's length below which its part in the loose coordinates is rounding
@@ -34,6 +37,7 @@ class Reading:
     deviance : infinite where a mean leaves its domain.
     terms : sum of W (Σ|x b|)²: the square of what predictors are sums of, weighted.
     rows : that were read.
+    penalty : what is made least besides the deviance; NaN where the score is the slope of nothing.
     """
 
     score: Array
@@ -42,6 +46,12 @@ class Reading:
     deviance: float
     terms: float
     rows: int
+    penalty: float = 0.0
+
+    @property
+    def height(self) -> float:
+        """What is made least; NaN where that is nothing."""
+        return self.deviance + self.penalty
 
     def __add__(self, other: Reading) -> Reading:
         return Reading(
@@ -51,6 +61,7 @@ class Reading:
             self.deviance + other.deviance,
             self.terms + other.terms,
             self.rows + other.rows,
+            self.penalty + other.penalty,
         )
 
     @property
@@ -94,6 +105,9 @@ class Rowwise:
     penalty : S (k, k) of the scaled columns, or None.
     loose : (k, q) directions that no mean at its bound moves with; None where none is. Rows that it does
         not move are left out.
+    beyond : what is added to the sums: the adjustment of a score, or a prior.
+    rest : (p,) coefficients that are held, 0 for all others; None where none is.
+    passes : one entry for each time that the rows were read.
     """
 
     frame: ModelFrame
@@ -103,6 +117,14 @@ class Rowwise:
     directions: tuple[Array, ...] = ()
     penalty: Array | None = None
     loose: Array | None = None
+    beyond: Callable[[Rowwise, Array, Reading], Reading] | None = None
+    rest: Array | None = None
+    passes: list[int] = field(default_factory=list)
+
+    def reduce(self, kernel: Callable[[Block], S]) -> S:
+        """Return the sum of a kernel over all blocks."""
+        self.passes.append(self.frame.rows)
+        return self.frame.reduce(kernel)
 
     def at(self, beta: Array, weighing: Weighing = "expected") -> Reading:
         """Return the sums at coefficients (k,), in one pass.
@@ -112,7 +134,9 @@ class Rowwise:
         weighing : whose information weighs the rows; "observed" is nowhere less than a twentieth of the
             expected, so that steps ascend.
         """
-        found = self.frame.reduce(lambda block: self._block(block, beta, weighing))
+        found = self.reduce(lambda block: self._block(block, beta, weighing))
+        if self.beyond is not None:
+            return self.beyond(self, beta, found)
         if self.penalty is None:
             return found
         values, vectors = np.linalg.eigh(self.penalty)
@@ -134,8 +158,8 @@ class Rowwise:
         with silence():
             for rows, columns in block.X[0].runs():
                 run = columns[self.slots] * self.scale[:, None]
-                weights = self._weights(block, rows, run)
-                y, eta = block.y[rows], (beta @ run + block.offset[rows, 0])[:, None]
+                weights = self.weights(block, rows, run)
+                y, eta = block.y[rows], self.eta(block, rows, columns, beta)[:, None]
                 deviance += self._deviance(y, eta, weights)
                 values = self.likelihood.rows(y, eta, weights, information="both")
                 weight, slope = _weighed(values, weights, weighing)
@@ -150,7 +174,35 @@ class Rowwise:
                 factor = triangle(np.vstack([factor, stack]))
         return Reading(score, size, factor, deviance, terms, len(block.y))
 
-    def _weights(self, block: Block, rows: slice, run: Array) -> Array:
+    def eta(self, block: Block, rows: slice, columns: Array, beta: Array) -> Array:
+        """Return the predictor (n,) of some rows, whose columns (p, n) are those of the design."""
+        held = 0.0 if self.rest is None else self.rest @ columns
+        return beta @ (columns[self.slots] * self.scale[:, None]) + block.offset[rows, 0] + held
+
+    def observed(self, beta: Array) -> Array:
+        """Return the observed information (k, k) of the rows."""
+
+        def kernel(block: Block) -> Array:
+            total = np.zeros((len(beta), len(beta)))
+            with silence():
+                for rows, columns in block.X[0].runs():
+                    run = columns[self.slots] * self.scale[:, None]
+                    weights = self.weights(block, rows, run)
+                    eta = self.eta(block, rows, columns, beta)[:, None]
+                    values = self.likelihood.rows(block.y[rows], eta, weights, information="both")
+                    assert values.observed is not None
+                    total += (run * np.where(weights > 0, values.observed[:, 0, 0], 0.0)) @ run.T
+            return total
+
+        return self.reduce(kernel)
+
+    def weights(self, block: Block, rows: slice, run: Array) -> Array:
+        """Return what rows count (n,); 0 for those that are left out.
+
+        Parameters
+        ----------
+        run : (k, n) the scaled columns of the rows.
+        """
         weights = block.total[rows]
         for direction in self.directions:
             weights = np.where(moved(direction, block.X[0], rows) != 0, 0.0, weights)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from math import isfinite
+from math import inf, isfinite, isnan
 
 import numpy as np
 
+from glmstat.array import silence
 from glmstat.errors import GlmstatError
 from glmstat.inference.verify.reading import Reading, Rowwise, Weighing
 from glmstat.matrix import Array
@@ -29,6 +30,8 @@ _WORN = 1e-12  # share of what predictors are sums of: a decrement below it that
 _UNSEEN = 1e-10  # share of the deviance that a step must gain to be judged by it
 _SAME = 1e-12
 _HALVINGS = 40
+_FAR = 1e3  # standard errors: of a score where there is none
+_SETTLED = 1e-8  # decrement of a root
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +66,15 @@ def second_solver(rows: Rowwise, phi: float) -> Second | None:
     phi : dispersion, for decrements in standard errors.
     """
     ends = [_climb(rows, start, phi) for start in _starts(rows)]
-    return min(ends, key=lambda end: end.reading.deviance, default=None)
+    if ends and not any(end.converged for end in ends) and isnan(ends[0].reading.height):
+        ends += [_solved(rows, start, phi) for start in (*_starts(rows), *(end.beta for end in ends))]
+    return min(ends, key=_rank, default=None)
+
+
+def _rank(end: Second) -> tuple[bool, float]:
+    """Ends that are one first, the likelier among them."""
+    height = end.reading.height
+    return not end.converged, height if isfinite(height) else end.reading.decrement
 
 
 def _starts(rows: Rowwise) -> Iterator[Array]:
@@ -106,6 +117,28 @@ def _climb(rows: Rowwise, beta: Array, phi: float) -> Second:
     return Second(beta, reading, iterations, halvings, passes, converged, road)
 
 
+def _solved(rows: Rowwise, beta: Array, phi: float) -> Second:
+    """The root of a score that is no slope, by Powell's hybrid method.
+
+    Source: Powell (1970), in Rabinowitz (ed.), Numerical methods for nonlinear algebraic equations, 87-114.
+    """
+    from scipy.optimize import root
+
+    before = len(rows.passes)
+
+    def white(place: Array) -> Array:
+        reading = rows.at(place)
+        found = reading.root @ reading.steps[-1] if reading.steps else np.full(len(place), np.inf)
+        return np.clip(np.nan_to_num(found, nan=_FAR, posinf=_FAR), -_FAR, _FAR)
+
+    with silence():
+        found = root(white, beta, method="hybr", options={"xtol": 1e-14})
+        reading = rows.at(found.x)
+    converged = reading.decrement <= _SETTLED * np.sqrt(phi)
+    passes = len(rows.passes) - before
+    return Second(found.x, reading, passes, 0, passes, converged, "Powell's hybrid method")
+
+
 def _forward(
     rows: Rowwise, beta: Array, reading: Reading, weighing: Weighing
 ) -> tuple[Array, Reading | None, int]:
@@ -118,7 +151,9 @@ def _forward(
     halves = (0.5**k * full[-1] for k in range(1, _HALVINGS))
     for tries, step in enumerate(chain(full, halves), 1):
         there = rows.at(beta + step, weighing)
-        rise = there.deviance - reading.deviance
+        rise = there.height - reading.height
+        if isnan(rise) and isfinite(there.deviance):  # a root of a score that is no slope
+            rise = inf if there.decrement > reading.decrement * (1.0 if tries <= len(full) else 1.01) else 0.0
         if rise <= _SAME * (1.0 + abs(reading.deviance)) or (unseen and isfinite(there.deviance)):
             return step, there, tries
     return full[0], None, _HALVINGS
