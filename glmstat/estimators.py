@@ -58,7 +58,8 @@ def choose_estimator(call: Call, likelihood: GLM, frame: ModelFrame) -> Estimato
 
 def _check_together(words: list[str], frame: ModelFrame, unknown: tuple[str, ...]) -> None:
     if len(words) > 1:
-        given = f"Give the family its {one_of(unknown)}, as in negative_binomial(2)"
+        example = "tweedie(1.5)" if "p" in unknown else "negative_binomial(2)"
+        given = f"Give the family its {one_of(unknown)}, as in {example}"
         instead = given if unknown else "Leave one out"
         raise ArgumentError(f"{' and '.join(words)} do not go together. {instead}.")
     if frame.design.absorbed:

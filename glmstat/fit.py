@@ -23,6 +23,7 @@ from glmstat.frame import ModelFrame, beside_effects
 from glmstat.likelihood.base import GLM
 from glmstat.likelihood.several import with_predictors
 from glmstat.matrix import Array
+from glmstat.remedies import advice
 from glmstat.solve.estimator import estimate_by
 from glmstat.table import Native, frame, series
 from glmstat.verbs import again, hypothesis, interval, misfit, network, parameter, prior, row, table
@@ -70,15 +71,15 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
             from glmstat.inference.shape.joint import need_shape
 
             need_shape(estimate, estimator, likelihood)
-        warn(estimate, frame.design.columns, stacklevel=4)
+        kept = _without_checkpoint(call.without_data())
+        library = frame.source.native.library
+        spec = Spec(kept, frame.design, likelihood, kept["control"], library, statement, estimator)
+        warn(estimate, frame.design.columns, stacklevel=4, advice=advice(spec, estimate))
         forced = call["sampling_weights"] is not None and covariance.kind == "classical"
         if forced:
             covariance = replace(covariance, kind="HC0", information=record.bread)
         notes = (*frame.notes, *remarks(estimate, sandwich=forced))
         frame = beside_effects(frame, estimate)
-        kept = _without_checkpoint(call.without_data())
-        library = frame.source.native.library
-        spec = Spec(kept, frame.design, likelihood, kept["control"], library, statement, estimator)
         fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
         plain = covariance.kind == "classical" and covariance.information == "expected"
         if not plain and not RECIPES[covariance.kind].refits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,41 +19,67 @@ from glmstat.errors import (
 )
 from glmstat.estimate import Estimate, Separated
 
-__all__ = ["headline", "infinite_terms", "remarks", "verdicts", "warn"]
-
-_REMEDY = 'Take confint(method="profile"), or fit with method="firth"'
+__all__ = ["Advice", "headline", "infinite_terms", "remarks", "verdicts", "warn"]
 
 
-def warn(estimate: Estimate, columns: tuple[str, ...], stacklevel: int) -> None:
+@dataclass(frozen=True)
+class Advice:
+    """What to do about a verdict, in sentences; "" where there is nothing.
+
+    Parameters
+    ----------
+    separated, undecided, boundary : of infinite coefficients, of those that may be, of means at their bound.
+    aim : what the numbers are not where the solver has not converged.
+    """
+
+    separated: str = ""
+    undecided: str = ""
+    boundary: str = ""
+    aim: str = "the maximum of the likelihood"
+
+
+NO_ADVICE = Advice()
+
+
+def warn(estimate: Estimate, columns: tuple[str, ...], stacklevel: int, advice: Advice = NO_ADVICE) -> None:
     """Raise the warnings of an estimate; `stacklevel` as seen by the caller."""
-    for category, text in verdicts(estimate, columns):
+    for category, text in verdicts(estimate, columns, advice):
         warnings.warn(text, category, stacklevel=stacklevel)
 
 
-def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[type[GlmstatWarning], str]]:
-    """Yield (class, words) of every warning that an estimate deserves."""
+def verdicts(
+    estimate: Estimate, columns: tuple[str, ...], advice: Advice = NO_ADVICE
+) -> Iterator[tuple[type[GlmstatWarning], str]]:
+    """Yield (class, words) of every warning that an estimate deserves.
+
+    Parameters
+    ----------
+    advice : what may be done about it.
+    """
     end = estimate.convergence
     if end.status == "perfect fit":
         yield PerfectFitWarning, "Perfect fit: residuals are rounding error, so there are no standard errors."
     elif end.status == "boundary":
         where = f" in {_rows(end.bound_rows)}" if end.bound_rows else ""
-        remedy = f" {_REMEDY}." if estimate.absorbed is None else ""
-        yield BoundaryWarning, f"Mean at its bound{where}: Wald intervals are not valid here.{remedy}"
+        words = f"Mean at its bound{where}: Wald intervals are not valid here. {advice.boundary}"
+        yield BoundaryWarning, words.strip()
     elif end.status == "not converged":
         yield (
             ConvergenceWarning,
-            f"Not converged: {end.reason}. The numbers are not the maximum of the likelihood.",
+            f"Not converged: {end.reason}. The numbers are not {advice.aim}.",
         )
     if estimate.directions:
-        yield SeparationWarning, _separated(estimate, columns)
+        yield SeparationWarning, _separated(estimate, columns, advice)
+    elif end.separation == "separated":
+        yield SeparationWarning, _shrunk(estimate)
     elif end.separation == "undecided":
         named = ", ".join(end.runaway)
         words = (
             f"Separation, {named} beside the absorbed effects: these numbers are where the ascent stopped."
         )
         remedy = " Leave such columns out, or merge their levels."
-        unknown = f"Separation is not excluded: some coefficients may be infinite. {_REMEDY}."
-        yield SeparationWarning, words + remedy if named else unknown
+        unknown = f"Separation is not excluded: some coefficients may be infinite. {advice.undecided}"
+        yield SeparationWarning, words + remedy if named else unknown.strip()
     if estimate.absorbed is not None and not estimate.absorbed.exact:
         yield (
             GlmstatWarning,
@@ -62,9 +89,9 @@ def verdicts(estimate: Estimate, columns: tuple[str, ...]) -> Iterator[tuple[typ
         )
 
 
-def headline(estimate: Estimate, columns: tuple[str, ...]) -> tuple[str, ...]:
+def headline(estimate: Estimate, columns: tuple[str, ...], advice: Advice = NO_ADVICE) -> tuple[str, ...]:
     """Return the words of all warnings: what stands on top of a summary."""
-    return tuple(text for _, text in verdicts(estimate, columns))
+    return tuple(text for _, text in verdicts(estimate, columns, advice))
 
 
 def infinite_terms(estimate: Estimate, columns: tuple[str, ...]) -> str:
@@ -99,11 +126,22 @@ def _count(number: int, word: str) -> str:
     return f"{number:,} {word}{'s' * (number != 1)}"
 
 
-def _separated(estimate: Estimate, columns: tuple[str, ...]) -> str:
+def _separated(estimate: Estimate, columns: tuple[str, ...], advice: Advice) -> str:
     rows = estimate.convergence.separated_rows
     where = f": {_rows(rows)} predicted perfectly" if rows else ""
-    remedy = f"{_REMEDY}, or merge levels" if estimate.absorbed is None else "Merge or drop the level"
-    return f"Separation, {infinite_terms(estimate, columns)}{where}. {remedy}."
+    remedy = advice.separated if estimate.absorbed is None else "Merge or drop the level."
+    return f"Separation, {infinite_terms(estimate, columns)}{where}. {remedy}".strip()
+
+
+def _shrunk(estimate: Estimate) -> str:
+    """Of finite estimates of separated rows: what is wrong with their dispersion."""
+    rows = estimate.convergence.separated_rows
+    where = f" of {_rows(rows)}" if rows else ""
+    return (
+        f"Separation{where}: their residuals are near 0 at finite estimates too, so the estimated "
+        f"dispersion, {estimate.dispersion.value:.3g}, and standard errors with it are too small. "
+        "Give dispersion=: 1 for responses of 0 and 1."
+    )
 
 
 def _rows(rows: Separated) -> str:

@@ -14,6 +14,7 @@ from glmstat.inference.hypothesis.wald import without_covariance
 from glmstat.inference.reference import Reference, check_level, reference
 from glmstat.inference.selected import selection_note
 from glmstat.matrix import Array
+from glmstat.remedies import advice
 from glmstat.table import frame
 from glmstat.text.number import percent
 from glmstat.verdict import verdicts
@@ -127,7 +128,8 @@ def _wald_ends(fit: Fit, level: float, of: Any, method: str, vcov: Any, data: An
     used = "z" if known.normal_ends else known.text
     kind = "Wald" if fit.spec.statement is None else fit.spec.statement.interval
     note = f"{percent(level)} {kind} intervals, {used} · vcov: {label(fit)}"
-    at_bound = [text for kind, text in verdicts(fit.estimate, fit.columns) if kind is BoundaryWarning]
+    told = verdicts(fit.estimate, fit.columns, advice(fit.spec, fit.estimate))
+    at_bound = [text for kind, text in told if kind is BoundaryWarning]
     reasons = [reason] if (reason := without_covariance(fit)) else []
     return chosen, table.conf_low, table.conf_high, (note, *reasons, *at_bound, *selection_note(fit))
 

@@ -19,6 +19,7 @@ from glmstat.inference.likelihood import plugged_in, takes_given
 from glmstat.inference.reference import Reference, reference
 from glmstat.inference.shape.estimated import shape_lines
 from glmstat.matrix import Array
+from glmstat.remedies import advice
 from glmstat.table import noted
 from glmstat.text.layout import (
     PAD,
@@ -152,7 +153,7 @@ class Summary:
             "aliased": dict(fit.estimate.aliased),
             "status": end.status,
             "iterations": end.iterations,
-            "warnings": list(headline(fit.estimate, fit.columns)),
+            "warnings": list(headline(fit.estimate, fit.columns, advice(fit.spec, fit.estimate))),
             "notes": [note.text for note in fit.notes],
         }
 
@@ -209,7 +210,7 @@ def title(fit: Fit, spell: Spell = str) -> tuple[str, ...]:
 
 
 def _head(fit: Fit, spell: Spell = str) -> Iterator[str]:
-    for text in headline(fit.estimate, fit.columns):
+    for text in headline(fit.estimate, fit.columns, advice(fit.spec, fit.estimate)):
         yield from wrapped(text, spell)
     yield from title(fit, spell)
     for text in _asked(fit):

@@ -17,7 +17,7 @@ from glmstat.solve.separation import Undecided, has_cone, separating_direction
 from glmstat.solve.start import Start, inside, start_at, starting_points, weighted_start
 from glmstat.workspace import Workspace, moved
 
-__all__ = ["Maximum", "maximise"]
+__all__ = ["Maximum", "maximise", "moved_rows"]
 
 RUN = 4096  # rows looked at together
 
@@ -126,7 +126,7 @@ def _after_verdict(
     if final.ending in ("ask", "singular") and not directions:
         undecided = undecided or final.ending == "ask"
     found = _at_edge(current, final, None if directions else null, control, counts)
-    separated = _moved_rows(workspace, directions) if directions else None
+    separated = moved_rows(workspace, directions) if directions else None
     return replace(found, directions=tuple(directions), separated=separated, undecided=undecided)
 
 
@@ -160,7 +160,9 @@ def _reordered(workspace: Workspace, order: IntArray) -> Workspace:
     )
 
 
-def _moved_rows(workspace: Workspace, directions: list[Array]) -> Separated:
+def moved_rows(workspace: Workspace, directions: list[Array]) -> Separated:
+    """Return the rows that directions of recession (p,) move."""
+
     def kernel(block: Block) -> Separated:
         found, total = Separated(), block.total
         for start in range(0, len(total), RUN):

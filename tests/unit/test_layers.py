@@ -32,7 +32,7 @@ LAYERS = (
         "frame",
     ),
     ("solve",),
-    ("call", "estimators", "verbs", "fit", "network_fit", "model"),
+    ("call", "estimators", "remedies", "verbs", "fit", "network_fit", "model"),
     ("inference",),
     ("neural",),
     ("report", "probe", "persist", "__init__", "__main__"),

@@ -19,6 +19,7 @@ from glmstat.inference.deviance.difference import (
     by_wald,
     check_test,
     columns_of,
+    fall_fields,
     foot,
     heading,
 )
@@ -87,6 +88,7 @@ def analysis(
     -------
     Anova with columns df, deviance (the fall), for type I resid_df and resid_dev of the model with the terms
     so far, statistic, p_value. In type I, statistic is left out where it is the fall itself.
+    Where tests compare penalised likelihoods there is no column deviance: resid_dev is without the penalty.
 
     Raises
     ------
@@ -118,9 +120,8 @@ def analysis(
         rows, changed = _restrictions(fit)
         outcomes = [inside.test(rows[term.label], np.zeros((0, len(fit.columns)))) for term in terms]
         notes += _third_notes(fit, terms, changed)
-    fields = (
-        ("df", "deviance", "statistic", "p_value") if kind in ("LRT", "F") else ("df", "statistic", "p_value")
-    )
+    fall = fall_fields(fit) if kind in ("LRT", "F") else ("df",)
+    fields = (*fall, "statistic", "p_value")
     return _table(inside, type, [term.label for term in terms], columns_of(outcomes, fields), outcomes, notes)
 
 
@@ -172,7 +173,7 @@ def anova(*fits: Fit, test: str = "LRT", vcov: str | Covariance | None = None) -
             )
     outcomes = [_between(small, large.with_vcov(vcov), largest, kind) for small, large in pairwise(ordered)]
     columns = {
-        **columns_of([None, *outcomes], ("df", "deviance")),
+        **columns_of([None, *outcomes], fall_fields(largest)),
         "resid_df": [fit.df_residual for fit in ordered],
         "resid_dev": [fit.deviance for fit in ordered],
         **columns_of([None, *outcomes], ("statistic", "p_value")),
@@ -204,9 +205,10 @@ def _sequential(inside: Inside, terms: Sequence[FitTerm]) -> Anova:
         columns = columns_of(outcomes, ("df", "statistic", "p_value"))
         return _table(inside, "I", [term.label for term in terms], columns, outcomes, [])
     points = [inside.point(model) for model in models]
-    repeats = kind == "LRT" and fit.estimate.dispersion.estimator == "fixed"
+    fixed = fit.estimate.dispersion.estimator == "fixed"
+    repeats = kind == "LRT" and fixed and not compared_within(fit)
     columns = {
-        **columns_of([None, *outcomes], ("df", "deviance")),
+        **columns_of([None, *outcomes], fall_fields(fit)),
         "resid_df": [fit.nobs - point.rank for point in points],
         "resid_dev": [point.deviance for point in points],
         **columns_of([None, *outcomes], ("p_value",) if repeats else ("statistic", "p_value")),

@@ -16,7 +16,7 @@ from glmstat.inference.hypothesis.wald import boundary_reason, without_covarianc
 from glmstat.inference.reference import chi_squared_p_value, f_p_value, joint
 from glmstat.inference.restrict import Moments, Restricted, Subspace
 from glmstat.inference.selected import selection_note
-from glmstat.inference.statement import ratio_note
+from glmstat.inference.statement import compared_within, ratio_note
 from glmstat.matrix import Array
 from glmstat.text.layout import WIDTH, count
 
@@ -33,6 +33,7 @@ __all__ = [
     "by_wald",
     "check_test",
     "columns_of",
+    "fall_fields",
     "foot",
     "has_dispersion",
     "heading",
@@ -283,6 +284,11 @@ def _denominators(outcomes: Sequence[Outcome | None]) -> set[float]:
     return {outcome.df_denominator for outcome in outcomes if outcome and np.isfinite(outcome.df_denominator)}
 
 
+def fall_fields(fit: Fit) -> tuple[str, ...]:
+    """Return the first fields of a table of tests: the fall of the deviance where tests compare it."""
+    return ("df",) if compared_within(fit) else ("df", "deviance")
+
+
 def columns_of(outcomes: Sequence[Outcome | None], fields: Sequence[str]) -> dict[str, list[Any]]:
     """Return fields of tests as columns; None leaves a row empty. Denominators only where they differ."""
     if "statistic" in fields and len(_denominators(outcomes)) > 1:
@@ -329,7 +335,10 @@ def foot(
     shape = fit.estimate.shape
     if shape is not None and test in ("LRT", "F", "Rao"):
         yield f"{shape.name} estimated in each model, whose deviance is for that; tests compare -2 loglik"
-    yield from ratio_note(fit) if test in ("LRT", "F") else ()
+    if test in ("LRT", "F"):
+        yield from ratio_note(fit)
+        if compared_within(fit):
+            yield "deviances: without the penalty, at the penalised estimates; statistic: with it"
     if test == "Wald":
         yield f"vcov: {label(fit)}"
     elif is_robust(fit):

@@ -29,6 +29,7 @@ from glmstat.inference.selected import selection_note
 from glmstat.inference.shown import Shown
 from glmstat.inference.statement import need_neighbours
 from glmstat.progress import track
+from glmstat.remedies import advice
 from glmstat.text.listing import Listing
 from glmstat.verdict import warn
 
@@ -282,7 +283,7 @@ class _Search:
         others = tuple(note for note in self.fit.notes if note.kind != "selection")
         fit = replace(self.fit, notes=(*others, note))
         if len(self.fits) > 1:
-            warn(fit.estimate, fit.columns, stacklevel=4)
+            warn(fit.estimate, fit.columns, stacklevel=4, advice=advice(fit.spec, fit.estimate))
         return Step(fit, self._path(fit, interrupted), self.rule.words, interrupted)
 
     def _path(self, fit: Fit, interrupted: bool) -> Listing:

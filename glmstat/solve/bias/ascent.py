@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from glmstat.control import Control
-from glmstat.errors import ArgumentError
 from glmstat.estimate import Pass
 from glmstat.matrix import Array
 from glmstat.solve.bias.problem import Point, Problem
@@ -17,20 +15,21 @@ from glmstat.solve.lap import Lap
 from glmstat.solve.start import inside
 from glmstat.triangular import triangular_inverse
 
-__all__ = ["Climb", "best_climb"]
+__all__ = ["Climb", "climb"]
 
 MEMORY = 10  # steps that are combined
 HALVINGS = 20
 FALL = 0.7  # share of the step before that a combined step must fall below
 EXACT = 1e-3  # share of the tolerance that is tried for: the step is not Newton's, what is left may be more
 POLISH = 6  # steps that are taken beyond the tolerance
-NEAR = 0.02  # decrement from which another method's end is taken up
-OUTSIDE = 1e3  # decrement that stands for none
+NEAR = 0.02  # decrement below which an ascent is near its end
+PATIENCE = 40  # iterations without a new least decrement, after which scoring goes in circles
 FLOOR = 1e-6  # decrement below which a standstill is rounding
 SLOW = 15  # steps from which on, at every EVERYth, Newton's own is tried
 EVERY = 3
+LATE = 40  # steps from which on it is tried though the decrement does not fall steadily
 STEADY = 4  # falls of the decrement in turn, from which steps are combined where no likelihood says more
-SMALLEST = 1 / 8  # share of a step of scoring
+SMALLEST = 2.0**-11  # share of a step of scoring, as brglm2's max_step_factor
 FAR = 1e3  # times the decrement before, beyond which a step has left all sense
 DIFFERENCE = 1e-5  # in standard errors, of the derivatives
 LEAST = 1e-3  # curvature, as a share of the information's, that a step divides by
@@ -42,17 +41,27 @@ Ending = Literal["converged", "stuck", "iterations"]
 
 @dataclass(eq=False)
 class Climb:
-    """An ascent as far as it has gone."""
+    """An ascent as far as it has gone.
+
+    Parameters
+    ----------
+    taken : iterations of the ascents before it, which count towards those that are allowed.
+    guarded : whether a step is taken only where it is better.
+    least, since : the least decrement met, and at which iteration.
+    """
 
     problem: Problem
     point: Point
     rows: int
+    taken: int = 0
     ending: Ending = "iterations"
     iterations: int = 0
     halvings: int = 0
     guarded: bool = True
     share: float = 1.0
     falls: int = 0
+    least: float = np.inf
+    since: int = 0
     floor: bool = False
     edge: bool = False
     trace: list[Pass] = field(default_factory=list)
@@ -60,82 +69,30 @@ class Climb:
     steps: list[Array] = field(default_factory=list)
     lap: Lap = field(default_factory=Lap)
 
-    def __post_init__(self) -> None:
-        self._metric = self.point.root / np.sqrt(max(self.point.phi, 1e-300))
-
     @property
     def likely(self) -> bool:
         """Whether there is a penalised likelihood that tells which of two points is better."""
         return self.problem.ratio and self.problem.spread.fixed
 
     def length(self, point: Point) -> float:
-        """Return the length of the step at a point, in the standard errors where the ascent began."""
-        return float(np.linalg.norm(self._metric @ point.step))
+        """Return the sum of the sizes of a step's coefficients, by which brglm2 shortens steps."""
+        return float(np.abs(self.problem.moved(point.step)).sum())
 
 
-def best_climb(problem: Problem, starts: Sequence[Array], control: Control, rows: int) -> Climb:
-    """Return the first ascent that arrives, else the one that came nearest.
-
-    Without a penalised likelihood scoring goes on whatever it meets, as brglm2, for the decrement may rise
-    on the way; where that fails it goes only to where the decrement falls, and at last by Powell's method.
+def climb(
+    problem: Problem, point: Point, control: Control, rows: int, *, guarded: bool = True, taken: int = 0
+) -> Climb:
+    """Return the end of an ascent from a point.
 
     Parameters
     ----------
-    starts : where to begin, the best first.
-    rows : that a pass reads.
-
-    Raises
-    ------
-    ArgumentError : the adjusted score has no value at any of them.
-    """
-    ends: list[Climb] = []
-    for place in starts:
-        point = problem.at(place)
-        if point is None:
-            continue
-        for guarded in (False, True):
-            ends.append(_climb(problem, point, control, rows, guarded=guarded))
-            if ends[-1].ending == "converged":
-                return ends[-1]
-            if ends[-1].likely:
-                break
-    if not ends:
-        raise ArgumentError(
-            "Bias reduction found no coefficients at which the adjusted score has a value. Give start=."
-        )
-    ends.sort(key=lambda end: end.point.decrement)
-    begun = [ends[0].point, *(point for point in map(problem.at, starts) if point is not None)]
-    for point in begun:
-        found = _by_powell(problem, point)
-        if found is not None and found.decrement < NEAR:
-            end = _climb(problem, found, control, rows)
-            if end.ending == "converged":
-                return end
-    return ends[0]
-
-
-def _by_powell(problem: Problem, begun: Point) -> Point | None:
-    """Where Powell's hybrid method with differences ends, for roots that scoring circles about."""
-    from scipy.optimize import root
-
-    back = triangular_inverse(begun.root)
-    if back is None or not len(begun.place):
-        return None
-
-    def score(white: Array) -> Array:
-        found = problem.at(begun.place + back @ white)
-        return np.full(len(white), OUTSIDE) if found is None else found.white
-
-    found: Any = root(score, np.zeros(len(begun.place)), method="hybr")
-    return problem.at(begun.place + back @ found.x)
-
-
-def _climb(problem: Problem, point: Point, control: Control, rows: int, *, guarded: bool = True) -> Climb:
-    """Return the end of an ascent from a point.
+    guarded : take only steps that are better; else scoring goes on whatever it meets, for the decrement may
+        rise on the way.
+    taken : iterations before it, which count towards those that `control` allows.
 
     Source: Walker & Ni (2011), SIAM Journal on Numerical Analysis 49, 1715-1735, for the combination.
     """
-    state, left = Climb(problem, point, rows), POLISH
+    state, left = Climb(problem, point, rows, taken), POLISH
     state.guarded = guarded or state.likely
     while True:
         here = state.point.decrement
@@ -144,13 +101,21 @@ def _climb(problem: Problem, point: Point, control: Control, rows: int, *, guard
         if here <= EXACT * control.tolerance or (here <= control.tolerance and left <= 0):
             state.ending = "converged"
             return state
-        if state.iterations >= control.max_iterations:
+        if taken + state.iterations >= control.max_iterations:
             state.ending = "converged" if here <= control.tolerance else "iterations"
             return state
-        if not _step(state):
+        if _is_circling(state) or not _step(state):
             state.floor = control.tolerance < here <= FLOOR
             state.ending = "converged" if here <= max(control.tolerance, FLOOR) else "stuck"
             return state
+
+
+def _is_circling(state: Climb) -> bool:
+    """Whether the decrement has had no new least for long."""
+    lower = state.point.decrement < state.least
+    state.since = state.iterations if lower else state.since
+    state.least = min(state.least, state.point.decrement)
+    return not state.likely and state.iterations - state.since > PATIENCE
 
 
 def _step(state: Climb) -> bool:
@@ -179,7 +144,8 @@ def _is_steady(state: Climb) -> bool:
 
 def _is_slow(state: Climb) -> bool:
     """Whether it is time for a Jacobian: it costs as many scores as there are coordinates."""
-    sound = state.likely or _is_steady(state)
+    late = state.iterations >= LATE and state.point.decrement < NEAR
+    sound = state.likely or late or _is_steady(state)
     return sound and state.iterations >= SLOW and (state.iterations - SLOW) % EVERY == 0
 
 
@@ -196,15 +162,18 @@ def _shorter(state: Climb, found: Point) -> bool:
 
 
 def _onward(state: Climb) -> bool:
-    """Take the step of scoring whatever it finds, half of it where steps have got longer, as brglm2 does."""
+    """Take the step of scoring whatever it finds, half of it where steps have got longer.
+
+    Source: the steps of `brglmFit` in R's brglm2, whose second is a half in any case.
+    """
     here = state.point
     for halvings in range(HALVINGS):
         share = state.share * 0.5**halvings
         found = state.problem.at(here.place + share * here.step)
         if found is not None and found.decrement < FAR * (1.0 + here.decrement):
-            longer = state.length(found) > state.length(here)
+            longer = not state.iterations or state.length(found) > state.length(here)
             _move(state, found, share, halvings, "scoring")
-            state.share = 0.5 * share if longer and share > SMALLEST else 1.0
+            state.share = 0.5 * state.share if longer and state.share > SMALLEST else 1.0
             return True
     return False
 
@@ -295,5 +264,6 @@ def _move(state: Climb, found: Point, share: float, halvings: int, name: str) ->
     )
     state.falls = state.falls + 1 if found.decrement < here.decrement else 0
     state.point = found
-    state.iterations += 1
-    state.halvings += halvings
+    again = not state.guarded and name == "scoring" and state.share < 1.0  # of the same iteration
+    state.iterations += not again
+    state.halvings += halvings + again

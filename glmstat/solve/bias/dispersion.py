@@ -19,6 +19,7 @@ from glmstat.solve.dispersion import positive_dispersion
 __all__ = ["Spread", "spread_of", "unit_adjusted"]
 
 Rule = Literal["one", "given", "adjusted", "ml", "pearson", "deviance"]
+WIDEST = 400.0  # of the logarithm, about its first guess
 FEW = 4096  # values of the weights that are worth a table
 _WORDS = ("pearson", "deviance", "ml")
 
@@ -91,7 +92,7 @@ class Spread:
         return self.rule in ("one", "given")
 
     def at(self, deviance: float, pearson: float) -> float:
-        """Return the dispersion, 0 where the residuals are."""
+        """Return the dispersion: 0 where the residuals are, NaN where its score has no root."""
         if self.fixed:
             return self.value
         if self.rule in ("pearson", "deviance"):
@@ -102,15 +103,26 @@ class Spread:
         """Where the adjusted score of the dispersion is 0."""
         from scipy.optimize import brentq
 
+        if not np.isfinite(deviance):
+            return np.nan
         middle = float(np.log(deviance / max(self.df, 1)))
-        step = 1.0
-        while self._score(middle - step, deviance) < 0 and step < 200.0:
-            step *= 2.0
-        low, step = middle - step, 1.0
-        while self._score(middle + step, deviance) > 0 and step < 200.0:
-            step *= 2.0
-        found: Any = brentq(self._score, low, middle + step, args=(deviance,), xtol=1e-14)
+        low, high = (self._far(middle, side, deviance) for side in (-1.0, 1.0))
+        if not np.isfinite(low + high):
+            return np.nan
+        found: Any = brentq(self._score, low, high, args=(deviance,), xtol=1e-14)
         return float(np.exp(found))
+
+    def _far(self, middle: float, side: float, deviance: float) -> float:
+        """Where the score has the sign that it has at the far end of one side; NaN for nowhere."""
+        step = 1.0
+        while step < WIDEST:
+            score = self._score(middle + side * step, deviance)
+            if not np.isfinite(score):
+                return np.nan
+            if score * side <= 0:
+                return middle + side * step
+            step *= 2.0
+        return np.nan
 
     def _score(self, log_phi: float, deviance: float) -> float:
         """The adjusted score of phi, times phi.
@@ -118,7 +130,11 @@ class Spread:
         Source: Kosmidis, Kenne Pagui & Sartori (2020), section 4; for Jeffreys' prior of phi as brglm2.
         """
         phi = float(np.exp(log_phi))
-        sums = self._sums(phi)
+        with np.errstate(all="ignore"):
+            sums = self._sums(phi)
+            return self._adjusted(phi, sums, deviance)
+
+    def _adjusted(self, phi: float, sums: _Moments, deviance: float) -> float:
         score = (deviance - sums.first) / (2.0 * phi)
         if self.rule == "ml":
             return score
@@ -126,6 +142,15 @@ class Spread:
         if self.method == "median_br":
             return score + 0.5 * self.rank + skew / 3.0
         return score + skew + (0.5 * (self.rank - 2) if self.method == "firth" else -0.5 * (self.rank + 4))
+
+    def prior(self, phi: float) -> float:
+        """Return the logarithm of Jeffreys' prior without what the coefficients' information for phi 1 adds.
+
+        NaN where the dispersion is not at the root of the score that this prior adjusts.
+        """
+        if self.method != "jeffreys" or self.rule != "adjusted":
+            return np.nan
+        return 0.5 * float(np.log(self._sums(phi).second)) - (2.0 + 0.5 * self.rank) * float(np.log(phi))
 
     def _sums(self, phi: float) -> _Moments:
         known = self._weights

@@ -13,11 +13,14 @@ from glmstat.errors import ArgumentError
 from glmstat.estimate import Convergence, Dispersion, Estimate
 from glmstat.families import Family
 from glmstat.frame import ModelFrame
+from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array
-from glmstat.solve.bias.ascent import Climb, best_climb
+from glmstat.solve.bias.ascent import Climb
 from glmstat.solve.bias.dispersion import Spread, spread_of, unit_adjusted
 from glmstat.solve.bias.problem import Point, Problem
+from glmstat.solve.bias.roots import Root, find_root
+from glmstat.solve.bias.starts import smoothed_start
 from glmstat.solve.bias.words import statement
 from glmstat.solve.estimate import (
     Found,
@@ -29,9 +32,10 @@ from glmstat.solve.estimate import (
     usable_null,
 )
 from glmstat.solve.estimator import Asked, Within
-from glmstat.solve.maximum import Maximum
+from glmstat.solve.maximum import Maximum, moved_rows
 from glmstat.solve.newton import Ascent
 from glmstat.solve.scaling import open_workspace
+from glmstat.solve.separation import Undecided, has_cone, separating_direction
 from glmstat.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,7 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BiasReduced"]
 
-UNADJUSTED = "identity link: the adjustment is 0, the coefficients are those of maximum likelihood"
+FEW = 200_000  # cells up to which smoothed rows are fitted first, and other roots looked for
+UNADJUSTED = "the adjustment is 0, the coefficients are those of maximum likelihood"
 
 
 @dataclass(frozen=True)
@@ -100,37 +105,45 @@ class BiasReduced:
         """Return the estimate of a frame; in a subspace, with the penalty of all columns of the model."""
         asked = within.dispersion if within is not None and not self.unit else dispersion
         control = control or Control()
-        if self.method == "firth" and likelihood.family.link.exponent == 1.0:
-            return self._unadjusted(frame, likelihood, start, control, asked)
+        reason = _unadjusted_because(self.method, likelihood.family)
+        if reason:
+            return self._unadjusted(frame, likelihood, start, control, asked, reason)
         with at_work(frame):
             whole = open_workspace(frame, likelihood)
             counts, intercept = totals(whole, frame, None)
             workspace, rank, points = begin(whole, frame, intercept, start, None)
             spread = spread_of(frame, likelihood, counts.rows, workspace.size, self.method, asked)
             problem = self._problem(workspace, spread, within)
-            null = usable_null(workspace, intercept)
-            starts = [point.gamma for point in points]
-            if null is not None and not any(np.array_equal(null, place) for place in starts):
-                starts.append(null)
-            end = best_climb(problem, starts, control, frame.rows)
-            ascent = _as_ascent(end, workspace, control.tolerance)
+            few = start is None and frame.rows * workspace.size <= FEW
+            smoothed = smoothed_start(workspace, rank, frame, counts.rows, control) if few else None
+            starts = _distinct(
+                smoothed, *(point.gamma for point in points), usable_null(workspace, intercept)
+            )
+            root = find_root(problem, starts, control, frame.rows, look=few)
+            end = root.end
+            ascent = _as_ascent(root, workspace, control.tolerance)
             found = Found(workspace, rank, Maximum(ascent), counts, intercept, None)
             known = spread.rule in ("adjusted", "ml")
             estimate = estimate_at(frame, found, end.point.phi if known and end.point.phi > 0 else asked)
+            if estimate.convergence.status == "not converged":
+                estimate = replace(estimate, information=_nothing(estimate), loglik=np.nan)
+            convergence = _told(estimate.convergence, root)
+            if self.unit and estimate.dispersion.estimated and few and within is None:
+                convergence = _separated(workspace, convergence)
             return replace(
                 estimate,
                 dispersion=_known(spread, end.point.phi) if known else estimate.dispersion,
                 criterion=_criterion(problem, end.point, estimate.deviance) if self.ratio else None,
-                convergence=_told(estimate.convergence, end),
+                convergence=convergence,
             )
 
     def _unadjusted(
-        self, frame: ModelFrame, likelihood: GLM, start: Array | None, control: Control, asked: Any
+        self, frame: ModelFrame, likelihood: GLM, start: Array | None, control: Control, asked: Any, why: str
     ) -> Estimate:
-        """The estimate where the mean is linear: the adjustment of the coefficients is 0."""
+        """The estimate where the adjustment of the coefficients is 0."""
         estimate = fit_estimate(frame, likelihood, start=start, control=control, dispersion=asked)
         spread = spread_of(frame, likelihood, estimate.rows, estimate.rank, self.method, asked)
-        notes = (*estimate.convergence.notes, UNADJUSTED)
+        notes = (*estimate.convergence.notes, f"{why}: {UNADJUSTED}")
         estimate = replace(estimate, convergence=replace(estimate.convergence, notes=notes))
         if spread.rule != "adjusted":
             return estimate
@@ -163,12 +176,51 @@ class BiasReduced:
         return cls(**plain)
 
 
+def _unadjusted_because(method: str, family: Family) -> str:
+    """Why the adjustment is 0, "" where it is not: of a linear mean, or of an information without eta."""
+    exponent, power = family.link.exponent, family.power
+    if method == "firth":
+        return "identity link" if exponent == 1.0 else ""
+    flat = method == "jeffreys" and exponent is not None and 2.0 - 2.0 * exponent == power
+    return "the information does not depend on the coefficients" if flat else ""
+
+
+def _nothing(estimate: Estimate) -> DenseInformation:
+    """An information without numbers: of coefficients that solve nothing there are no standard errors."""
+    slots = np.flatnonzero(np.isfinite(estimate.theta))
+    size = len(slots)
+    return DenseInformation(np.full((size, size), np.nan), np.eye(size), slots, len(estimate.theta))
+
+
+def _separated(workspace: Workspace, convergence: Convergence) -> Convergence:
+    """The end, with the rows that are separated: their residuals tell nothing of the dispersion."""
+    try:
+        direction = separating_direction(workspace) if has_cone(workspace) else None
+    except Undecided:
+        direction = None
+    if direction is None:
+        return convergence
+    whole = np.zeros(workspace.width)
+    whole[workspace.columns] = direction
+    return replace(convergence, separation="separated", separated_rows=moved_rows(workspace, [whole]))
+
+
 def _has_skewness(family: Family) -> bool:
     """Whether the third cumulant is that of an exponential family with this variance."""
     return family.has_likelihood or family.name == "tweedie"
 
 
-def _as_ascent(end: Climb, workspace: Workspace, tolerance: float) -> Ascent:
+def _distinct(*places: Array | None) -> list[Array]:
+    """The places that there are, each once."""
+    found: list[Array] = []
+    for place in places:
+        if place is not None and not any(np.array_equal(place, one) for one in found):
+            found.append(place)
+    return found
+
+
+def _as_ascent(root: Root, workspace: Workspace, tolerance: float) -> Ascent:
+    end: Climb = root.end
     point: Point = end.point
     return Ascent(
         workspace,
@@ -179,7 +231,7 @@ def _as_ascent(end: Climb, workspace: Workspace, tolerance: float) -> Ascent:
         point.decrement,
         "finite",
         tuple(end.trace),
-        end.iterations,
+        root.iterations,
         end.halvings,
         floor=end.floor,
         tolerance=tolerance,
@@ -195,15 +247,17 @@ def _criterion(problem: Problem, point: Point, deviance: float) -> float:
     return deviance - point.phi * problem.log_information(problem.gamma(point.place))
 
 
-def _told(convergence: Convergence, end: Climb) -> Convergence:
+def _told(convergence: Convergence, root: Root) -> Convergence:
     """The end in words of adjusted scores; whether the likelihood has a finite maximum was not asked."""
-    reason = convergence.reason
+    reason, end = convergence.reason, root.end
+    notes = (*convergence.notes, root.note) if root.note else convergence.notes
     if convergence.status == "not converged":
-        reason = f"{end.iterations} iterations did not reach a root of the adjusted score"
+        steps = "1 iteration" if root.iterations == 1 else f"{root.iterations} iterations"
+        reason = f"{steps} did not reach a root of the adjusted score"
         if end.edge:
             reason = "the adjusted score has no root found inside the domain: a mean reaches its edge"
         elif end.ending == "stuck":
             reason = (
                 f"no step comes nearer to a root of the adjusted score, decrement {end.point.decrement:.1e}"
             )
-    return replace(convergence, separation="not needed", reason=reason)
+    return replace(convergence, separation="not needed", reason=reason, notes=notes)

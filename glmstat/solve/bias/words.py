@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isnan
 
 from glmstat.estimate import Estimate
 from glmstat.statement import Statement
@@ -27,6 +28,10 @@ _WITH = (
     'the scores themselves are not 0 at the estimates. Use penalised likelihood ratios (method="lr", '
     'confint(method="profile")) or Wald.'
 )
+_NO_ROOT = "no standard errors, tests or likelihood: these coefficients solve nothing"
+_FAILED = (
+    "the solver has not converged. Give start= or Control(max_iterations=), or take another link or a prior."
+)
 
 
 def statement(method: str, estimate: Estimate, *, ratio: bool, unit: bool) -> Statement:
@@ -37,6 +42,11 @@ def statement(method: str, estimate: Estimate, *, ratio: bool, unit: bool) -> St
     ratio : whether there is a penalised likelihood.
     unit : whether the scores were adjusted for dispersion 1.
     """
+    argument = f'method="{method}"'
+    if estimate.convergence.status == "not converged":
+        return Statement(
+            method, _TITLES[method], (_NO_ROOT,), _COVARIANCES, argument=argument, refused=_FAILED
+        )
     holds = ("loglik", "criteria", "goodness", "bootstrap")
     return Statement(
         method,
@@ -44,7 +54,7 @@ def statement(method: str, estimate: Estimate, *, ratio: bool, unit: bool) -> St
         lines=tuple(_lines(estimate, ratio=ratio, unit=unit)),
         covariances=_COVARIANCES,
         refused=_WITH if ratio else _WITHOUT,
-        argument=f'method="{method}"',
+        argument=argument,
         holds=("ratio", *holds) if ratio else holds,
         ratio=_RATIO if ratio else "",
     )
@@ -58,4 +68,5 @@ def _lines(estimate: Estimate, *, ratio: bool, unit: bool) -> Iterator[str]:
         yield "scores adjusted as for dispersion 1: the dispersion scales standard errors and tests alone"
     elif not unit and how != "adjusted":
         yield "scores adjusted at this dispersion" + ("" if how == "given" else ", estimated along with them")
-    yield "loglik, AIC and BIC: of the likelihood without penalty, at these estimates"
+    if not isnan(estimate.loglik) and not (unit and how != "fixed"):
+        yield "loglik, AIC and BIC: of the likelihood without penalty, at these estimates"
