@@ -205,6 +205,12 @@ class Estimate:
             return False
         return self.likelihood.family.dispersion is None
 
+    @property
+    def at_limit(self) -> bool:
+        """Whether a parameter beside the coefficients is infinite: what only refits may come to."""
+        shape = self.shape
+        return bool(np.isinf(self.theta).any()) or (shape is not None and bool(np.isinf(shape.value)))
+
     @cached_property
     def infinite(self) -> Array:
         """Sign of the first direction that moves each coefficient (p,); 0 where it is finite."""

@@ -40,17 +40,17 @@ __all__ = ["Covariance", "Fit", "Spec", "fit_model", "sources"]
 
 def fit_model(call: Call, likelihood: GLM) -> Fit:
     """Return the fit of a model: the road from the arguments to the result, the same for every model."""
-    from glmstat.inference.covariance import RECIPES, as_covariance, need_robust, settled
+    from glmstat.inference.covariance import RECIPES, as_covariance, need_robust, settled_by
     from glmstat.inference.statement import check_covered
 
     record = as_convention(call["compat"])
     likelihood = with_predictors(likelihood, call["predictors"])
-    shaped = bool(likelihood.family.unknown) and not call["predictors"] and call["method"] != "moments"
-    covariance = settled(call["vcov"], record, shaped=shaped, several=bool(call["predictors"]))
-    if call["sampling_weights"] is not None and as_covariance(call["vcov"]) != Covariance():
-        need_robust(covariance)
+    asked = as_covariance(call["vcov"])
+    sampled, usual = call["sampling_weights"] is not None, asked == Covariance()
+    if sampled and not usual:
+        need_robust(asked)
     with Passes() as passes:
-        frame = frame_for(call, likelihood, covariance.variables, passes)
+        frame = frame_for(call, likelihood, asked.variables, passes)
         passes.settle(frame.design.columns, frame.large)
         start = start_values(call["start"], frame.design.columns, frame.design.default_columns)
         estimator = choose_estimator(call, likelihood, frame)
@@ -65,20 +65,17 @@ def fit_model(call: Call, likelihood: GLM) -> Fit:
         likelihood = estimate.likelihood or likelihood
         statement = None if estimator is None else estimator.statement(estimate, frame.design)
         if statement is not None:
-            covariance = as_covariance(call["vcov"])
-            check_covered(statement, covariance)
+            check_covered(statement, asked)
+        kept = _without_checkpoint(call.without_data())
+        library = frame.source.native.library
+        spec = Spec(kept, frame.design, likelihood, kept["control"], library, statement, estimator)
+        covariance = settled_by(spec, estimate, call["vcov"], record)
         if covariance.kind == "joint":
             from glmstat.inference.shape.joint import need_shape
 
             need_shape(estimate, estimator, likelihood)
-        kept = _without_checkpoint(call.without_data())
-        library = frame.source.native.library
-        spec = Spec(kept, frame.design, likelihood, kept["control"], library, statement, estimator)
         warn(estimate, frame.design.columns, stacklevel=4, advice=advice(spec, estimate))
-        forced = call["sampling_weights"] is not None and covariance.kind == "classical"
-        if forced:
-            covariance = replace(covariance, kind="HC0", information=record.bread)
-        notes = (*frame.notes, *remarks(estimate, sandwich=forced))
+        notes = (*frame.notes, *remarks(estimate, sandwich=sampled and usual))
         frame = beside_effects(frame, estimate)
         fit = _freeze(Fit(spec, estimate, covariance, notes, frame))
         plain = covariance.kind == "classical" and covariance.information == "expected"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glmstat.call import Covariance
+from glmstat.call import Covariance, Spec
 from glmstat.convention import Convention
 from glmstat.errors import ArgumentError, near, one_of
+from glmstat.estimate import Estimate
 from glmstat.inference.score import at_infinity, finite_predictor, frame_of
 from glmstat.inference.statement import need_covariance, need_effects
 from glmstat.inference.variable import split_ways
@@ -35,7 +36,9 @@ __all__ = [
     "is_robust",
     "label",
     "need_robust",
+    "observed_root",
     "settled",
+    "settled_by",
     "settled_for",
     "std_errors",
     "undefined",
@@ -153,26 +156,37 @@ def choose(fit: Fit, vcov: str | Covariance | None) -> Covariance:
     """
     if vcov is None:
         return fit.covariance
+    if fit.spec.call["sampling_weights"] is not None:
+        need_robust(as_covariance(vcov))
     covariance = settled_for(fit, vcov)
     need_covariance(fit, covariance)
-    if fit.spec.call["sampling_weights"] is not None:
-        need_robust(covariance)
     return covariance
 
 
 def settled_for(fit: Fit, vcov: str | Covariance, convention: Convention | None = None) -> Covariance:
-    """Return `settled` for a fit: where its table is no maximum of a likelihood, words stand as they are.
+    """Return `settled_by` for a fit.
 
     Parameters
     ----------
     convention : default that of the fit.
     """
-    if fit.spec.statement is not None:
-        return as_covariance(vcov)
-    shape = fit.estimate.shape
+    return settled_by(fit.spec, fit.estimate, vcov, fit.convention if convention is None else convention)
+
+
+def settled_by(spec: Spec, estimate: Estimate, vcov: str | Covariance, convention: Convention) -> Covariance:
+    """Return the Covariance that a call's `vcov=` stands for, once it is known what was estimated.
+
+    As `settled`; where the table is no maximum of a likelihood, words stand as they are. With sampling
+    weights what trusts the variance of the family gives way to HC0.
+    """
+    shape = estimate.shape
     shaped = shape is not None and shape.estimator == "ml"
-    chosen = fit.convention if convention is None else convention
-    return settled(vcov, chosen, shaped=shaped, several=bool(fit.spec.design.others))
+    covariance = as_covariance(vcov)
+    if spec.statement is None:
+        covariance = settled(vcov, convention, shaped=shaped, several=bool(spec.design.others))
+    if spec.call["sampling_weights"] is not None and not RECIPES[covariance.kind].robust:
+        return Covariance("HC0", information=convention.bread)
+    return covariance
 
 
 def need_robust(covariance: Covariance) -> None:
@@ -361,11 +375,12 @@ def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
     recipe = RECIPES[covariance.kind]
     if (perfect and recipe.refits) or _is_saturated(fit, recipe):
         return Vcov(np.full_like(inverse, np.nan))
-    finite = np.isfinite(estimate.coef) & np.isfinite(inverse).all(axis=1)
-    inverse = np.where(finite[:, None], inverse, 0.0)
-    if covariance.information == "observed" and not fit.spec.likelihood.canonical:
-        need_effects(fit, "The observed information", "Use information='expected'.")
-        inverse = inverse @ _observed(fit, inverse, data)
+    known = np.isfinite(inverse).all(axis=1, keepdims=True)
+    finite = np.isfinite(estimate.coef) & known[:, 0]
+    # infinite coefficients stay: with others they say what is finite in the rows that are not separated
+    inverse = np.where(known, inverse, 0.0)
+    if covariance.information == "observed":
+        inverse = observed_root(fit, inverse, data)
     root, known = recipe.make(fit, inverse, covariance, data)
     root = np.array(root)
     root[:] = np.nan if perfect else root
@@ -397,6 +412,19 @@ def _is_saturated(fit: Fit, recipe: Recipe) -> bool:
 def is_perfect(fit: Fit) -> bool:
     """Return whether the residuals are rounding, so that an estimated dispersion says nothing."""
     return fit.status == "perfect fit" and fit.estimate.dispersion.estimated
+
+
+def observed_root(fit: Fit, inverse: Array, data: Any = None) -> Array:
+    """Return L (p, q) with L L' the inverse observed information for dispersion 1.
+
+    Parameters
+    ----------
+    inverse : the same of the expected information, 0 in rows without one.
+    """
+    if fit.spec.likelihood.canonical:
+        return inverse
+    need_effects(fit, "The observed information", "Use information='expected'.")
+    return inverse @ _observed(fit, inverse, data)
 
 
 def _observed(fit: Fit, root: Array, data: Any) -> Array:

@@ -13,6 +13,7 @@ from glmstat.inference.interval import Wald
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
+    from glmstat.formula.design import Predictor
     from glmstat.formula.piece import Piece
 
 __all__ = [
@@ -88,24 +89,34 @@ def baseline_name(fit: Fit) -> str:
 def baseline_notes(fit: Fit, shown: Sequence[str]) -> tuple[str, ...]:
     """Return a line that names the baselines among the terms shown: exp of them is no ratio.
 
-    The intercept; without one, the columns of factors coded in full, one for each level or cell.
+    The intercept; without one, the columns of factors coded in full, one for each level or cell. Of a further
+    predictor what its ratios are too: exp of them is no ratio of means.
     """
-    names = [name for name in _baselines(fit) if name in shown]
-    if not names:
-        return ()
+    first, *others = fit.spec.design.predictors
+    words = [(first, baseline_name(fit), ""), *((one, one.name, f"ratio of {one.name}s") for one in others)]
+    lines: list[str] = []
+    for predictor, baseline, ratio in words:
+        own = [fit.columns[slot] for slot in predictor.slots if fit.columns[slot] in shown]
+        bases = [name for name in _baselines(fit, predictor) if name in own]
+        lines += _named(bases, baseline)
+        lines += _named([name for name in own if name not in bases], ratio) if ratio else []
+    return tuple(lines)
+
+
+def _named(names: Sequence[str], words: str) -> Iterator[str]:
     more = f", … ({len(names)} coefficients)" if len(names) > _LISTED else ""
-    return (f"{', '.join(names[:_LISTED])}{more}: {baseline_name(fit)}",)
+    if names:
+        yield f"{', '.join(names[:_LISTED])}{more}: {words}"
 
 
-def _baselines(fit: Fit) -> Iterator[str]:
-    for predictor in fit.spec.design.predictors:
-        groups = [group for piece in predictor.pieces for group in piece.groups]
-        for piece in predictor.pieces:
-            names = [fit.columns[slot] for slot in predictor.slots[piece.slots]]
-            if () in piece.groups:
-                yield from names
-            elif () not in groups:
-                yield from _cells(piece, names)
+def _baselines(fit: Fit, predictor: Predictor) -> Iterator[str]:
+    groups = [group for piece in predictor.pieces for group in piece.groups]
+    for piece in predictor.pieces:
+        names = [fit.columns[slot] for slot in predictor.slots[piece.slots]]
+        if () in piece.groups:
+            yield from names
+        elif () not in groups:
+            yield from _cells(piece, names)
 
 
 def _cells(piece: Piece, names: Sequence[str]) -> Iterator[str]:

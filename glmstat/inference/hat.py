@@ -88,8 +88,7 @@ def hat_root(
     """
     defined(fit, what, remedy)
     inverse = fit.estimate.information.inverse_root
-    finite = known_coefficients(fit) & np.isfinite(inverse).all(axis=1)
-    return np.where(finite[:, None], inverse, 0.0)
+    return np.where(np.isfinite(inverse).all(axis=1, keepdims=True), inverse, 0.0)
 
 
 def defined(fit: Fit, what: str, remedy: str) -> None:

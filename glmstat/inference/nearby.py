@@ -8,7 +8,7 @@ from glmstat.call import asked_dispersion
 from glmstat.errors import ArgumentError
 from glmstat.estimate import Estimate
 from glmstat.matrix import Array
-from glmstat.solve.estimator import Within, estimate_by
+from glmstat.solve.estimator import Within, estimate_or_limit
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
@@ -46,9 +46,9 @@ def fit_nearby(
     how, likelihood = fit.spec.estimator, fit.spec.likelihood
     if start is not None:
         try:
-            found = estimate_by(how, frame, likelihood, start=start, **arguments)
+            found = estimate_or_limit(how, frame, likelihood, start=start, **arguments)
         except ArgumentError:
             found = None
         if found is not None and found.convergence.status != "not converged":
             return found
-    return estimate_by(how, frame, likelihood, **arguments)
+    return estimate_or_limit(how, frame, likelihood, **arguments)

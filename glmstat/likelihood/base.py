@@ -114,6 +114,10 @@ class Several(Likelihood, Protocol):
         """Values of the K - 1 further predictors of which the likeliest are a start."""
         ...
 
+    def held(self, level: tuple[float, ...]) -> GLM | None:
+        """Return the model of the first predictor alone for one level of the others, if that is a GLM."""
+        ...
+
     def constant(self, y: Any, weights: Any) -> Any:
         """Return what the log-likelihood of each row has that depends on no predictor (n,)."""
         ...

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import digamma, gammaln, polygamma
 
 from glmstat.array import Array, quiet, stirling_error
-from glmstat.families import Information, Poisson
+from glmstat.families import Information, NegativeBinomial, Poisson
 from glmstat.families.count_variance import NegativeBinomialVariance
 from glmstat.likelihood.base import GLM, Cone, Rows
 from glmstat.links import Link, Log
@@ -57,6 +57,10 @@ class NegativeBinomialTheta(GLM):
     def first(self) -> GLM:
         """A model of the mean alone: where a fit starts, and whose infinite coefficients are its own."""
         return GLM(Poisson(link=self.family.link))
+
+    def held(self, level: tuple[float, ...]) -> GLM:
+        """Return the model of the mean alone, for one value of log theta."""
+        return GLM(NegativeBinomial(float(np.exp(level[0])), link=self.family.link))
 
     @property
     def links(self) -> tuple[Link, ...]:

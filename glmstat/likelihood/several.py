@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from glmstat.errors import ArgumentError, near, one_of
+from glmstat.errors import ArgumentError, FormulaError, near, one_of
 from glmstat.families import NegativeBinomial
 from glmstat.likelihood.base import GLM
 from glmstat.likelihood.negbin import NegativeBinomialTheta
@@ -25,6 +25,7 @@ def with_predictors(likelihood: GLM, predictors: Mapping[str, str] | None) -> GL
     Raises
     ------
     ArgumentError : a parameter that the family does not have, or whose value is given.
+    FormulaError : an empty formula.
     """
     if predictors is None or (isinstance(predictors, Mapping) and not predictors):
         return likelihood
@@ -40,6 +41,10 @@ def with_predictors(likelihood: GLM, predictors: Mapping[str, str] | None) -> GL
         if not isinstance(formula, str):
             raise ArgumentError(
                 f'The formula of {name} must be a text: got {type(formula).__name__}. Write "~ z".'
+            )
+        if not formula.strip():
+            raise FormulaError(
+                f'The formula of {name} is empty. Write "~ z", or "~ 1" for one {name} of all rows.'
             )
     if isinstance(family, NegativeBinomial) and family.theta is not None:
         raise ArgumentError(

@@ -38,6 +38,7 @@ from glmstat.verdict import headline
 
 if TYPE_CHECKING:
     from glmstat.fit import Fit
+    from glmstat.formula.design import Predictor
 
 __all__ = ["Summary", "summary", "title"]
 
@@ -239,7 +240,7 @@ def _stated(fit: Fit, level: float, known: Reference) -> Iterator[str]:
         yield f"vcov: {label(fit)} · intervals: {percent(level)} {kind}, {_reference(known)}"
     learned = "" if statement.argument else " in sample"
     yield (
-        f"deviance{learned} {figure(fit.deviance)} · null {figure(fit.null_deviance)} on {fit.df_null} df · "
+        f"deviance{learned} {figure(fit.deviance)} · {_null(fit)}"
         f"dispersion {_dispersion(fit.estimate.dispersion)}"
     )
     yield from shape_lines(fit)
@@ -250,14 +251,21 @@ def _stated(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     yield from _references_and_notes(fit)
 
 
+def _null(fit: Fit) -> str:
+    """The null deviance, where there is one."""
+    value = fit.null_deviance
+    return "" if isnan(value) else f"null {figure(value)} on {fit.df_null} df · "
+
+
 def _facts(fit: Fit, level: float, known: Reference) -> Iterator[str]:
     estimate = fit.estimate
     yield f"vcov: {label(fit)} · intervals: {percent(level)} Wald, {_reference(known)}"
     yield (
-        f"deviance {figure(fit.deviance)} on {fit.df_residual} df · null {figure(fit.null_deviance)} "
-        f"on {fit.df_null} df · dispersion {_dispersion(estimate.dispersion)}"
+        f"deviance {figure(fit.deviance)} on {fit.df_residual} df · {_null(fit)}"
+        f"dispersion {_dispersion(estimate.dispersion)}"
     )
     yield from shape_lines(fit)
+    yield from _without_columns(fit)
     yield f"{_likelihood(fit)} · {count(estimate.convergence.iterations, 'iteration')}"
     yield from _conventions(fit)
     yield from summary_lines(fit)
@@ -408,12 +416,23 @@ def _table_lines(fit: Fit, columns: Mapping[str, Array], spell: Spell) -> Iterat
 
 def _blocks(fit: Fit) -> dict[int, str]:
     """What stands above the first coefficient of each predictor besides the mean's, by its place."""
+    return {int(one.slots[0]): words for one, words in _further(fit) if len(one.slots)}
+
+
+def _without_columns(fit: Fit) -> Iterator[str]:
+    """The formulas of predictors besides the mean's that have no coefficient."""
+    for one, words in _further(fit):
+        if not len(one.slots):
+            known = "given by the offset" if one.offsets else "1"
+            yield f"{words} (no coefficient: {one.name} is {known})"
+
+
+def _further(fit: Fit) -> Iterator[tuple[Predictor, str]]:
+    """The predictors besides the mean's, with their links and formulas in words."""
     design, links = fit.spec.design, fit.spec.likelihood.links
-    return {
-        int(one.slots[0]): f"{one.name}, {link.text.replace('_', ' ')} link: {design.others[one.name].text}"
-        for one, link in zip(design.predictors, links, strict=True)
-        if one.name in design.others and len(one.slots)
-    }
+    for one, link in zip(design.predictors, links, strict=True):
+        if one.name in design.others:
+            yield one, f"{one.name}, {link.text.replace('_', ' ')} link: {design.others[one.name].text}"
 
 
 def _laid_out(

@@ -8,6 +8,7 @@ from math import nan
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glmstat.control import Control
+from glmstat.errors import DataError
 from glmstat.estimate import Estimate
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
@@ -18,7 +19,21 @@ from glmstat.statement import Statement
 if TYPE_CHECKING:
     from glmstat.formula.design import Design
 
-__all__ = ["Asked", "Estimator", "Within", "estimate_by"]
+__all__ = ["Asked", "Estimator", "NoFinite", "Within", "estimate_by", "estimate_or_limit"]
+
+
+class NoFinite(DataError):
+    """A parameter beside the coefficients has no finite estimate.
+
+    Parameters
+    ----------
+    message : why, and what to do.
+    limit : what the model is in the limit, where that is a distribution too.
+    """
+
+    def __init__(self, message: str, limit: Estimate | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 @dataclass(frozen=True)
@@ -103,9 +118,38 @@ def estimate_by(
     dispersion: Any = None,
     within: Within | None = None,
 ) -> Estimate:
-    """Return the estimate of a frame: by an estimator, or by maximum likelihood where there is none."""
+    """Return the estimate of a frame: by an estimator, or by maximum likelihood where there is none.
+
+    Raises
+    ------
+    DataError : a parameter beside the coefficients is infinite.
+    """
     if estimator is None:
         return fit_estimate(frame, likelihood, start=start, control=control, dispersion=dispersion)
-    return estimator.estimate(
-        frame, likelihood, start=start, control=control, dispersion=dispersion, within=within
-    )
+    try:
+        return estimator.estimate(
+            frame, likelihood, start=start, control=control, dispersion=dispersion, within=within
+        )
+    except NoFinite as error:
+        raise DataError(str(error)) from None
+
+
+def estimate_or_limit(
+    estimator: Estimator | None, frame: ModelFrame, likelihood: GLM, **arguments: Any
+) -> Estimate:
+    """Return `estimate_by`; where a parameter beside the coefficients is infinite, the limit of the model.
+
+    For refits, whose numbers are compared: -2 log-likelihood and coefficients have their limits there.
+
+    Raises
+    ------
+    GlmstatError : as `estimate_by`, where there is no limit.
+    """
+    if estimator is None:
+        return estimate_by(None, frame, likelihood, **arguments)
+    try:
+        return estimator.estimate(frame, likelihood, **arguments)
+    except NoFinite as error:
+        if error.limit is None:
+            raise DataError(str(error)) from None
+        return error.limit

@@ -36,6 +36,9 @@ class LocationScale(GLM):
     def levels(self):
         return ((-2.0,), (0.0,), (2.0,))
 
+    def held(self, level):
+        return None
+
     def rows(self, y, eta, weights, *, information):
         sigma = np.exp(eta[:, 1])
         z = (y - eta[:, 0]) / sigma

@@ -205,7 +205,7 @@ def test_score_needs_no_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
     fit = glm("y ~ x + offset(log(t))", D, "poisson")
     expected = [anova(fit, fit.update(f". ~ . + {term}"), test="Rao")["statistic"][1] for term in ("f", "h")]
-    monkeypatch.setattr(larger, "estimate_by", None)
+    monkeypatch.setattr(larger, "estimate_or_limit", None)
     monkeypatch.setattr(larger, "refit", None)
     table = add1(fit, "f + h", test="Rao")
     assert table["statistic"][1:] == near(expected)

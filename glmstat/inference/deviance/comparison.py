@@ -93,6 +93,18 @@ def check_rows(first: Fit, other: Fit) -> None:
 def _check_family(first: Fit, other: Fit) -> None:
     one, two = first.spec.family, other.spec.family
     if type(one) is not type(two) or one.text != two.text:
+        names = {one.name, two.name}
+        if names == {"poisson", "negative_binomial"}:
+            raise ComparisonError(
+                f"Models have different families: {one.text} and {two.text}. The test of one against the "
+                "other, for the same formula, is test_poisson() of the negative binomial fit."
+            )
+        if names == {"negative_binomial"} or names == {"tweedie"}:
+            (unknown,) = type(one)(None, link=one.link).unknown  # pyright: ignore[reportCallIssue]
+            raise ComparisonError(
+                f"Models have different families: {one.text} and {two.text}. Refit one with the family of "
+                f'the other, or both with family="{one.name}", which estimates {unknown} in each.'
+            )
         raise ComparisonError(
             f"Models have different families: {one.text} and {two.text}. "
             "Refit one with the family of the other."

@@ -27,7 +27,7 @@ from glmstat.inference.restrict import Moments, Restricted
 from glmstat.inference.score import moved_by
 from glmstat.matrix import Array, Block
 from glmstat.solve.absorb.fit import beside_at
-from glmstat.solve.estimator import estimate_by
+from glmstat.solve.estimator import estimate_or_limit
 from glmstat.triangular import triangle
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Larger:
 
     def _estimate(self, start: Array | None) -> Estimate:
         spec = self.fit.spec
-        return estimate_by(
+        return estimate_or_limit(
             spec.estimator,
             self.frame,
             spec.likelihood,

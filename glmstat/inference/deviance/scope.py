@@ -97,7 +97,7 @@ def to_drop(fit: Fit, scope: Scope) -> list[FitTerm]:
     for asked in named:
         term = next((term for term in terms if key(term.term) == key(asked)), None)
         if term is None:
-            known = [term.label for term in terms]
+            known = [term.label for term in fit_terms(fit)]
             raise ArgumentError(
                 f"The fit has no term '{asked}': its terms are {one_of(known)}.{near(str(asked), known)}"
             )

@@ -57,13 +57,23 @@ def drop1(
         columns = columns_of([None, *outcomes], ("df", "statistic", "p_value"))
         return _table(fit, "drop", "single terms dropped", terms, columns, kind, outcomes, inside.notes())
     points = [inside.point(model) for model in models]
+    labels = [f"without {term.label}" for term in terms]
     columns = {
         **columns_of([None, *outcomes], ("df",)),
         "deviance": [fit.deviance, *(point.deviance for point in points)],
         **aic_column(fit, [point.estimate for point in points]),
         **columns_of([None, *outcomes], ("statistic", "p_value")),
     }
-    return _table(fit, "drop", "single terms dropped", terms, columns, kind, outcomes, inside.notes())
+    return _table(
+        fit,
+        "drop",
+        "single terms dropped",
+        terms,
+        columns,
+        kind,
+        outcomes,
+        [*inside.notes(), *_infinite(labels, points)],
+    )
 
 
 def add1(
@@ -101,7 +111,7 @@ def add1(
             **aic_column(fit, [point.estimate for point in points]),
         }
         columns = {"df": columns["df"], **fields, **{k: v for k, v in columns.items() if k != "df"}}
-        notes += _failures(terms, points)
+        notes += [*_failures(terms, points), *_infinite([f"with {term}" for term in terms], points)]
     return _table(fit, "add", "single terms added", terms, columns, kind, outcomes, notes)
 
 
@@ -146,6 +156,15 @@ def _divided_by(fit: Fit, type: str, kind: str) -> str:
     if type == "add" and kind != "Rao" and not old:
         return f"dispersion: {DISPERSIONS[found.estimator]}, of each larger model"
     return f"{dispersion_text(fit)}, of the fit" if type == "add" else ""
+
+
+def _infinite(labels: Sequence[str], points: Sequence[Restricted]) -> list[str]:
+    """The models whose theta is infinite, in words."""
+    return [
+        f"{label}: theta is infinite, -2 loglik that of its limit"
+        for label, point in zip(labels, points, strict=True)
+        if point.estimate.at_limit
+    ]
 
 
 def _failures(terms: Sequence[Linear], points: Sequence[Restricted]) -> list[str]:

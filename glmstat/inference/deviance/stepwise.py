@@ -31,6 +31,7 @@ from glmstat.inference.statement import need_neighbours
 from glmstat.progress import track
 from glmstat.remedies import advice
 from glmstat.text.listing import Listing
+from glmstat.text.number import figure
 from glmstat.verdict import warn
 
 if TYPE_CHECKING:
@@ -115,13 +116,17 @@ def step(
 
 
 class _Trial(NamedTuple):
-    """One change: its words, the formula after it, the criterion or p-value, degrees of freedom, its test."""
+    """One change: its words, the formula after it, the criterion or p-value, degrees of freedom, its test.
+
+    `limit` says that theta is infinite there.
+    """
 
     words: str
     formula: str
     value: float
     df: int
     outcome: Outcome | None = None
+    limit: bool = False
 
 
 def _check_words(direction: str, scope: Any, max_steps: int) -> None:
@@ -206,11 +211,19 @@ class _Search:
         self.changes, self.fits = ["start"], [fit]
         self.outcomes: list[Outcome] = []
         self.tried: list[Outcome] = []
+        self.ending: tuple[str, ...] = ()
 
     def advance(self, number: int) -> bool:
         """Take the best step; False where none is better."""
         best = self._best(f"step {number}")
         if best is None:
+            return False
+        if best.limit:  # which is no fit of the family
+            name = "p" if self.rule.tests else self.rule.name
+            self.ending = (
+                f"ended: after {best.words} theta is infinite, {name} {figure(best.value)}; "
+                'family="poisson" goes on from there',
+            )
             return False
         found = quiet_fit(self.fit, best.formula)
         if self._terms(found) in self.seen:
@@ -252,25 +265,30 @@ class _Search:
 
     def _trials(self, drops: Sequence[FitTerm], adds: Sequence[Linear]) -> Iterator[_Trial]:
         fit, rule, inside = self.fit, self.rule, Inside(self.fit, self.rule.test)
+        by_likelihood = rule.test in ("LRT", "F")
         for term in drops:
             rows = without(fit, [term])
             words, formula = f"- {term.label}", updated(fit, f". ~ . - {term.term}").text
             if rule.tests:
                 outcome = dropped(inside, rows)
                 value = outcome.p_value if outcome.df > 0 else inf
-                yield _Trial(words, formula, value, outcome.df, outcome)
+                limit = by_likelihood and inside.point(rows).estimate.at_limit
+                yield _Trial(words, formula, value, outcome.df, outcome, limit)
             else:
                 estimate = inside.point(rows).estimate
                 df = fit.estimate.rank - estimate.rank
-                yield _Trial(words, formula, criterion_value(fit, estimate, rule.k), df)
+                value = criterion_value(fit, estimate, rule.k)
+                yield _Trial(words, formula, value, df, None, estimate.at_limit)
         for term in adds:
             larger = Larger(fit, term)
             if rule.tests:
                 outcome = larger.outcome(rule.test)
-                yield _Trial(f"+ {term}", larger.formula, outcome.p_value, outcome.df, outcome)
+                limit = by_likelihood and larger.point.estimate.at_limit
+                yield _Trial(f"+ {term}", larger.formula, outcome.p_value, outcome.df, outcome, limit)
             else:
-                value = criterion_value(fit, larger.point.estimate, rule.k)
-                yield _Trial(f"+ {term}", larger.formula, value, larger.point.rank - fit.estimate.rank)
+                estimate = larger.point.estimate
+                value, df = criterion_value(fit, estimate, rule.k), larger.point.rank - fit.estimate.rank
+                yield _Trial(f"+ {term}", larger.formula, value, df, None, estimate.at_limit)
 
     def _terms(self, fit: Fit) -> frozenset[frozenset[str]]:
         return frozenset(key(term.term) for term in mean_terms(fit))
@@ -301,6 +319,7 @@ class _Search:
             columns[self.rule.name] = [criterion_value(f, f.estimate, self.rule.k) for f in self.fits]
             compared = f"{self.rule.name} = {aic_words(fit, self.rule.penalty)}"
         notes = [f"compared: {compared}", f"found: {' '.join(fit.formula.split())}", *self._foot(fit)]
+        notes += self.ending
         if interrupted:
             notes.append("interrupted: these are the steps so far")
         title = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +151,14 @@ class _Measured:
         if self.edge:
             return {"hat": np.zeros(len(dfbetas), dtype=bool)}, (_EDGE,)
         flags, rules = _row_flags(measures, dfbetas, total, self.fit.estimate.rank)
-        return flags, (*rules, _BY_ROW)
+        return flags, (*rules, _BY_ROW, *_held(self.fit))
+
+
+def _held(fit: Fit) -> Iterator[str]:
+    """The parameter of the family that stays where it is."""
+    shape = fit.estimate.shape
+    if shape is not None:
+        yield f'{shape.name} held at its estimate; deletion("exact") estimates it without each row'
 
 
 def _of_rows(fit: Fit) -> Influence:

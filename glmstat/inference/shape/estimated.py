@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit, logit, ndtri
 
-from glmstat.errors import ArgumentError, one_of
+from glmstat.errors import ArgumentError, ComparisonError, one_of
 from glmstat.inference.profile.crossing import Crossing, crossing
 from glmstat.inference.reference import check_level
 from glmstat.inference.score import frame_of
@@ -80,9 +80,29 @@ class EstimatedShape:
     def std_error(self) -> float:
         """Standard error from the observed information of the parameter at the fitted means, as R's glm.nb.
 
-        NaN where the parameter was not estimated by maximum likelihood.
+        NaN where the parameter was not estimated by maximum likelihood, and with sampling weights.
         """
-        return self._shape.std_error
+        return nan if self._sampled else self._shape.std_error
+
+    @property
+    def _sampled(self) -> bool:
+        return self.fit.spec.call["sampling_weights"] is not None
+
+    def _check_not_sampled(self, what: str) -> None:
+        if self._sampled:
+            raise ComparisonError(
+                f"{what} of {self.name} is not defined with sampling weights: rows are not independent draws"
+                f"{self._instead}"
+            )
+
+    @property
+    def _instead(self) -> str:
+        """What has a sandwich error of the parameter."""
+        if self.name != "theta":
+            return "."
+        return (
+            '. predictors={"theta": "~ 1"} makes log theta a coefficient, whose error is that of a sandwich.'
+        )
 
     @property
     def joint_std_error(self) -> float:
@@ -92,7 +112,9 @@ class EstimatedShape:
         ------
         DataError : the fit holds no rows.
         ArgumentError : the parameter was not estimated by maximum likelihood.
+        ComparisonError : sampling weights.
         """
+        self._check_not_sampled("A standard error")
         known = self._shape.numbers.get("joint_std_error")
         if known is not None:
             return float(np.ravel(known)[0])
@@ -116,6 +138,7 @@ class EstimatedShape:
         Raises
         ------
         ArgumentError : an unknown method; a parameter that was not estimated by maximum likelihood.
+        ComparisonError : sampling weights.
 
         Source: Venzon & Moolgavkar (1988), Applied Statistics 37.
         """
@@ -138,6 +161,7 @@ class EstimatedShape:
                 f"{self.name} has no interval: it was estimated by {ESTIMATORS[self._shape.estimator]}. "
                 'Fit with method="ml".'
             )
+        self._check_not_sampled("An interval")
         cut = float(ndtri(upper))
         if method == "wald":
             half = cut * self.std_error / self.value
@@ -145,9 +169,9 @@ class EstimatedShape:
         return _Profile(self, data).ends(cut)
 
     def _listing(self) -> Listing:
-        fit, by_profile = self.fit, self.fit.frame is not None and self._shape.estimator == "ml"
-        ends = (nan, nan)
-        if self._shape.estimator == "ml":
+        fit, certain = self.fit, self._shape.estimator == "ml" and not self._sampled
+        by_profile, ends = certain and fit.frame is not None, (nan, nan)
+        if certain:
             ends = self.ends(method="profile" if by_profile else "wald")
         columns: dict[str, list[Any]] = {
             "estimate": [self.value],
@@ -174,6 +198,12 @@ class EstimatedShape:
     def _notes(self, by_profile: bool) -> Iterator[str]:
         if self._shape.estimator != "ml":
             yield f"{self.name} by {ESTIMATORS[self._shape.estimator]}: no standard error, no interval"
+            return
+        if self._sampled:
+            yield (
+                "maximum pseudo-likelihood: sampling weights leave no standard error, no interval"
+                f"{self._instead}"
+            )
             return
         words = "profile likelihood" if by_profile else "Wald on the log scale: the fit holds no rows"
         yield f"maximum likelihood · intervals: 95 % {words}"
@@ -279,7 +309,8 @@ def shape_lines(fit: Fit) -> Iterator[str]:
     shape = fit.estimate.shape
     if shape is None:
         return
-    known = f"std_error {shape.std_error:.4g}, " if isfinite(shape.std_error) else ""
+    size = EstimatedShape(fit).std_error
+    known = f"std_error {size:.4g}, " if isfinite(size) else ""
     parts = [f"{shape.name} {shape.value:.5g} ({known}{ESTIMATORS[shape.estimator]})", *summary_line(fit)]
     yield " · ".join(parts)
     yield from shape.notes

@@ -78,7 +78,7 @@ def need_shape(
 
 def _direction(fit: Fit, estimator: ShapeEstimated, data: Any) -> Array:
     """The direction (p,) and the variance behind it, from one more pass for the observed information."""
-    root = observed_root(fit, data)
+    root = _known_root(fit, data)
     rows = frame_of(fit, "The joint information", data)
     mixed, own = estimator.shaped.mixed(rows, fit.spec.likelihood.family, fit.estimate)
     along = root @ (root.T @ mixed) / fit.dispersion
@@ -87,12 +87,16 @@ def _direction(fit: Fit, estimator: ShapeEstimated, data: Any) -> Array:
     return np.append(along, variance)
 
 
-def observed_root(fit: Fit, data: Any = None) -> Array:
-    """Return L (p, q) with L L' the covariance by the observed information of the coefficients alone."""
-    from glmstat.call import Covariance
-    from glmstat.inference.covariance import covariance_root
+def _known_root(fit: Fit, data: Any) -> Array:
+    """L (p, q) with L L' the covariance by the observed information of the coefficients alone.
 
-    return np.nan_to_num(covariance_root(fit, Covariance("classical", information="observed"), data))
+    Infinite coefficients have their rows: with others they say what is finite.
+    """
+    from glmstat.inference.covariance import observed_root
+
+    inverse = fit.estimate.information.inverse_root
+    inverse = np.where(np.isfinite(inverse).all(axis=1, keepdims=True), inverse, 0.0)
+    return np.sqrt(fit.dispersion) * observed_root(fit, inverse, data)
 
 
 def _joint(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
@@ -102,7 +106,7 @@ def _joint(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:
             'vcov="joint" is not defined: the joint observed information is not positive definite. '
             'Use "classical".'
         )
-    return Vcov(np.column_stack([observed_root(fit, data), along * np.sqrt(variance)]))
+    return Vcov(np.column_stack([_known_root(fit, data), along * np.sqrt(variance)]))
 
 
 def _words(covariance: Covariance, facts: Facts) -> str:

@@ -53,11 +53,11 @@ _LAST: WeakKeyDictionary[Fit, tuple[str, Array]] = WeakKeyDictionary()  # more o
 def expected_root(fit: Fit) -> Array:
     """Return L (p, q) with L L' the inverse expected information for dispersion 1.
 
-    Rows of coefficients without one, aliased or infinite, are 0.
+    Rows of coefficients without one are 0. Infinite ones have one where, with others, they say what is finite
+    in the rows that are not separated.
     """
     inverse = fit.estimate.information.inverse_root
-    finite = np.isfinite(fit.estimate.coef) & np.isfinite(inverse).all(axis=1)
-    return np.where(finite[:, None], inverse, 0.0)
+    return np.where(np.isfinite(inverse).all(axis=1, keepdims=True), inverse, 0.0)
 
 
 def information_change(fit: Fit, covariance: Covariance) -> Array:

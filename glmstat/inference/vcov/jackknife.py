@@ -63,7 +63,7 @@ def jackknife(fit: Fit, inverse: Array, covariance: Covariance, data: Any = None
     frame = frame_of(fit, "jackknife", data)
     units = _clusters(fit, covariance, data) if covariance.cluster else _rows(frame)
     frame = frame.reading(units.names)
-    finite = np.abs(inverse).max(axis=1, initial=0.0) > 0
+    finite = np.isfinite(fit.estimate.coef) & (np.abs(inverse).max(axis=1, initial=0.0) > 0)
     found = _replicates(fit, frame, units, finite, f"{covariance.key} unfinished")
     used = ~np.isnan(found).any(axis=1)
     times, total = units.times[used], float(units.times.sum())

@@ -17,12 +17,12 @@ from glmstat.information import DenseInformation
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
 from glmstat.solve.estimate import TWICE
-from glmstat.solve.estimator import Asked, Within
+from glmstat.solve.estimator import Asked, NoFinite, Within
 from glmstat.solve.joint.ascent import Ascent, ascend
-from glmstat.solve.joint.limit import extreme, limits, refuse_limits
+from glmstat.solve.joint.limit import extreme, infinite, limits, refuse_limits
 from glmstat.solve.joint.null import null_deviance
 from glmstat.solve.joint.space import Space, open_space
-from glmstat.solve.joint.start import First, first_model, given_start, own_starts
+from glmstat.solve.joint.start import First, first_model, given_start, held_starts, own_starts
 from glmstat.solve.linear import factor
 from glmstat.statement import Statement
 
@@ -99,6 +99,11 @@ class Joint:
         control = control or Control()
         with single_blas_thread():
             found = _maximise(frame, likelihood, start, control)
+            try:
+                refuse_limits(found.ascent)
+            except NoFinite as error:
+                error.limit = _limit(frame, likelihood, found, control)
+                raise
             return _estimate(frame, likelihood, found, control, inside=within is not None)
 
 
@@ -122,14 +127,30 @@ def _maximise(frame: ModelFrame, likelihood: Any, start: Array | None, control: 
         found = ascend(whole, *given_start(whole, start), control)
         if found.ending == "converged" and not limits(found):
             return _Found(found, None, whole)
-    first = first_model(frame, likelihood, control)
+    first = first_model(frame, likelihood.first, control)
     space = open_space(first.left(), likelihood) if first.directions else whole
     best, *others = own_starts(space, likelihood, first)
     ascent, notes = ascend(space, *best, control), ()
-    if others and frame.rows * len(frame.columns) < TWICE:
-        ascent, notes = _better(ascent, ascend(space, *others[0], control))
-    refuse_limits(ascent)
+    if frame.rows * len(frame.columns) < TWICE:
+        for other in others:
+            ascent, notes = _better(ascent, ascend(space, *other, control))
+        if not _finite(ascent):
+            ascent = _higher(ascent, space, likelihood, control)
     return _Found(ascent, first, whole, notes)
+
+
+def _finite(ascent: Ascent) -> bool:
+    return ascent.ending == "converged" and not limits(ascent)
+
+
+def _higher(ascent: Ascent, space: Space, likelihood: Any, control: Control) -> Ascent:
+    """The highest finite maximum above the end of an ascent to infinity; that ascent where there is none."""
+    best = ascent
+    for start in held_starts(space, likelihood, control):
+        found = ascend(space, *start, control)
+        if found.sums.objective > best.sums.objective + SAME * (1.0 + best.sums.magnitude) and _finite(found):
+            best = found
+    return best
 
 
 def _better(one: Ascent, two: Ascent) -> tuple[Ascent, tuple[str, ...]]:
@@ -137,7 +158,7 @@ def _better(one: Ascent, two: Ascent) -> tuple[Ascent, tuple[str, ...]]:
 
     A maximum that is finite is preferred to a higher value at infinity, which is said.
     """
-    finite = [ascent.ending == "converged" and not limits(ascent) for ascent in (one, two)]
+    finite = [_finite(one), _finite(two)]
     gain = two.sums.objective - one.sums.objective
     if abs(gain) <= SAME * (1.0 + one.sums.magnitude) or not any(finite):
         return (one if finite[0] or not finite[1] else two), ()
@@ -183,6 +204,16 @@ def _estimate(
         df_residual=df_residual,
         criterion=-2.0 * loglik,
     )
+
+
+def _limit(frame: ModelFrame, likelihood: Any, found: _Found, control: Control) -> Estimate:
+    """The end of an ascent to infinity, where nothing changes any more."""
+    signs, reached = infinite(found.ascent), replace(found.ascent, ending="converged")
+    estimate = _estimate(frame, likelihood, replace(found, ascent=reached), control, inside=True)
+    gone = (signs != 0) & ~np.isnan(estimate.theta)
+    theta = np.where(gone, np.copysign(np.inf, signs), estimate.theta)
+    theta.flags.writeable = False
+    return replace(estimate, theta=theta)
 
 
 def _counts(block: Block) -> Array:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from glmstat.errors import DataError, row_list
+from glmstat.errors import row_list
 from glmstat.estimate import Separated
-from glmstat.matrix import Block
+from glmstat.matrix import Array, Block
+from glmstat.solve.estimator import NoFinite
 from glmstat.solve.joint.ascent import Ascent
 
-__all__ = ["extreme", "limits", "refuse_limits"]
+__all__ = ["extreme", "infinite", "limits", "refuse_limits"]
 
 MOVING = 1e-3  # change of a predictor by a last step that is no rounding
 
@@ -61,20 +62,34 @@ def refuse_limits(ascent: Ascent) -> None:
 
     Raises
     ------
-    DataError : which, its columns and rows.
+    NoFinite : which, its columns and rows.
     """
     found = limits(ascent)
     if not found:
         return
     (k, sign), rows = next(iter(found.items()))
     space, name = ascent.space, ascent.space.likelihood.predictors[k]
-    change = space.to_coef(ascent.delta) * space.size
-    slots = space.frame.slots[k]
-    largest = np.abs(change[slots]).max(initial=0.0)
-    columns = [space.frame.columns[slot] for slot in slots if abs(change[slot]) > 0.1 * largest]
+    columns = [space.frame.columns[slot] for slot in np.flatnonzero(_moving(ascent, k, 0.1))]
     why, remedy = space.likelihood.unlimited(name, sign)
     end, where = "infinity" if sign > 0 else "0", row_list(rows.rows, rows.count)
-    raise DataError(f"{name} runs to {end} in {where}, by {', '.join(columns)}: {why}. {remedy}.")
+    raise NoFinite(f"{name} runs to {end} in {where}, by {', '.join(columns)}: {why}. {remedy}.")
+
+
+def infinite(ascent: Ascent) -> Array:
+    """Return the sign (p,) of each coefficient that runs to infinity with a predictor; 0 of others."""
+    out = np.zeros(len(ascent.space.frame.columns))
+    for k, _ in limits(ascent):
+        out += np.sign(_moving(ascent, k, MOVING))
+    return out
+
+
+def _moving(ascent: Ascent, k: int, least: float) -> Array:
+    """The last step (p,) of the coefficients of predictor k; 0 below a share of the largest."""
+    space = ascent.space
+    step = space.to_coef(ascent.delta)
+    size, own = np.abs(step * space.size), np.zeros(len(step), dtype=bool)
+    own[space.frame.slots[k]] = True
+    return np.where(own & (size > least * size[own].max(initial=0.0)), step, 0.0)
 
 
 def extreme(ascent: Ascent) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -10,16 +11,16 @@ import numpy as np
 from glmstat.array import silence
 from glmstat.compute import Sums
 from glmstat.control import Control
-from glmstat.errors import ArgumentError, DomainError
+from glmstat.errors import ArgumentError, DomainError, GlmstatError
 from glmstat.estimate import Estimate
 from glmstat.frame import Coordinates, ModelFrame
-from glmstat.likelihood.base import Several
+from glmstat.likelihood.base import GLM, Several
 from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.estimate import fit_estimate
 from glmstat.solve.joint.space import Space
 from glmstat.solve.separation import weightless
 
-__all__ = ["First", "Point", "first_model", "given_start", "own_starts"]
+__all__ = ["First", "Point", "first_model", "given_start", "held_starts", "own_starts"]
 
 
 class First:
@@ -55,15 +56,15 @@ class First:
         return weightless(self.frame, self.estimate.directions)
 
 
-def first_model(frame: ModelFrame, likelihood: Several, control: Control) -> First:
-    """Return the maximum of the model of the first predictor, infinite coefficients found."""
+def first_model(frame: ModelFrame, model: GLM, control: Control) -> First:
+    """Return the maximum of a model of the first predictor, infinite coefficients found."""
     slots = frame.slots[0]
     names = tuple(frame.columns[slot] for slot in slots)
     place = None if frame.intercept is None else int(np.searchsorted(slots, frame.intercept))
     if place is not None and (place == len(slots) or slots[place] != frame.intercept):
         place = None
     alone = frame.changed(_only_first, Coordinates(names, place, frame.has_offset))
-    return First(frame, fit_estimate(alone, likelihood.first, control=control))
+    return First(frame, fit_estimate(alone, model, control=control))
 
 
 def _only_first(block: Block) -> Block:
@@ -95,6 +96,17 @@ def own_starts(space: Space, likelihood: Several, first: First) -> list[Point]:
     raise DomainError(
         "No coefficients were found at which the likelihood is finite. Give start=, or use another link."
     )
+
+
+def held_starts(space: Space, likelihood: Several, control: Control) -> Iterator[Point]:
+    """Yield a start for each level of the other predictors: the first one at its maximum for these."""
+    for level in likelihood.levels:
+        with suppress(GlmstatError):
+            model = likelihood.held(level)
+            first = None if model is None else first_model(space.frame, model, control)
+            at = None if first is None or first.directions else _point(space, first, np.array(level))
+            if at is not None:
+                yield at
 
 
 def _point(space: Space, first: First, level: Array) -> Point | None:

@@ -101,7 +101,18 @@ class ShapeEstimated:
         dispersion: Any = None,
         within: Within | None = None,
     ) -> Estimate:
-        """Return the joint estimate; a likelihood with a value of the parameter starts there."""
+        """Return the joint estimate; a likelihood with a value of the parameter starts there.
+
+        Raises
+        ------
+        ArgumentError : dispersion="ml" of a family whose dispersion is 1.
+        """
+        family = likelihood.family
+        if isinstance(dispersion, str) and dispersion == "ml" and family.dispersion is not None:
+            raise ArgumentError(
+                f"dispersion='ml' has nothing to maximise: the {family.name} likelihood has dispersion 1. "
+                "Use 'pearson' or 'deviance'."
+            )
         given = {"start": start, "control": control, "dispersion": dispersion, "within": within}
         return self.shaped.estimate(self.fitting(frame, likelihood, **given))
 

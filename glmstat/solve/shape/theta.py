@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,17 +11,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glmstat.errors import DataError
-from glmstat.estimate import Estimate, Shape
+from glmstat.compute import Largest
+from glmstat.estimate import Estimate, Pass, Shape
 from glmstat.families import Family, NegativeBinomial, Poisson
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
 from glmstat.matrix import Array, Block
 from glmstat.solve.ending import steps_of
 from glmstat.solve.estimate import fit_near
-from glmstat.solve.shape.counts import Excess, Pearson, cross, excess, pearson, slopes
+from glmstat.solve.estimator import NoFinite
+from glmstat.solve.shape.counts import Pearson, cross, excess, pearson, slopes
+from glmstat.solve.shape.infinite import no_finite_theta
 from glmstat.solve.shape.large import Near, approach
-from glmstat.solve.shape.search import Found, search
+from glmstat.solve.shape.search import REACH, Found, search
 from glmstat.solve.shape.shaped import Fitting
 
 __all__ = ["Theta"]
@@ -29,6 +32,10 @@ PRECISE = 1e-9  # standard errors by which log theta may be off
 LARGE = 10.0  # times the tolerance of the coefficients for many rows: it moves these by far less
 ROUNDING = 1e-13  # share of the parts of a sum below which it is no excess but rounding
 FLAT = 1e-4  # mean / theta from which on it is asked whether theta is infinite
+SETTLED = 1e-6  # standard errors from its root at which rounding may leave log theta
+LEAST = 0.01  # theta, relative to a mean below 1, at which the ways down to small theta end
+NARROW = 1.1  # log theta between looks for another maximum
+FARTHEST = -80.0  # log theta
 APART = (0.3, 3.0)  # a secant's curvature over the one at given means, beyond which it is not believed
 
 
@@ -102,6 +109,7 @@ class _Ascent:
         self.theta, self.fitting = theta, fitting
         self.poisson: Estimate | None = None
         self.near: Near | None = None
+        self.before: tuple[Pass, ...] = ()
         self.looks: list[tuple[float, Look]] = []
         self.passed: list[Estimate] = []
 
@@ -109,10 +117,64 @@ class _Ascent:
         fitting = self.fitting
         with fitting.frame.holding() if fitting.frame.large else nullcontext():
             moments = fitting.method == "moments"
-            first = self._begin(moments)
-            look = self._moments if moments else self._likelihood
-            tolerance = PRECISE if self.near is None else LARGE * fitting.control.tolerance
-            return self._finished(search(look, first, tolerance=tolerance), moments)
+            if moments:
+                return self._finished(self._searched(self._moments, moments), moments)
+            try:
+                found = self._searched(self._likelihood, moments)
+            except NoFinite:
+                found = None
+            return self._finished(self._likeliest(found), moments)
+
+    def _searched(self, look: Callable[[float], Look], moments: bool) -> Found[Look]:
+        first = self._begin(moments)
+        tolerance = PRECISE if self.near is None else LARGE * self.fitting.control.tolerance
+        return search(look, first, tolerance=tolerance)
+
+    # ------------------------------------------------------------ which of several maxima
+
+    def _likeliest(self, found: Found[Look] | None) -> Found[Look]:
+        """What was found, or the likeliest of all maxima where it may not be that.
+
+        Raises
+        ------
+        NoFinite : Poisson is as likely as the likeliest finite theta.
+        """
+        if found is not None and _reached(found):
+            if self.poisson is None and not self.fitting.frame.small:
+                return found
+            poisson = self._poisson().loglik
+            if found.looked.estimate.loglik >= poisson - ROUNDING * abs(poisson):
+                return found
+        poisson = self._poisson()
+        if found is None and not (poisson.deviance > 0 and poisson.df_residual > 0):
+            raise no_finite_theta(self.excess, poisson, moments=False)
+        known = [each for each in (*self._maxima(), found) if each is not None]
+        known = [each for each in known if _reached(each)] or known
+        best = max(known, key=_loglik, default=None)
+        if best is None or not _loglik(best) > poisson.loglik:
+            raise no_finite_theta(self.excess, poisson, moments=False)
+        return best
+
+    def _maxima(self) -> Iterator[Found[Look]]:
+        """Yield the maxima in theta on the way down from Poisson, the coefficients at their own for each."""
+        self.near = None
+        stride = NARROW if self.fitting.frame.small else REACH
+        place = log(10.0 * max(self.fitting.frame.reduce(_largest).size[0], 1.0))
+        self.looks, self.start = [], np.nan_to_num(self._poisson().theta)
+        above = self._seen(place)
+        while place > FARTHEST and (place > self._lowest or above.score < 0):
+            place -= stride
+            below = self._seen(place)
+            if above.score < 0 < below.score:
+                yield self._between(place, place + stride)
+            above = below
+
+    def _between(self, low: float, high: float) -> Found[Look]:
+        """The maximum between two places; the looks at it are not kept."""
+        kept, self.looks = self.looks, self.looks[-2:]
+        found = search(self._seen, 0.5 * (low + high), low=low, high=high, tolerance=PRECISE)
+        self.looks = kept
+        return found
 
     # ------------------------------------------------------------ where to begin
 
@@ -124,54 +186,49 @@ class _Ascent:
         self.near = None if moments or self.start is not None else approach(self.fitting)
         if self.near is None:
             return log(self._first(moments))
-        self.start = self.near.coef
+        self.start, self.before = self.near.coef, self.near.trace
         return self.near.place
 
     def _first(self, moments: bool) -> float:
         """Theta that suits the means of the Poisson fit, whose coefficients are a start."""
-        found = self._poisson(moments)
+        found = self._overdispersed(moments)
         self.start = np.nan_to_num(found.theta)
-        if moments:
-            return exp(search(lambda place: self._pearson(place, found), self._guess, tolerance=1e-2).place)
-        return exp(search(lambda place: self._slopes(place, found), self._guess, tolerance=1e-2).place)
+        look = self._pearson if moments else self._slopes
+        place = search(lambda place: look(place, found), self.excess.guess, tolerance=1e-2).place
+        return exp(place) if moments else exp(max(place, self._lowest))
 
-    def _poisson(self, moments: bool) -> Estimate:
-        """The Poisson fit, of counts whose variance lies above the mean."""
+    def _poisson(self) -> Estimate:
+        """The Poisson fit."""
         if self.poisson is None:
-            fitting = self.fitting
-            family = Poisson(link=fitting.family.link)
-            start = None if fitting.start is None else self.start
-            self.poisson = fitting.by(family, start)
+            family = Poisson(link=self.fitting.family.link)
+            self.poisson = self.fitting.by(family, None if self.fitting.start is None else self.start)
             self.passed.append(self.poisson)
-            seen = excess(fitting.frame, family, self.poisson)
-            df = self.poisson.df_residual
-            self._guess = seen.guess
-            enough = seen.pearson > df > 0 if moments else seen.score > ROUNDING * seen.size
-            if not enough and (moments or not self._higher()):
-                raise _not_overdispersed(seen, df, moments)
+            self.excess = excess(self.fitting.frame, family, self.poisson)
         return self.poisson
 
-    def _higher(self) -> bool:
-        """Whether some finite theta is likelier than Poisson, though theta that is large is not."""
-        poisson = self.poisson
-        assert poisson is not None
-        if not poisson.deviance > 0 or poisson.df_residual <= 0:
-            return False
-        mean = max(self._mean, 1e-3)
-        for ratio in (0.03, 0.3, 1.0, 3.0, 10.0):
-            seen = self._slopes(log(mean / ratio), poisson)
-            if seen.score < 0:  # the likelihood rises again towards a smaller theta
-                rival = self.theta.held(self.fitting, mean / ratio)
-                self._guess = log(mean / ratio)
-                if rival.loglik > poisson.loglik:
-                    return True
-        return False
+    def _overdispersed(self, moments: bool) -> Estimate:
+        """The Poisson fit, of counts whose variance lies above the mean.
+
+        Raises
+        ------
+        NoFinite : it does not.
+        """
+        poisson = self._poisson()
+        seen, df = self.excess, poisson.df_residual
+        if not (seen.pearson > df > 0 if moments else seen.score > ROUNDING * seen.size):
+            raise no_finite_theta(seen, poisson, moments=moments)
+        return poisson
 
     @cached_property
     def _mean(self) -> float:
         """The mean response."""
         response, weight = self.fitting.frame.reduce(_totals)
         return float(response / weight) if weight else nan
+
+    @property
+    def _lowest(self) -> float:
+        """Log theta below which nothing is looked for before the likelihood asks for it."""
+        return log(LEAST * min(1.0, self._mean)) if self._mean > 0 else log(LEAST)
 
     # ------------------------------------------------------------ what one theta says
 
@@ -202,9 +259,12 @@ class _Ascent:
         family = self.theta.given(self.fitting.family, exp(place))
         found = self._by_rung(family, start) or self.fitting.by(family, start)
         self.passed.append(found)
-        if exp(-place) * self._mean < FLAT:
-            self._poisson(self.fitting.method == "moments")
         return found
+
+    def _not_flat(self, place: float, moments: bool) -> None:
+        """Ask whether theta is infinite, where it is large."""
+        if exp(-place) * self._mean < FLAT:
+            self._overdispersed(moments)
 
     def _by_rung(self, family: Family, start: Array | None) -> Estimate | None:
         """The same by the subsample of a large frame that led near; None where it does not lead there."""
@@ -223,11 +283,18 @@ class _Ascent:
         )
         return None if found is None else replace(found, likelihood=likelihood)
 
-    def _likelihood(self, place: float) -> Look:
+    def _seen(self, place: float) -> Look:
         return self._noted(place, self._slopes(place, self._at(place)))
 
+    def _likelihood(self, place: float) -> Look:
+        look = self._seen(place)
+        self._not_flat(place, moments=False)
+        return look
+
     def _moments(self, place: float) -> Look:
-        return self._noted(place, self._pearson(place, self._at(place)))
+        look = self._noted(place, self._pearson(place, self._at(place)))
+        self._not_flat(place, moments=True)
+        return look
 
     def _noted(self, place: float, look: Look) -> Look:
         """The look with the curvature that the last two tell, the coefficients' share of it among that."""
@@ -249,14 +316,14 @@ class _Ascent:
         numbers: dict[str, Array] = {}
         if self.poisson is not None:
             numbers["poisson"] = np.array(self.poisson.loglik)
-        end, before = estimate.convergence, () if self.near is None else self.near.trace
+        end = estimate.convergence
         end = replace(
             end,
-            iterations=steps_of(before) + sum(one.convergence.iterations for one in self.passed),
+            iterations=steps_of(self.before) + sum(one.convergence.iterations for one in self.passed),
             halvings=sum(one.convergence.halvings for one in self.passed),
-            trace=(*before, *(step for one in self.passed for step in one.convergence.trace)),
+            trace=(*self.before, *(step for one in self.passed for step in one.convergence.trace)),
         )
-        if not found.settled and found.distance > 1e-6 and end.status == "converged":
+        if not found.settled and found.distance > SETTLED and end.status == "converged":
             end = replace(
                 end,
                 status="not converged",
@@ -275,22 +342,17 @@ def _totals(block: Block) -> Array:
     return np.array([weights @ block.y, weights.sum()])
 
 
+def _largest(block: Block) -> Largest:
+    return Largest(np.array([block.y[block.total > 0].max(initial=0.0)]))
+
+
+def _loglik(found: Found[Look]) -> float:
+    return found.looked.estimate.loglik
+
+
+def _reached(found: Found[Look]) -> bool:
+    return found.settled or found.distance <= SETTLED
+
+
 def _distance(score: float, information: float) -> float:
     return abs(score) / sqrt(information) if information > 0 else inf
-
-
-def _not_overdispersed(seen: Excess, df: int, moments: bool) -> DataError:
-    if seen.response == 0:
-        return DataError(
-            "theta of negative_binomial cannot be estimated: every count is 0. There is nothing to fit."
-        )
-    ratio = f"{seen.pearson / df:.4g}" if df > 0 else f"{seen.pearson:.4g} / {df}"
-    why = (
-        f"Pearson's chi-squared of the Poisson fit is {seen.pearson:.4g} on {df} df"
-        if moments
-        else "the counts do not vary more than their means"
-    )
-    return DataError(
-        f"theta of negative_binomial is infinite: {why} (Pearson / df of the Poisson fit: {ratio}), and the "
-        'negative binomial is the Poisson distribution there. Use family="poisson".'
-    )
