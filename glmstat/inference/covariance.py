@@ -375,10 +375,10 @@ def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
     recipe = RECIPES[covariance.kind]
     if (perfect and recipe.refits) or _is_saturated(fit, recipe):
         return Vcov(np.full_like(inverse, np.nan))
-    known = np.isfinite(inverse).all(axis=1, keepdims=True)
-    finite = np.isfinite(estimate.coef) & known[:, 0]
+    informed = np.asarray(np.isfinite(inverse).all(axis=1))
+    finite = np.isfinite(estimate.coef) & informed
     # infinite coefficients stay: with others they say what is finite in the rows that are not separated
-    inverse = np.where(known, inverse, 0.0)
+    inverse = np.where(informed[:, None], inverse, 0.0)
     if covariance.information == "observed":
         inverse = observed_root(fit, inverse, data)
     root, known = recipe.make(fit, inverse, covariance, data)

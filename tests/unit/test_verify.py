@@ -239,6 +239,16 @@ def test_adjusted_scores_are_0_and_have_no_other_root(method, formula, family, w
     assert not wrong.verified and wrong.decrement > 0.003
 
 
+@pytest.mark.parametrize(("family", "method"), [("inverse_gaussian", "jeffreys"), ("gamma", "firth")])
+def test_slow_scoring_ends_at_the_root_too(family, method):
+    for seed in range(4):  # some take more than 30 steps of scoring
+        draws = np.random.default_rng(seed)
+        x = draws.normal(size=40)
+        data = pd.DataFrame({"x": x, "f": [*"abcd"] * 10, "u": draws.gamma(1.5, np.exp(0.3 + 0.4 * x) / 1.5)})
+        found = glm("u ~ x + f", data, family, link="log", method=method).verify()
+        assert found.verified, found.verdict
+
+
 @pytest.mark.parametrize("prior", ["weak", "normal(0, 0.5)", "t(3, 0, 1)", {"x": "cauchy(1, 0.3)"}])
 @pytest.mark.parametrize(
     ("formula", "family", "words"),

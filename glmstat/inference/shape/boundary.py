@@ -72,8 +72,8 @@ def poisson_test(fit: Fit, data: Any = None) -> PoissonTest:
     shape = fit.estimate.shape
     if shape is None or shape.name != "theta" or shape.estimator != "ml":
         raise ArgumentError(
-            "The test of Poisson is that of a negative binomial fit whose theta was estimated by maximum "
-            f'likelihood: this is a fit of {fit.spec.family.text}. Fit with family="negative_binomial".'
+            "The test of Poisson is that of a negative binomial fit with one theta, estimated by maximum "
+            f"likelihood: {_otherwise(fit)}."
         )
     if fit.spec.call["sampling_weights"] is not None:
         raise ComparisonError(
@@ -88,6 +88,15 @@ def poisson_test(fit: Fit, data: Any = None) -> PoissonTest:
         fit.native,
         "test",
     )
+
+
+def _otherwise(fit: Fit) -> str:
+    """What a fit is instead, and what to do."""
+    if fit.spec.call["predictors"]:
+        return "this one has a formula for theta. Leave predictors= out"
+    if fit.estimate.shape is not None and fit.estimate.shape.estimator == "moments":
+        return 'this one estimates it by moments. Fit with method="ml"'
+    return f'this is a fit of {fit.spec.family.text}. Fit with family="negative_binomial"'
 
 
 def _p_value(statistic: float) -> float:

@@ -99,14 +99,17 @@ def _climb(rows: Rowwise, beta: Array, phi: float) -> Second:
     reading = rows.at(beta, weighing)
     iterations, halvings, passes, previous, converged = 0, 0, 1, np.inf, False
     while iterations < _MOST and reading.steps:
-        if iterations == _SCORING and not rows.likelihood.canonical:
+        slope = not isnan(
+            reading.height
+        )  # adjusted scores are no slope, and adjust by the expected information
+        if iterations == _SCORING and slope and not rows.likelihood.canonical:
             weighing = "observed"
             reading, passes = rows.at(beta, weighing), passes + 1
         decrement = reading.decrement / np.sqrt(phi)
         worn = decrement > 0.5 * previous and decrement <= _WORN * np.sqrt(reading.terms / phi)
         if decrement <= _DONE or worn:
             beta, reading, passes = _last(rows, beta, reading, passes, weighing)
-            converged = True
+            converged = worn or reading.decrement <= _SETTLED * np.sqrt(phi)
             break
         step, there, tries = _forward(rows, beta, reading, weighing)
         passes, halvings = passes + tries, halvings + max(tries - 2, 0)
