@@ -83,18 +83,27 @@ class Pass:
 
 @dataclass(frozen=True)
 class Separated:
-    """Rows predicted perfectly by infinite coefficients, or held at a bound: the first few, and how many."""
+    """Rows predicted perfectly by infinite coefficients, or held at a bound.
+
+    Parameters
+    ----------
+    rows : the first few.
+    count : how many.
+    counted : the sum of their frequencies, where these are rows of separation.
+    """
 
     rows: tuple[int, ...] = ()
     count: int = 0
+    counted: float = 0.0
 
     def __add__(self, other: Separated) -> Separated:
-        return Separated((self.rows + other.rows)[:NAMED], self.count + other.count)
+        rows = (self.rows + other.rows)[:NAMED]
+        return Separated(rows, self.count + other.count, self.counted + other.counted)
 
     @classmethod
-    def named(cls, rows: IntArray) -> Separated:
+    def named(cls, rows: IntArray, counted: float = 0.0) -> Separated:
         """Return the record of some source rows."""
-        return cls(tuple(rows[:NAMED].tolist()), len(rows))
+        return cls(tuple(rows[:NAMED].tolist()), len(rows), counted)
 
 
 @dataclass(frozen=True)
@@ -204,6 +213,14 @@ class Estimate:
         if self.shape is None or self.likelihood is None:
             return False
         return self.likelihood.family.dispersion is None
+
+    @property
+    def df_beside_separated(self) -> int:
+        """Residual degrees of freedom of the rows that infinite coefficients do not predict perfectly."""
+        rows = self.convergence.separated_rows
+        if not self.directions or rows is None:
+            return self.df_residual
+        return self.df_residual - round(rows.counted) + self.rank - len(self.information.root)
 
     @property
     def at_limit(self) -> bool:

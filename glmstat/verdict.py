@@ -130,7 +130,19 @@ def _separated(estimate: Estimate, columns: tuple[str, ...], advice: Advice) -> 
     rows = estimate.convergence.separated_rows
     where = f": {_rows(rows)} predicted perfectly" if rows else ""
     remedy = advice.separated if estimate.absorbed is None else "Merge or drop the level."
-    return f"Separation, {infinite_terms(estimate, columns)}{where}. {remedy}".strip()
+    words = f"Separation, {infinite_terms(estimate, columns)}{where}. {remedy}".strip()
+    return " ".join([words, *_diluted(estimate)])
+
+
+def _diluted(estimate: Estimate) -> Iterator[str]:
+    """Of a dispersion for which rows predicted perfectly are counted: what it would be without them."""
+    phi, df = estimate.dispersion, estimate.df_beside_separated
+    sums = {"pearson": estimate.pearson, "deviance": estimate.deviance}
+    if phi.estimator in sums and 0 < df < estimate.df_residual:
+        yield (
+            f"These rows count in the {estimate.df_residual} degrees of freedom of the dispersion, "
+            f"{phi.value:.3g}, as they do in R; without them it is {sums[phi.estimator] / df:.3g}."
+        )
 
 
 def _shrunk(estimate: Estimate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +21,7 @@ from glmstat.text.listing import Listing
 if TYPE_CHECKING:
     from glmstat.fit import Fit
 
-__all__ = ["GoodnessOfFit", "goodness_of_fit", "lacks_trials"]
+__all__ = ["GoodnessOfFit", "beside_separated", "goodness_of_fit", "lacks_trials"]
 
 _SMALL = 5.0  # expected count below which, and
 _SHARE = 0.2  # share of rows above which chi-squared is in doubt: Cochran (1954)
@@ -81,7 +82,10 @@ def goodness_of_fit(fit: Fit) -> GoodnessOfFit:
     reasons = _reasons(fit, seen)
     share = seen.small / seen.rows if fit.spec.likelihood.family.name in COUNTED and seen.rows else nan
     doubts = _doubts(fit, share) if not reasons else ()
-    phi, df = fit.dispersion if fit.estimate.dispersion.estimator == "given" else 1.0, fit.df_residual
+    phi, df = (
+        fit.dispersion if fit.estimate.dispersion.estimator == "given" else 1.0,
+        fit.estimate.df_beside_separated,
+    )
     statistics = (fit.deviance / phi, fit.pearson / phi)
     p_values = tuple(nan if reasons else float(chdtrc(df, value)) for value in statistics)
     against = f"chi-squared({df})" if not reasons else "no p-value"
@@ -90,7 +94,7 @@ def goodness_of_fit(fit: Fit) -> GoodnessOfFit:
         (f"Goodness of fit · {count(fit.nobs, 'row')}", fit.formula),
         ("deviance", "Pearson"),
         {"statistic": statistics, "df": (df, df), "p_value": p_values},
-        (f"against a mean for each row · {against}{scaled}", *reasons, *doubts),
+        (f"against a mean for each row · {against}{scaled}", *reasons, *doubts, *beside_separated(fit)),
         fit.native,
         "of",
         not reasons and not doubts,
@@ -101,6 +105,13 @@ def goodness_of_fit(fit: Fit) -> GoodnessOfFit:
 def lacks_trials(fit: Fit) -> bool:
     """Whether the responses of a binomial fit are single 0s and 1s."""
     return fit.spec.likelihood.family.name == "binomial" and not _look(fit).between
+
+
+def beside_separated(fit: Fit) -> Iterator[str]:
+    """Yield what is said of degrees of freedom where rows are predicted perfectly."""
+    df, rows = fit.estimate.df_beside_separated, fit.estimate.convergence.separated_rows
+    if rows is not None and df != fit.df_residual:
+        yield f"df: of the rows that are not predicted perfectly; {count(rows.count, 'row')} are"
 
 
 def _look(fit: Fit) -> _Seen:
@@ -123,7 +134,7 @@ def _look(fit: Fit) -> _Seen:
 def _reasons(fit: Fit, seen: _Seen) -> tuple[str, ...]:
     """Why there is no test."""
     family = fit.spec.likelihood.family
-    if fit.df_residual <= 0:
+    if fit.estimate.df_beside_separated <= 0:
         return ("no residual degrees of freedom: the model has a mean for each row itself",)
     if fit.estimate.dispersion.estimated:
         return ("the dispersion is estimated from the same residuals: nothing is left to test it with",)

@@ -80,7 +80,8 @@ def _at(fit: Fit, phi: float) -> float:
     if key not in fit.kept:
         frame = frame_of(fit, "The log-likelihood")
         saturated = frame.reduce(saturated_kernel(fit.spec.likelihood, phi, apart=apart))
-        found = np.array([saturated - fit.deviance / (2.0 * phi)])
+        fall = fit.deviance / (2.0 * phi) if fit.deviance else 0.0
+        found = np.array([saturated - fall])
         found.flags.writeable = False
         fit.kept[key] = found
     return float(fit.kept[key][0])

@@ -303,7 +303,9 @@ def _penalty(narrow: Array | None, size: int) -> Array | None:
 
 
 def _separated(written: Mapping[str, Any] | None) -> Separated | None:
-    return None if written is None else Separated(tuple(written["rows"]), written["count"])
+    if written is None:
+        return None
+    return Separated(tuple(written["rows"]), written["count"], written.get("counted", 0.0))
 
 
 def _expect(array: Array, shape: tuple[int, ...], kind: str = "f") -> None:

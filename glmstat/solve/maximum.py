@@ -111,9 +111,13 @@ def _after_verdict(
             break
         whole = np.zeros(workspace.width)
         whole[current.columns] = direction
+        rest = replace(workspace, directions=(*directions, whole))
+        left = rest.kept(_still_estimable(rest))
+        if left.size == current.size:  # what it moves is rounding of the columns
+            undecided = True
+            break
         directions.append(whole)
-        rest = replace(workspace, directions=tuple(directions))
-        current = rest.kept(_still_estimable(rest))
+        current = left
     start = _resume(workspace, ascent, current, bool(directions))
     verdict: Verdict = "undecided" if undecided else "finite"
     final = ascend(current, start, control, counts, verdict, taken=ascent.iterations)
@@ -169,7 +173,7 @@ def moved_rows(workspace: Workspace, directions: list[Array]) -> Separated:
             rows = slice(start, min(start + RUN, len(total)))
             gone = np.any([moved(direction, block.X[0], rows) != 0 for direction in directions], axis=0)
             places = rows.start + np.flatnonzero(gone & (total[rows] > 0))
-            found = found + Separated.named(block.source_rows(places))
+            found = found + Separated.named(block.source_rows(places), float(block.counted[places].sum()))
         return found
 
     return workspace.frame.reduce(kernel)

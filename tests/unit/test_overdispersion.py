@@ -13,7 +13,7 @@ from scipy import stats
 
 import glmstat
 from glmstat import Control, families, glm
-from glmstat.errors import ArgumentError, ComparisonError, DataError, ResponseWarning
+from glmstat.errors import ArgumentError, ComparisonError, DataError, ResponseWarning, SeparationWarning
 from glmstat.inference.overdispersion.finding import Finding
 
 HERE = Path(__file__).parent
@@ -292,3 +292,35 @@ def test_a_test_may_bring_its_own_law():
 def test_unknown_alternative():
     with pytest.raises(ArgumentError, match="Unknown alternative: 'more'"):
         glm("y ~ x", D, "poisson").overdispersion(alternative="more")
+
+
+def test_rows_predicted_perfectly_are_no_degrees_of_freedom():
+    draws = np.random.default_rng(3)
+    f, x = np.repeat([*"abc"], 40), draws.normal(size=120)
+    y = np.where(f == "b", 0, draws.negative_binomial(1.5, 1.5 / (1.5 + np.exp(1 + 0.3 * x))))
+    data = pd.DataFrame({"y": y, "x": x, "f": f, "n": np.where(f == "b", 3, 1)})
+    rest = data[data.f != "b"]
+    with pytest.warns(SeparationWarning):
+        whole = glm("y ~ x + f", data, "poisson", freq_weights="n")
+        moments = glmstat.negbin("y ~ x + f", data, freq_weights="n", method="moments")
+    apart = glm("y ~ x + f", rest, "poisson")
+    for test in ("Pearson / df", "deviance / df"):
+        got, expected = (
+            whole.overdispersion().to_frame().loc[test],
+            apart.overdispersion().to_frame().loc[test],
+        )
+        np.testing.assert_allclose(got, expected, rtol=1e-9)
+    assert "df: of the rows that are not predicted perfectly; 40 rows are" in str(whole.overdispersion())
+    assert whole.goodness_of_fit()["df"] == apart.goodness_of_fit()["df"]
+    by_hand = glmstat.negbin("y ~ x + f", rest, method="moments")
+    assert moments.shape.value == pytest.approx(by_hand.shape.value, rel=1e-8)
+    assert by_hand.pearson == pytest.approx(by_hand.df_residual, rel=1e-9)
+
+
+def test_a_diluted_dispersion_is_named():
+    data = pd.DataFrame({"y": [0, 0, 0, 0, 1, 5, 2, 9, 3], "f": [*"bbbbaaaaa"]})
+    apart = glm("y ~ 1", data[data.f == "a"], "quasipoisson")
+    with pytest.warns(SeparationWarning, match=f"without them it is {apart.dispersion:.3g}") as caught:
+        fit = glm("y ~ f", data, "quasipoisson")
+    assert fit.dispersion == pytest.approx(apart.dispersion * 4 / 7)  # R counts them
+    assert len(caught) == 1

@@ -76,7 +76,7 @@ def ratios(asked: Asked) -> Iterator[Finding]:
 
     Source: McCullagh & Nelder (1989), sections 4.5 and 6.2.
     """
-    fit, df, tested = asked.fit, asked.fit.df_residual, asked.seen is not None
+    fit, df, tested = asked.fit, asked.fit.estimate.df_beside_separated, asked.seen is not None
     leads = asked.quasi or not tested
     yield Finding("Pearson / df", fit.pearson, fit.pearson / df, df, leads=leads, tested=tested)
     if not asked.quasi:

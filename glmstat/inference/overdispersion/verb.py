@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from glmstat.errors import ArgumentError, ComparisonError, near, one_of
 from glmstat.inference.covariance import is_robust
-from glmstat.inference.goodness import COUNTED, goodness_of_fit
+from glmstat.inference.goodness import COUNTED, beside_separated, goodness_of_fit
 from glmstat.inference.overdispersion.finding import TESTS, Asked, Finding
 from glmstat.inference.overdispersion.seen import BINOMIAL, NEGATIVE_BINOMIAL, POISSON, kind_of, look
 from glmstat.inference.score import frame_of
@@ -104,7 +104,7 @@ def overdispersion(fit: Fit, *, alternative: str = "greater", data: Any = None) 
         "test",
         findings,
         verdict,
-        fit.pearson / fit.df_residual,
+        fit.pearson / fit.estimate.df_beside_separated,
     )
 
 
@@ -125,7 +125,7 @@ def _refuse(fit: Fit) -> str:
         )
     if fit.estimate.penalty is not None or fit.spec.call["prior"] is not None:
         raise ArgumentError(f"{VERB} needs a maximum likelihood fit: this one has a prior. Fit it without.")
-    if fit.df_residual <= 0:
+    if fit.estimate.df_beside_separated <= 0:
         raise ComparisonError(f"{VERB} is not defined: no residual degrees of freedom. Use fewer terms.")
     return kind
 
@@ -149,6 +149,7 @@ def _notes(asked: Asked, findings: tuple[Finding, ...], verdict: str, alternativ
         share = goodness_of_fit(fit).small_share if family.name in COUNTED else 0.0
         if share > SMALL_SHARE:
             yield f"expected counts are below 5 in {100 * share:.0f} % of the rows: chi-squared is rough"
+    yield from beside_separated(fit)
     if not fit.converged:
         yield "the fit has not converged"
 
@@ -166,7 +167,7 @@ def _laws(fit: Fit, findings: tuple[Finding, ...], alternative: str) -> Iterator
 
 def _untested(fit: Fit) -> Iterator[str]:
     """Why there are no p-values, and what is tested instead."""
-    shape, ratio = fit.estimate.shape, f"Pearson / df {fit.pearson / fit.df_residual:.3g}"
+    shape, ratio = fit.estimate.shape, f"Pearson / df {fit.pearson / fit.estimate.df_beside_separated:.3g}"
     why = "no p-values: theta is estimated from the same counts, and takes up what they vary more"
     if shape is not None and shape.estimator == "moments":
         yield f"{why}; by moments {ratio} is what it was chosen for"
@@ -185,7 +186,7 @@ def _untested(fit: Fit) -> Iterator[str]:
 
 def _words(asked: Asked, verdict: str) -> Iterator[str]:
     """What the numbers say, what to do, and what else looks the same."""
-    fit, ratio = asked.fit, asked.fit.pearson / asked.fit.df_residual
+    fit, ratio = asked.fit, asked.fit.pearson / asked.fit.estimate.df_beside_separated
     size = f"the variance is about {ratio:.3g} times that of the family (Pearson / df)"
     phi = fit.estimate.dispersion
     if asked.quasi:

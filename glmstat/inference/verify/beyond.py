@@ -141,13 +141,13 @@ class Pull:
         )
 
     def effective(self, rows: Rowwise, beta: Array) -> float:
-        """Return how many coefficients the rows decide: k less the share that the prior does."""
+        """Return how many coefficients the rows decide: k less the share that the prior does, if any."""
         root, map_ = self.root(rows, beta), self.map(rows)
         inverse = None if root is None else triangular_inverse(root)
         if inverse is None or self.prior.kinked.any():
             return np.nan
         bend = self.phi * self.prior.curvature(self.values(rows, beta))
-        return len(beta) - float((bend * np.square(map_ @ inverse).sum(axis=1)).sum())
+        return min(len(beta) - float((bend * np.square(map_ @ inverse).sum(axis=1)).sum()), float(len(beta)))
 
     def root(self, rows: Rowwise, beta: Array) -> Array | None:
         """Return R (k, k) with R'R the curvature of the posterior; None where it bends upwards."""

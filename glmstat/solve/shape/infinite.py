@@ -26,16 +26,18 @@ def no_finite_theta(seen: Excess, poisson: Estimate, *, moments: bool) -> NoFini
         return NoFinite(
             "theta of negative_binomial cannot be estimated: every count is 0. There is nothing to fit."
         )
-    df = poisson.df_residual
-    ratio = f"{seen.pearson / df:.4g}" if df > 0 else f"{seen.pearson:.4g} / {df}"
+    df = poisson.df_beside_separated
+    pearson = f"Pearson's chi-squared of the Poisson fit is {seen.pearson:.4g} on {df} df"
     why = (
-        f"Pearson's chi-squared of the Poisson fit is {seen.pearson:.4g} on {df} df"
+        f"{pearson}, not above them"
         if moments
-        else "the counts do not vary more than their means"
+        else f"no finite theta is likelier, for the counts do not vary more than their means ({pearson})"
+        if seen.pearson <= df
+        else f"no finite theta is likelier ({pearson}, which few rows or their weights make large)"
     )
     return NoFinite(
-        f"theta of negative_binomial is infinite: {why} (Pearson / df of the Poisson fit: {ratio}), and the "
-        'negative binomial is the Poisson distribution there. Use family="poisson".',
+        f"theta of negative_binomial is infinite: {why}. The negative binomial is the Poisson distribution "
+        'there. Use family="poisson".',
         _limit(poisson, moments),
     )
 

@@ -214,7 +214,7 @@ class _Ascent:
         NoFinite : it does not.
         """
         poisson = self._poisson()
-        seen, df = self.excess, poisson.df_residual
+        seen, df = self.excess, poisson.df_beside_separated
         if not (seen.pearson > df > 0 if moments else seen.score > ROUNDING * seen.size):
             raise no_finite_theta(seen, poisson, moments=moments)
         return poisson
@@ -243,7 +243,7 @@ class _Ascent:
     def _pearson(self, place: float, estimate: Estimate) -> Look:
         fitting = self.fitting
         seen: Pearson = pearson(fitting.frame, fitting.family, estimate, exp(place))
-        df = estimate.df_residual
+        df = estimate.df_beside_separated
         far = abs(df - seen.value) / sqrt(2.0 * max(df, 1))
         return Look(df - seen.value, seen.slope, far, estimate, nan)
 
