@@ -356,6 +356,8 @@ def _free(formula: Formula, columns: Sequence[str]) -> list[str]:
 
 def _read_other(call: Call, name: str, text: str, columns: Sequence[str]) -> Formula:
     python, known = call["allow_python"], functions(call["context"])
+    if "~" not in text:
+        raise FormulaError(f"The formula of {name} has no '~': '{text}'. Write '~ {text.strip()}'.")
     try:
         formula = parse(text, columns, allow_python=python, functions=known)
     except FormulaError as error:

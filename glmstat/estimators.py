@@ -64,8 +64,8 @@ def _check_together(words: list[str], frame: ModelFrame, unknown: tuple[str, ...
         raise ArgumentError(f"{' and '.join(words)} do not go together. {instead}.")
     if frame.design.absorbed:
         raise ArgumentError(
-            f"{words[0]} does not go with absorbed effects, which are maximum likelihood. "
-            "Write the factor as a term."
+            f"{words[0]} does not go with absorbed effects, which are fitted to a known family by maximum "
+            "likelihood alone. Write the factor as a term."
         )
 
 

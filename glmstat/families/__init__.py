@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -121,4 +122,5 @@ def _named(name: str, argument: str) -> Family:
     if not argument:
         return FAMILIES[name]()
     word = ESTIMATED[name]
-    return FAMILIES[name](number(argument.removeprefix(f"{word}="), f"{word} of {name}"))
+    value = re.sub(rf"^{word}\s*=\s*", "", argument)
+    return FAMILIES[name](number(value, f"{word} of {name}", "1.5" if word == "p" else "2, 0.5 or 1/3"))

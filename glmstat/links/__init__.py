@@ -90,12 +90,12 @@ def split_call(text: str) -> tuple[str, str]:
     return re.sub(r"[.\-\s]+", "_", name.lower()), (argument or "").strip()
 
 
-def number(text: str, what: str) -> float:
+def number(text: str, what: str, example: str = "2, 0.5 or 1/3") -> float:
     """Return the number in a name such as "power(1/3)"."""
     try:
         return float(text) if "/" not in text else float(Fraction(text.replace(" ", "")))
     except (ValueError, ZeroDivisionError) as error:
-        raise ArgumentError(f"{what} is not a number: {text!r}. Write for example 2, 0.5 or 1/3.") from error
+        raise ArgumentError(f"{what} is not a number: {text!r}. Write for example {example}.") from error
 
 
 def _named(name: str, argument: str) -> Link:

@@ -583,3 +583,12 @@ def test_no_likelihood_no_aic() -> None:
     with pytest.raises(ArgumentError, match=r"AIC needs a likelihood: quasipoisson has none"):
         step(fitted("warpbreaks"))
     assert step(fitted("warpbreaks"), criterion="test", test="F").path.index == ("start",)
+
+
+def test_rows_of_frequency_0_are_no_rows_that_a_step_loses():
+    data = pd.DataFrame(
+        {"y": [2, 1, 3, 5, 2, 4, 6], "x": [0.1, 0.5, -0.3, 1, 0.2, 0.9, 1.2], "f": [*"cabbaba"]}
+    )
+    data["n"] = [0, 1, 2, 1, 3, 1, 2]
+    found = glm("y ~ x + f", data, "poisson", freq_weights="n").step()
+    assert found.formula == glm("y ~ x + f", data[data.n > 0], "poisson", freq_weights="n").step().formula

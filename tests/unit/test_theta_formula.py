@@ -382,6 +382,7 @@ def test_aliased_columns_of_theta(data):
         ("poisson", {"theta": "~ z"}, ArgumentError, "family poisson has no parameter with a formula"),
         ("negative_binomial(2)", {"theta": "~ z"}, ArgumentError, "estimates theta: family="),
         ("negative_binomial", {"theta": "y ~ z"}, FormulaError, "formula of theta has a response"),
+        ("negative_binomial", {"theta": "z"}, FormulaError, "has no '~': 'z'. Write '~ z'"),
         ("negative_binomial", {"theta": "~ z | g"}, FormulaError, r"Formula of theta: .* behind '\|'"),
         ("negative_binomial", {"theta": "~ nn(z)"}, FormulaError, r"Formula of theta: nn\(\)"),
         ("negative_binomial", {"theta": "~ z +"}, FormulaError, "Formula of theta: The formula ends"),

@@ -161,20 +161,26 @@ def _check_selection(first: ModelFrame, other: ModelFrame) -> None:
 
 
 def rows_beyond(first: ModelFrame, other: ModelFrame) -> Named:
-    """Return the source rows that enter one frame and not another of the same data.
+    """Return the source rows that count in one frame and do not enter another of the same data.
 
     Of data that are not in memory a pass finds them, and no array of all rows is made.
     """
     if first.source.held or first.small:
-        return Named.of(np.setdiff1d(_row_numbers(first), _row_numbers(other)))
+        beyond = np.setdiff1d(_row_numbers(first), _row_numbers(other))
+        return first.reduce(lambda block: Named.of(np.intersect1d(_counting(block), beyond)))
     selection = other.selection
 
     def kernel(block: Block) -> Named:
         rows: Frame = block.frame
         theirs = selection.entering(replace(rows, chosen=None, _read={})).numbers
-        return Named.of(np.setdiff1d(rows.numbers, theirs))
+        return Named.of(np.setdiff1d(_counting(block), theirs))
 
     return first.reduce(kernel)
+
+
+def _counting(block: Block) -> IntArray:
+    """Source rows with a weight."""
+    return block.source_rows(np.flatnonzero(block.counted > 0))
 
 
 def _row_numbers(frame: ModelFrame) -> IntArray:
