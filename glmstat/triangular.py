@@ -44,13 +44,15 @@ def reciprocal_condition(root: Array, norm: float) -> float:
 
 def triangular_inverse(root: Array) -> Array | None:
     """Return R⁻¹, or None where R is singular."""
+    if not root.size:  # LAPACK refuses an order of 0
+        return root
     inverse, failed = _lapack.dtrtri(root)
     return None if failed else inverse
 
 
 def triangular_solve(root: Array, right: Array) -> Array:
     """Return the solution x of R x = right."""
-    return _lapack.dtrtrs(root, right)[0]
+    return _lapack.dtrtrs(root, right)[0] if root.size else right
 
 
 def triangle(rows: Array) -> Array:

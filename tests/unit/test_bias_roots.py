@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from glmstat import Control, anova, glm, negbin
 from glmstat.errors import (
@@ -265,3 +266,17 @@ def test_tables_of_penalised_ratios_have_no_fall_of_the_deviance() -> None:
     assert anova(small, fit).to_frame()["statistic"].iloc[-1] == pytest.approx(by_test)
     plain = glm("counts ~ x", data, "poisson").anova().to_frame()
     assert "deviance" in plain
+
+
+@pytest.mark.parametrize("method", ["firth", "jeffreys"])
+def test_a_restriction_may_leave_no_coefficient(method):
+    fit = glm("y ~ 1", {"y": [0, 1, 1, 0, 1]}, "binomial", method=method)
+    assert fit.coef["Intercept"] == pytest.approx(np.log(3.5 / 2.5), abs=1e-10)
+
+    def fall(eta):  # of twice the likelihood times the root of p (1 - p)
+        terms = [2 * (3.5 * np.log(p) + 2.5 * np.log1p(-p)) for p in (3.5 / 6, 1 / (1 + np.exp(-eta)))]
+        return terms[0] - terms[1]
+
+    assert fit.test("Intercept = 0", method="lr")["statistic"] == pytest.approx([fall(0.0)], rel=1e-8)
+    for end in fit.confint(method="profile").loc["Intercept"]:
+        assert fall(end) == pytest.approx(stats.chi2.ppf(0.95, 1), rel=1e-8)

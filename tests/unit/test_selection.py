@@ -586,9 +586,9 @@ def test_no_likelihood_no_aic() -> None:
 
 
 def test_rows_of_frequency_0_are_no_rows_that_a_step_loses():
-    data = pd.DataFrame(
-        {"y": [2, 1, 3, 5, 2, 4, 6], "x": [0.1, 0.5, -0.3, 1, 0.2, 0.9, 1.2], "f": [*"cabbaba"]}
+    data = pd.DataFrame({"y": [2, 1, 3, 5, 2, 4, 6], "f": [*"cabbaba"], "n": [0, 1, 2, 1, 3, 1, 2]})
+    data["x"] = [0.1, 0.5, -0.3, 1, 0.2, 0.9, 1.2]
+    found, without = (
+        step(glm("y ~ x + f", rows, "poisson", freq_weights="n")) for rows in (data, data[data.n > 0])
     )
-    data["n"] = [0, 1, 2, 1, 3, 1, 2]
-    found = glm("y ~ x + f", data, "poisson", freq_weights="n").step()
-    assert found.formula == glm("y ~ x + f", data[data.n > 0], "poisson", freq_weights="n").step().formula
+    assert str(found) == str(without)

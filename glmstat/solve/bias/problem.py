@@ -118,7 +118,7 @@ class Problem:
         if back is None:
             return None
         white = back.T @ score
-        step = triangular_solve(root, white) if len(white) else white
+        step = triangular_solve(root, white)
         scale = np.sqrt(max(phi, 1e-300))
         penalised = sums.objective + phi * height
         return Point(

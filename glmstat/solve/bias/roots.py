@@ -146,7 +146,7 @@ def _among(found: Root, problem: Problem, points: list[Point], control: Control,
     low, high = heights[0] if place else max(heights[1:]), heights[place]
     note = (
         f"the penalised likelihood has several maxima: -2 log differs by {2.0 * (high - low):.6g}; "
-        "the higher is reported"
+        "the highest found is reported"
     )
     if place == 0 or high - heights[0] <= EVEN:
         return replace(found, note=note)

@@ -195,7 +195,7 @@ def _notes(found: At) -> list[str]:
         joint = ", each with its own dispersion," if found.dispersion.estimated else ""
         notes.append(
             f"the posterior has several modes: their log densities{joint} differ by {found.gap:.6g}; the "
-            "highest is reported"
+            "highest found is reported"
         )
     if found.dispersion.estimator in ("pearson", "deviance"):
         notes.append(
