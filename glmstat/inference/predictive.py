@@ -67,6 +67,8 @@ class Predictive(Shown):
             lines.append(f"coefficients: {label(self.fit)}")
         if phi.estimator != "fixed":
             lines.append(f"dispersion {figure(phi.value)}, that of the fit in every draw: it has no prior")
+        if self.fit.spec.call["weights"] is not None and phi.estimator == "fixed" and not self._has_trials:
+            lines.append("weights= do not enter the draws: they are no part of the distribution of a count")
         lost = int(np.isnan(self.statistics["mean"]).sum())
         if lost:
             lines.append(f"{lost:,} draws have a mean outside the domain of the family, and no response")
@@ -120,6 +122,10 @@ class Predictive(Shown):
         columns = {"observed": [self.observed[name] for name in names], **ends}
         title = (f"Response simulated from the {self.kind}", self.fit.formula)
         return Listing(title, tuple(names), columns, self.notes, self.fit.native, "statistic")
+
+    @property
+    def _has_trials(self) -> bool:
+        return self.fit.spec.likelihood.family.name == "binomial"
 
     @property
     def _has_zeros(self) -> bool:

@@ -180,14 +180,22 @@ def _prior(given: list[str] | None) -> Any:
 
 
 def _by_name(option: str, given: list[str]) -> dict[str, str]:
-    parts = [[part.strip() for part in text.rpartition("=")] for text in given]
-    for text, (name, _, _) in zip(given, parts, strict=True):
-        if not name:
+    pairs = [_named(text) for text in given]
+    for text, (name, value) in zip(given, pairs, strict=True):
+        if not name or not value:
             raise ArgumentError(f"{option} {text!r} has no name: write NAME=VALUE, one for each {option}.")
-    names = [name for name, _, _ in parts]
+    names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         raise ArgumentError(f"{option} is given twice for one name: {', '.join(names)}.")
-    return {name: value for name, _, value in parts}
+    return dict(pairs)
+
+
+def _named(text: str) -> tuple[str, str]:
+    """What stands before the first "=" outside brackets, and behind it."""
+    for place, letter in enumerate(text):
+        if letter == "=" and text.count("(", 0, place) == text.count(")", 0, place):
+            return text[:place].strip(), text[place + 1 :].strip()
+    return "", text
 
 
 def _share(text: str) -> float:

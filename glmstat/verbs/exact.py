@@ -42,7 +42,7 @@ def exact(
         before those of its columns.
     test : "conditional" (by probability; of two groups this is Fisher's), "score" (by distance from the
         mean), "fisher"; "barnard" and "boschloo" do not condition on the total of two groups. None takes
-        "conditional", and "score" where tables are drawn.
+        "conditional", and "score" where tables are drawn or few of them share a sum.
     null : the parameter under the hypothesis, on the scale that is shown: a proportion (default 0.5), a rate
         (1), a ratio (1), with eform=False a coefficient (0). A proportion or a rate is shown as it is.
     midp : take off half of the probability of the observed outcome. Closer to the level, but may exceed it.

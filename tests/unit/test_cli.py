@@ -98,6 +98,8 @@ def test_shipped_data_are_found_by_name(capsys):
         (["fit", "y ~ x", "--data", "TABLE", "--prior", "weak", "--prior", "x=normal(0, 1)"], "has no name"),
         (["fit", "y ~ x", "--data", "TABLE", *["--prior", "x=normal(0, 1)"] * 2], "given twice"),
         (["fit", "y ~ x", "--data", "TABLE", "--prior", "x=normal(0"], "normal(0"),
+        (["fit", "y ~ x", "--data", "TABLE", "--prior", "x=normal(0, scale=1)"], "in this order"),
+        (["fit", "y ~ x", "--data", "TABLE", "--prior", "I(x == 1) = t(3, 0, 1)"], "'I(x == 1)'"),
         (["fit", "y ~ x", "--data", "nowhere.csv"], "nowhere.csv"),
         (["fit", "y ~ x", "--data", "table.xls"], "Unknown kind of file: table.xls"),
         (["fit", "y ~ x", "--data", "no_such_data"], "no_such_data"),

@@ -421,3 +421,11 @@ def test_ratios_are_exponents_of_what_is_pooled():
 def test_degrees_of_freedom_that_are_no_number(value):
     with pytest.raises(ArgumentError, match="df_complete must be a number > 0 or infinite"):
         pool(fits(), df_complete=value)
+
+
+def test_a_negative_increase_of_likelihood_ratios_is_told():
+    from glmstat.inference.pool.joint import pooled_ratio
+
+    found = pooled_ratio(5.8, 6.0, 4, 2)  # r = 5 / 6 * -0.2
+    assert (found.increase, found.statistic) == (0.0, 3.0)
+    assert "negative, -0.167, and taken as 0" in found.rule

@@ -733,3 +733,10 @@ def test_the_names_of_other_systems_move_no_prior(compat, prior):
     )
     assert theirs.columns != ours.columns
     np.testing.assert_array_equal(theirs.coef, ours.coef)
+
+
+def test_weights_of_counts_do_not_enter_the_draws_and_it_says_so():
+    data = pd.DataFrame({"y": [1, 0, 3, 2, 5, 4], "x": [0.0, 1, 2, 3, 4, 5], "w": [1, 5, 1, 5, 1, 5]})
+    words = "weights= do not enter the draws"
+    assert words in str(glm("y ~ x", data, "poisson", weights="w", prior="weak").prior_predictive(9, seed=1))
+    assert words not in str(glm("y ~ x", data, weights="w", prior="weak").prior_predictive(9, seed=1))

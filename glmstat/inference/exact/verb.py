@@ -90,7 +90,8 @@ def _is_finite(value: Any) -> bool:
 
 def _refuse(fit: Fit) -> None:
     """Refuse fits whose counts have no exact distribution."""
-    need_likelihood(fit, _VERB)
+    if fit.spec.estimator is None or fit.spec.estimator.kind != "bias":  # nothing of the estimate is used
+        need_likelihood(fit, _VERB)
     need_effects(fit, _VERB, "Write the factors as terms, as in y ~ x + C(firm).")
     family, call = fit.spec.likelihood.family, fit.spec.call
     link = family.link.name

@@ -91,8 +91,11 @@ def pooled_ratio(own: float, pooled: float, count: int, restrictions: int) -> Po
 
     Source: Meng & Rubin (1992), Biometrika 79, 103-111.
     """
-    increase = max((count + 1) / (restrictions * (count - 1)) * (own - pooled), 0.0)
+    found = (count + 1) / (restrictions * (count - 1)) * (own - pooled)
+    increase = max(found, 0.0)
     denominator, rule = _denominator(count, restrictions, increase, inf)
+    if found < 0:
+        rule = f"infinite, for the relative increase in variance is negative, {found:.3g}, and taken as 0"
     return Pooling(pooled / restrictions / (1.0 + increase), restrictions, denominator, increase, rule)
 
 

@@ -320,7 +320,7 @@ class Certificate(Shown):
         steps = f"{count(end.iterations, 'iteration')}, {count(end.halvings, 'step-halving')}"
         if self.zero.any():
             named = [
-                f"{name} (error below {error:.0e})"
+                f"{name} (error below {error:.0e})" if error > 0 else name
                 for name, zero, error in zip(self.columns, self.zero, self.measured.rounding, strict=True)
                 if zero
             ]
