@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from glmstat.array import namespace
 from glmstat.families.variance import Information, Slopes, divergence, wants
 from glmstat.links import Atanh, CLogLog, Identity, Link, Log, LogComplement, Logit, LogLog, Probit
@@ -172,15 +174,23 @@ class NegativeBinomialVariance:
         difference = y - mu
         return difference / mu * (difference / (1.0 + mu / self.theta))
 
+    def _objective(self, y: Any, relative: Any, log_mu: Any) -> Any:
+        """Return y log mu - (y + theta) log(1 + mu / theta), without the log that cancels for large mu."""
+        xp, theta = namespace(log_mu), self.theta
+        log_theta: Any = np.log(theta) if isinstance(theta, np.ndarray) else float(np.log(theta))
+        large = relative > 1.0
+        rest = xp.log1p(xp.where(large, 1.0 / relative, relative))
+        over = xp.where(large, log_mu - log_theta, 0.0)
+        return y * (xp.where(large, log_theta, log_mu) - rest) - theta * (rest + over)
+
     def slopes(self, y: Any, eta: Any, link: Link, information: Information) -> Slopes:
         """Return objective, gradient and information in eta."""
-        xp = namespace(eta)
         theta = self.theta
         mu = link.mean(eta)
         rise, bend = link.relative(eta)
         relative = mu / theta
         inflation = 1.0 / (1.0 + relative)
-        objective = y * link.log_mean(eta) - (y + theta) * xp.log1p(relative)
+        objective = self._objective(y, relative, link.log_mean(eta))
         scaled = rise * inflation
         gradient = (y - mu) * scaled
         wants_expected, wants_observed = wants(information)

@@ -37,6 +37,7 @@ __all__ = [
     "label",
     "need_robust",
     "observed_root",
+    "root_beside_infinite",
     "settled",
     "settled_by",
     "settled_for",
@@ -242,6 +243,21 @@ def covariance_root(fit: Fit, covariance: Covariance | None = None, data: Any = 
     return fit.kept[covariance.key]
 
 
+def root_beside_infinite(fit: Fit) -> Array:
+    """Return `covariance_root` with rows of infinite coefficients too, where those say what is finite.
+
+    They hold for combinations that no direction of recession moves, where the rows that are not separated
+    leave nothing else open; and where no rows have to be read that are not at hand.
+    """
+    root, estimate, kind = covariance_root(fit), fit.estimate, fit.covariance.kind
+    if not estimate.directions or RECIPES[kind].refits or fit.repetitions:
+        return root
+    held = ~np.isfinite(estimate.information.inverse_root).all(axis=1) & ~np.isnan(estimate.theta)
+    alone = held.sum() == np.linalg.matrix_rank(np.array(estimate.directions))
+    here = fit.frame is not None or (kind == "classical" and fit.covariance.information == "expected")
+    return _make(fit, fit.covariance, None, infinite=True).root if alone and here else root
+
+
 def undefined(fit: Fit) -> dict[str, Array]:
     """Return what a fit keeps in the place of a covariance that is not defined: NaN, and no facts."""
     nothing = np.full((len(fit.columns), 1), np.nan)
@@ -368,7 +384,8 @@ def _instead(covariance: Covariance) -> str:
     return f' Use kind="{clustered}" for clusters.' if meant else ""
 
 
-def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
+def _make(fit: Fit, covariance: Covariance, data: Any, *, infinite: bool = False) -> Vcov:
+    """The covariance of the finite coefficients; with `infinite` the rows of the others too."""
     estimate = fit.estimate
     inverse = estimate.information.inverse_root
     perfect = is_perfect(fit)
@@ -384,7 +401,9 @@ def _make(fit: Fit, covariance: Covariance, data: Any) -> Vcov:
     root, known = recipe.make(fit, inverse, covariance, data)
     root = np.array(root)
     root[:] = np.nan if perfect else root
-    root[~finite] = np.nan
+    root[~(informed if infinite else finite)] = np.nan
+    if infinite:
+        root[~informed & (estimate.infinite != 0)] = 0.0  # held where they are, beside the others
     return Vcov(root, known)
 
 

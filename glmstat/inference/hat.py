@@ -27,6 +27,7 @@ __all__ = [
     "not_at_boundary",
     "one_predictor",
     "touched",
+    "without_information",
 ]
 
 _ONE = 1.0 - 10.0 * np.finfo(np.float64).eps  # from here on R's lm.influence calls a hat value 1
@@ -78,6 +79,8 @@ def hat_root(
 ) -> Array:
     """Return L (p, q), L L' the inverse expected information; 0 in rows of coefficients without one.
 
+    All of it is NaN where the coefficients solve nothing and no information is known.
+
     Parameters
     ----------
     what, remedy : what a refusal names, and what it offers.
@@ -88,6 +91,8 @@ def hat_root(
     """
     defined(fit, what, remedy)
     inverse = fit.estimate.information.inverse_root
+    if without_information(fit):
+        return inverse
     return np.where(np.isfinite(inverse).all(axis=1, keepdims=True), inverse, 0.0)
 
 
@@ -107,6 +112,12 @@ def defined(fit: Fit, what: str, remedy: str) -> None:
 def at_boundary(fit: Fit) -> bool:
     """Return whether a mean lies at the boundary of its domain, where the weight of its row is infinite."""
     return fit.status == "boundary"
+
+
+def without_information(fit: Fit) -> bool:
+    """Return whether the solver ended where no information is known: no hat value has a number then."""
+    inverse = fit.estimate.information.inverse_root
+    return bool(inverse.size) and not np.isfinite(inverse).any()
 
 
 def not_at_boundary(fit: Fit, what: str, remedy: str) -> None:

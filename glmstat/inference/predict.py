@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from glmstat.errors import ArgumentError, DataError, ExtrapolationWarning, near, one_of, outside
 from glmstat.formula.terms import Linear, Network, Term
-from glmstat.inference.covariance import covariance_root, label
+from glmstat.inference.covariance import label, root_beside_infinite
 from glmstat.inference.estimable import estimable, null_space
 from glmstat.inference.reference import Reference, check_level, reference
 from glmstat.inference.rows import ByRow, Named, Rows, Target, new_rows, of_fit, rows_of_fit
@@ -196,7 +196,7 @@ def _moments(
 ) -> Rows:
     """Linear predictor, its standard error, whether it is estimable, degrees of freedom of t: (n, 4)."""
     design = fit.spec.design.alone(place)
-    root = covariance_root(fit) if with_se else np.zeros((len(fit.columns), 0))
+    root = root_beside_infinite(fit) if with_se else np.zeros((len(fit.columns), 0))
     unknown = np.flatnonzero(np.isnan(root).any(axis=1) & ~np.isnan(fit.estimate.theta))
     slots = design.predictors[0].slots
     known, unknown = np.nan_to_num(root)[slots], np.flatnonzero(np.isin(slots, unknown))
@@ -206,7 +206,7 @@ def _moments(
         out[:, 0] = linear_predictor(fit.estimate, X, offset, design)[:, 0]
         if with_se:
             out[:, 1] = np.sqrt(X[0].row_norms(known))
-            out[_touched(X[0], unknown), 1] = np.nan
+            out[_touched(X[0], unknown) | np.isinf(out[:, 0]), 1] = np.nan
         good = estimable(fit, X, design)
         out[:, 2] = 1.0 if good is None else good
         if with_df and len(out):

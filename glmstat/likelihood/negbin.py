@@ -109,6 +109,11 @@ class NegativeBinomialTheta(GLM):
         """Return what the log-likelihood of each row has that depends on no predictor (n,)."""
         return -weights * gammaln(y + 1.0)
 
+    def simulate(self, rng: np.random.Generator, eta: Array) -> Array:
+        """Return negative binomial draws, each row with its own mean and theta."""
+        theta = self._theta(eta)
+        return rng.negative_binomial(theta, theta / (theta + self.mean(eta))).astype(np.float64)
+
     def at_limit(self, eta: Array) -> Array:
         """Return 1 where theta is so large, -1 where it is so small that nothing changes any more (n, 2)."""
         theta, out = self._theta(eta), np.zeros(eta.shape)

@@ -505,3 +505,16 @@ def test_deletions_have_no_number_where_complete_separation_leaves_it_open() -> 
     exact = influence(fit).deletion("exact", of=[2], progress=False)
     assert exact.status == ("separated",)
     assert exact.coef[0, 0] == -np.inf and exact.coef[0, 1] == np.inf and np.isnan(exact.coef[0, 2])
+
+
+def test_without_a_root_no_row_has_a_hat_value() -> None:
+    y = np.repeat([0.0, 1.0], 6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = glm("y ~ x", {"y": y, "x": y + np.linspace(0, 0.3, 12)}, "binomial", link="log", method="firth")
+    assert fit.status == "not converged"
+    found = fit.influence()
+    assert np.isnan(found.hat).all() and np.isnan(found.cooks).all() and np.isnan(found.dfbeta).all()
+    assert "the solver ended where the fit has no standard errors" in " ".join(str(found).split())
+    assert np.isnan(fit.influence(by=np.arange(12) % 3).cooks).all()
+    assert np.isnan(fit.residuals("deviance", standardized=True)).all()

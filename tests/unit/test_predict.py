@@ -133,6 +133,24 @@ def test_predictions_at_infinity_take_the_limit(data):
     assert fit.predict(new, type="link")[1] == -np.inf
 
 
+def test_intervals_do_not_depend_on_which_level_is_the_reference(data):
+    """Infinite coefficients that cancel leave a finite predictor, with its standard error."""
+    zero = data.assign(y=np.where(data.f == "a", 0, data.y))
+    last = zero.assign(f=pd.Categorical(zero.f, categories=sorted(set(zero.f))[::-1]))
+    with pytest.warns(glmstat.SeparationWarning):
+        first, other = glm("y ~ f + x", zero, "poisson"), glm("y ~ f + x", last, "poisson")
+    assert first.coef["Intercept"] == -np.inf and np.isfinite(other.coef["Intercept"])
+    for vcov in (None, "HC1"):
+        one, two = (
+            fit.predict(interval="confidence", se_fit=True, vcov=vcov).to_numpy() for fit in (first, other)
+        )
+        np.testing.assert_allclose(one, two, rtol=1e-7)
+        np.testing.assert_array_equal(np.isnan(one[:, 1:]).any(axis=1), zero.f == "a")
+    new = pd.DataFrame({"f": ["a", "b"], "x": [0.0, 0.3]})
+    one, two = (fit.predict(new, se_fit=True).to_numpy() for fit in (first, other))
+    np.testing.assert_allclose(one, two, rtol=1e-7)
+
+
 def test_results_are_in_the_library_of_the_new_data(fit, new):
     polars = pytest.importorskip("polars")
     predicted = fit.predict(polars.from_pandas(new), se_fit=True)

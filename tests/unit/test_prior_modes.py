@@ -235,3 +235,57 @@ def test_conventions_of_other_systems_beside_priors_and_bias_reduction(system, c
     np.testing.assert_allclose(fit.stderror(), own.stderror(), rtol=1e-9)
     assert f"conventions of {glmstat.convention.CONVENTIONS[system].title}" in str(fit)
     assert ("chi-squared(1)" in str(fit)) == (system == "sas" and "method" in choice)
+
+
+# ---------------------------------------------------------------- estimated dispersions of counts
+
+
+def apart(n=12):
+    """Rows of 0 and 1 that x separates."""
+    y = np.repeat([0.0, 1.0], n // 2)
+    return {"y": y, "x": y + np.linspace(0, 0.3, n)}
+
+
+@pytest.mark.parametrize(
+    ("family", "choice"),
+    [
+        ("quasibinomial", {}),
+        ("quasibinomial", {"dispersion": "deviance"}),
+        ("binomial", {"dispersion": "pearson"}),
+        ("quasi(mu(1-mu))", {"link": "logit"}),
+    ],
+)
+def test_separated_rows_do_not_take_the_weight_of_the_prior(family, choice):
+    """The dispersion counts as 1 at least: the mode is that of the binomial family."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit, plain = (
+            glm("y ~ x", apart(), name, prior="weak", **words)
+            for name, words in ((family, choice), ("binomial", {}))
+        )
+    np.testing.assert_allclose(fit.coef, plain.coef, rtol=1e-9)
+    np.testing.assert_allclose(fit.stderror(), plain.stderror(), rtol=1e-9)
+    assert fit.converged and fit.dispersion == 1.0
+    assert "is below 1, that of independent counts or 0/1 rows, and counts as 1" in " ".join(str(fit).split())
+    assert "NOT" not in str(fit.verify())
+
+
+def test_zero_counts_of_a_group_and_a_prior():
+    data = {"y": [0.0] * 5 + [3.0, 2, 4, 3, 3, 2, 4, 3], "g": ["a"] * 5 + ["b"] * 8}
+    fit = glm("y ~ g", data, "quasipoisson", prior="weak")
+    plain = glm("y ~ g", data, "poisson", prior="weak")
+    assert fit.dispersion == 1.0
+    np.testing.assert_allclose(fit.coef, plain.coef, rtol=1e-9)
+
+
+def test_other_dispersions_stay_what_they_are():
+    """Those of fractions, those above 1, and those that are given."""
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal(60)
+    p = 1 / (1 + np.exp(-x))
+    fractions = glm("y ~ x", {"y": rng.beta(20 * p, 20 * (1 - p)), "x": x}, "quasibinomial", prior="weak")
+    assert 0.03 < fractions.dispersion < 0.08
+    counts = {"y": rng.negative_binomial(1, 0.1, 60).astype(float), "x": x}
+    wide = glm("y ~ x", counts, "quasipoisson", prior={"x": normal(0, 1)})
+    assert wide.dispersion > 5 and "counts as 1" not in str(wide)
+    assert glm("y ~ x", apart(), "quasibinomial", prior="weak", dispersion=0.5).dispersion == 0.5

@@ -425,7 +425,6 @@ REFUSED = {
     "standardized": lambda fit: fit.residuals("pearson", standardized=True),
     "check": lambda fit: fit.check(),
     "score_test_nn": lambda fit: fit.score_test_nn("x"),
-    "parametric": lambda fit: fit.bootstrap(10, resample="parametric"),
     "extend": lambda fit: fit.extend("nn(x)"),
 }
 

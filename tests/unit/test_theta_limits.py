@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +22,8 @@ from glmstat.errors import (
     FormulaError,
     SeparationWarning,
 )
+from glmstat.families import NegativeBinomial
+from glmstat.links import Log
 
 
 def scattered(seed: int, low: int = 6, high: int = 15) -> pd.DataFrame:
@@ -124,6 +127,19 @@ def test_a_candidate_with_infinite_theta_has_the_numbers_of_poisson(predictors: 
     assert 'after + g theta is infinite, aic 273.86; family="poisson"' in " ".join(str(led).split())
 
 
+@pytest.mark.parametrize("predictors", [None, {"theta": "~ 1"}])
+def test_score_and_wald_tests_stop_at_infinite_theta_too(predictors: Any) -> None:
+    fit = glm("y ~ x", shifted(), "negative_binomial", predictors=predictors)
+    by_score = fit.step("x + g + z", criterion="test", test="Rao")
+    assert by_score.fit.formula == "y ~ x"
+    assert 'after + g theta is infinite, p 2.029e-05; family="poisson"' in " ".join(str(by_score).split())
+    by_wald = fit.step("x + g + z", criterion="test", test="Wald")
+    assert "not tested, g: with it theta is infinite" in " ".join(str(by_wald).split())
+    table = fit.add1("g + z", test="Wald")
+    assert np.isnan(table["p_value"][1]) and table["p_value"][2] > 0.05
+    assert "g: with it theta is infinite" in str(table)
+
+
 def test_resamples_with_infinite_theta_take_part() -> None:
     data = shifted()
     drawn = negbin("y ~ x", data).bootstrap(40, seed=1)
@@ -132,6 +148,21 @@ def test_resamples_with_infinite_theta_take_part() -> None:
     assert formula.confint()["conf_high"][2] == np.inf
     for end in ("conf_low", "conf_high"):
         np.testing.assert_allclose(formula.confint()[end][:2], drawn.confint()[end], rtol=1e-6)
+    assert "1 theta infinite" in str(formula) and "separated" not in str(formula)
+
+
+def test_responses_are_drawn_at_each_row_s_own_theta() -> None:
+    """One theta for all rows: the draws are those of the fit without a formula."""
+    data = shifted()
+    plain = negbin("y ~ x", data).bootstrap(20, seed=1, resample="parametric")
+    fit = glm("y ~ x", data, "negative_binomial", predictors={"theta": "~ 1"})
+    drawn = fit.bootstrap(20, seed=1, resample="parametric")
+    np.testing.assert_allclose(drawn.estimates[:, :2], plain.estimates, atol=1e-6)
+    eta = np.column_stack([np.full(200_000, 1.0), np.repeat([-1.0, 2.0], 100_000)])
+    y = fit.spec.likelihood.simulate(np.random.default_rng(2), eta).reshape(2, -1)
+    mu, theta = np.exp(1.0), np.exp([-1.0, 2.0])
+    np.testing.assert_allclose(y.mean(1), mu, rtol=0.03)
+    np.testing.assert_allclose(y.var(1), mu + mu**2 / theta, rtol=0.05)
 
 
 def test_moments_have_the_same_limit() -> None:
@@ -249,3 +280,33 @@ def test_what_to_use_instead_is_named() -> None:
     with pytest.raises(ArgumentError, match="the negative_binomial likelihood has dispersion 1"):
         negbin("y ~ x", data, dispersion="ml")  # type: ignore[arg-type]
     assert "theta held at its estimate" in " ".join(str(fit.influence()).split())
+
+
+def test_large_counts_do_not_hide_the_last_steps() -> None:
+    """y log mu - (y + theta) log(1 + mu / theta) cancels: the steps are seen, and the maximum is reached."""
+    y = [2163.0, 0, 46, 0, 4, 0, 1710, 31, 4, 20722, 2]
+    a = [0.90732536, -0.23263983, 0.35531299, -0.99461, 0.07426792, -0.40628931, 2.33921184]
+    a += [-0.38721129, -0.72039043, 1.13251125, -0.22608064]
+    b = [-1.35247896, -0.51690436, -0.77017882, 0.93953158, -0.46772589, -1.32836774, -0.41922345]
+    b += [0.00574441, 0.54314254, 0.21197629, 1.33374449]
+    c = [1.54347741, 0.62562687, 0.49449259, 0.04260877, 0.725885, -1.8253352, -0.06332859]
+    c += [-1.3871256, -1.33910916, 0.40465672, 0.44745298]
+    fit = negbin("y ~ a + b + c", {"y": y, "a": a, "b": b, "c": c}, theta=1)
+    assert fit.converged and fit.estimate.convergence.iterations < 20
+    X, mu = np.column_stack([np.ones(11), a, b, c]), np.asarray(fit.fitted)
+    score = X.T @ ((np.asarray(y) - mu) / (1 + mu))
+    J = X.T @ ((mu / (1 + mu))[:, None] * X)
+    assert score @ np.linalg.solve(J, score) < 1e-16
+
+
+@pytest.mark.parametrize("theta", [1e-3, 0.7, 1.0, 40.0, 1e9])
+def test_the_objective_of_a_row_has_all_its_digits(theta: float) -> None:
+    y = np.array([0.0, 3.0, 20722.0, 0.0, 5.0])
+    eta = np.array([-30.0, 1.0, 9.2, 15.0, -4.0])
+    found = NegativeBinomial(theta).kernel.slopes(y, eta, Log(), "none").objective
+    with mpmath.workdps(50):
+        for one, count, at in zip(found, y, eta, strict=True):
+            mu = mpmath.exp(mpmath.mpf(float(at)))
+            parts = (count * mpmath.log(mu / (1 + mu / theta)), theta * mpmath.log1p(mu / theta))
+            scale = max(abs(parts[0]), abs(parts[1]), abs(count * np.log(theta)))
+            assert abs(one - (parts[0] - parts[1])) <= 4e-16 * scale

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,13 +86,17 @@ class BlockParametric:
     def frame(self, frame: ModelFrame, rng: np.random.Generator) -> ModelFrame:
         """Return the rows with drawn responses."""
         fit, draws = self.fit, BlockDraws.of(rng)
+        model: Any = fit.spec.likelihood
+        several = len(fit.spec.design.predictors) > 1
 
         def change(block: Block) -> Block:
-            mean, inside = fitted_means(fit, block), block.counted > 0
-            y = mean.copy()
-            y[inside] = fit.spec.likelihood.family.simulate(
-                draws.of_block(block), mean[inside], block.weights[inside], fit.dispersion
-            )
+            eta = linear_predictor(fit.estimate, block.X, block.offset, fit.spec.design)
+            inside, own = block.counted > 0, draws.of_block(block)
+            y = np.array(model.mean(eta))
+            if several:
+                y[inside] = model.simulate(own, eta[inside])
+            else:
+                y[inside] = model.family.simulate(own, y[inside], block.weights[inside], fit.dispersion)
             return replace(block, y=y)
 
         return frame.changed(change)

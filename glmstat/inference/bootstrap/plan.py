@@ -91,7 +91,8 @@ def plan(fit: Fit, resample: str, cluster: Any = None) -> Plan:
         )
     _refuse_fit(fit)
     assert fit.frame is not None
-    if resample not in ("case", "cluster"):
+    drawn = resample == "parametric" and hasattr(fit.spec.likelihood, "simulate")
+    if resample not in ("case", "cluster") and not drawn:
         one_predictor(fit, f"{resample} resampling", 'Use resample="case".')
     rows = fit.frame.reduce(_Rows.of)
     if rows.total < 2:
@@ -227,6 +228,8 @@ def _by(text: str, groups: Grouping | None) -> str:
 def _parametric(fit: Fit, groups: Grouping | None) -> tuple[Scheme, str]:
     family, frame = fit.spec.likelihood.family, _frame(fit)
     _refuse_weights(fit, frame)
+    if len(fit.spec.design.predictors) > 1:
+        return BlockParametric(fit), f"responses from the {family.name} distribution at the fitted predictors"
 
     def one(block: Block) -> Stack:
         rows = np.flatnonzero(block.counted)[:1]

@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 Kinds = NDArray[np.int8]
-KINDS = ("usable", "separated", "not converged", "aliased", "failed")
-_USABLE, _SEPARATED, _NOT_CONVERGED, _ALIASED, _FAILED = range(5)
+KINDS = ("usable", "separated", "theta infinite", "not converged", "aliased", "failed")
+_USABLE, _SEPARATED, _LIMIT, _NOT_CONVERGED, _ALIASED, _FAILED = range(6)
 
 Pivot = Callable[["Fit", "ModelFrame"], Array]
 
@@ -178,7 +178,8 @@ class Job:
             return Replicate(*self._nothing, _NOT_CONVERGED, estimate.convergence.reason)
         coef = determined(self.fit, frame, estimate)
         lost = np.isfinite(self.fit.estimate.coef) & ~np.isfinite(coef)
-        kind = _SEPARATED if lost.any() else _USABLE
+        of_mean = np.isin(np.arange(len(lost)), self.fit.spec.design.predictors[0].slots)
+        kind = _SEPARATED if lost[of_mean].any() else _LIMIT if lost.any() else _USABLE
         if self.pivot is None:
             return Replicate(coef, self._nothing[1], kind)
         root = self.pivot(replace(self.fit, estimate=estimate, frame=frame, kept={}), frame)

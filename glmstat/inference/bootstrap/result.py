@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Bootstrap", "Targets", "targets"]
 
+_ENDLESS = {"separated", "theta infinite"}  # kinds with infinite estimates
 _TITLES = {
     "percentile": "percentile",
     "basic": "basic",
@@ -76,8 +77,8 @@ class Bootstrap(Shown):
         column.
     std_errors : (reps, m) standard errors of the targets under the covariance of the fit.
     std_error : (m,) the same of the fit itself.
-    kinds : (reps,) place of each resample's kind among "usable", "separated", "not converged", "aliased",
-        "failed".
+    kinds : (reps,) place of each resample's kind among "usable", "separated", "theta infinite",
+        "not converged", "aliased", "failed".
     reason : why the first failed resample failed.
 
     >>> import glmstat
@@ -325,7 +326,7 @@ class Bootstrap(Shown):
 
     def _undetermined(self, chosen: Targets) -> str:
         """Names of numbers that resamples with an estimate do not determine, and in how many."""
-        draws = self._draws(chosen)[self.kinds <= KINDS.index("separated")]
+        draws = self._draws(chosen)[self.kinds <= KINDS.index("theta infinite")]
         wanted = ~np.isnan(combine(chosen.matrix, self.fit.estimate.coef))
         counts = np.where(wanted, np.isnan(draws).sum(axis=0), 0)
         return ", ".join(
@@ -345,7 +346,7 @@ class Bootstrap(Shown):
             return ""
         parts = ", ".join(f"{count:,} {kind}" for kind, count in rest.items())
         why = f" (first failure: {self.reason})" if self.reason else ""
-        infinite = " Infinite estimates take part in percentiles." if "separated" in rest else ""
+        infinite = " Infinite estimates take part in percentiles." if _ENDLESS & set(rest) else ""
         return f"{self.reps - self.usable:,} of {self.reps:,} resamples not usable: {parts}{why}.{infinite}"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from glmstat.call import asked_dispersion, frame_for
 from glmstat.compute import Triangle
-from glmstat.errors import ArgumentError, ComparisonError, GlmstatWarning, one_of
+from glmstat.errors import ArgumentError, ComparisonError, DataError, GlmstatWarning, one_of
 from glmstat.estimate import Estimate
 from glmstat.formula.terms import Linear
 from glmstat.inference.again import refit, whole_call
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from glmstat.fit import Fit
     from glmstat.frame import ModelFrame
 
-__all__ = ["Larger", "frame_with", "quiet_fit"]
+__all__ = ["NO_WALD", "Larger", "frame_with", "has_limit", "quiet_fit"]
+
+NO_WALD = 'with it theta is infinite, and no Wald test is defined: see test="LRT"'
 
 _ALIASED = 1e-10  # share of a weighted column's norm that the columns before it leave
 
@@ -48,6 +50,7 @@ class Larger:
         self.frame = frame_with(fit, self.formula)
         _check_same_rows(fit, self.frame, str(term))
         self._point: Restricted | None = None
+        self.at_limit = False  # whether a Wald test met an infinite parameter beside the coefficients
 
     def _embedded(self, theta: Array) -> Array | None:
         """Coefficients (p,) of the larger model that give the predictor of those of the fit."""
@@ -82,7 +85,13 @@ class Larger:
         if kind == "Rao":
             return self._score()
         if kind == "Wald":
-            large = quiet_fit(fit, self.formula)
+            try:
+                large = quiet_fit(fit, self.formula)
+            except DataError:
+                if not (has_limit(fit) and self.point.estimate.at_limit):
+                    raise
+                self.at_limit = True
+                return Outcome(self.point.rank - fit.estimate.rank, nan, nan, nan)
             nesting = nested(fit, large)
             return by_wald(large, nesting.matrix, nesting.value)
         point = self.point
@@ -184,6 +193,12 @@ def frame_with(fit: Fit, formula: str) -> ModelFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GlmstatWarning)
         return frame_for(call, fit.spec.likelihood, as_covariance(call["vcov"]).variables)
+
+
+def has_limit(fit: Fit) -> bool:
+    """Return whether a parameter beside the coefficients is estimated, which may be infinite in a refit."""
+    estimator = fit.spec.estimator
+    return estimator is not None and estimator.kind in ("shape", "joint")
 
 
 def quiet_fit(fit: Fit, formula: str) -> Fit:

@@ -17,7 +17,7 @@ from glmstat.inference.deviance.difference import (
     foot,
     heading,
 )
-from glmstat.inference.deviance.larger import Larger
+from glmstat.inference.deviance.larger import NO_WALD, Larger
 from glmstat.inference.deviance.scope import Scope, to_add, to_drop
 from glmstat.inference.deviance.submodel import FitTerm, without
 from glmstat.inference.restrict import Restricted
@@ -103,7 +103,7 @@ def add1(
     trials = [Larger(fit, term) for term in terms]
     outcomes = [trial.outcome(kind) for trial in trials]
     columns = columns_of([None, *outcomes], ("df", "statistic", "p_value"))
-    notes: list[str] = []
+    notes = [f"{trial.term}: {NO_WALD}" for trial in trials if trial.at_limit]
     if kind in ("LRT", "F"):
         points = [trial.point for trial in trials]
         fields = {

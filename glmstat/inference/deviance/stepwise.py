@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from math import inf, isnan
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -21,10 +22,11 @@ from glmstat.inference.deviance.difference import (
     heading,
     unused_vcov,
 )
-from glmstat.inference.deviance.larger import Larger, frame_with, quiet_fit
+from glmstat.inference.deviance.larger import NO_WALD, Larger, frame_with, has_limit, quiet_fit
 from glmstat.inference.deviance.rule import Rule, make_rule
 from glmstat.inference.deviance.scope import addable, container, scope_terms, updated
 from glmstat.inference.deviance.submodel import FitTerm, key, mean_terms, without
+from glmstat.inference.restrict import Restricted
 from glmstat.inference.selected import selection_note
 from glmstat.inference.shown import Shown
 from glmstat.inference.statement import need_neighbours
@@ -118,7 +120,7 @@ def step(
 class _Trial(NamedTuple):
     """One change: its words, the formula after it, the criterion or p-value, degrees of freedom, its test.
 
-    `limit` says that theta is infinite there.
+    `point` gives its estimate, where theta may be infinite.
     """
 
     words: str
@@ -126,7 +128,7 @@ class _Trial(NamedTuple):
     value: float
     df: int
     outcome: Outcome | None = None
-    limit: bool = False
+    point: Callable[[], Restricted] | None = None
 
 
 def _check_words(direction: str, scope: Any, max_steps: int) -> None:
@@ -212,13 +214,14 @@ class _Search:
         self.outcomes: list[Outcome] = []
         self.tried: list[Outcome] = []
         self.ending: tuple[str, ...] = ()
+        self.untested: dict[str, None] = {}
 
     def advance(self, number: int) -> bool:
         """Take the best step; False where none is better."""
         best = self._best(f"step {number}")
         if best is None:
             return False
-        if best.limit:  # which is no fit of the family
+        if best.point is not None and best.point().estimate.at_limit:  # which is no fit of the family
             name = "p" if self.rule.tests else self.rule.name
             self.ending = (
                 f"ended: after {best.words} theta is infinite, {name} {figure(best.value)}; "
@@ -265,30 +268,32 @@ class _Search:
 
     def _trials(self, drops: Sequence[FitTerm], adds: Sequence[Linear]) -> Iterator[_Trial]:
         fit, rule, inside = self.fit, self.rule, Inside(self.fit, self.rule.test)
-        by_likelihood = rule.test in ("LRT", "F")
+        shaped = has_limit(fit)
         for term in drops:
             rows = without(fit, [term])
+            point = partial(inside.point, rows) if shaped else None
             words, formula = f"- {term.label}", updated(fit, f". ~ . - {term.term}").text
             if rule.tests:
                 outcome = dropped(inside, rows)
                 value = outcome.p_value if outcome.df > 0 else inf
-                limit = by_likelihood and inside.point(rows).estimate.at_limit
-                yield _Trial(words, formula, value, outcome.df, outcome, limit)
+                yield _Trial(words, formula, value, outcome.df, outcome, point)
             else:
                 estimate = inside.point(rows).estimate
                 df = fit.estimate.rank - estimate.rank
                 value = criterion_value(fit, estimate, rule.k)
-                yield _Trial(words, formula, value, df, None, estimate.at_limit)
+                yield _Trial(words, formula, value, df, None, point)
         for term in adds:
             larger = Larger(fit, term)
+            point = partial(getattr, larger, "point") if shaped else None
             if rule.tests:
                 outcome = larger.outcome(rule.test)
-                limit = by_likelihood and larger.point.estimate.at_limit
-                yield _Trial(f"+ {term}", larger.formula, outcome.p_value, outcome.df, outcome, limit)
+                if larger.at_limit:
+                    self.untested[str(term)] = None
+                yield _Trial(f"+ {term}", larger.formula, outcome.p_value, outcome.df, outcome, point)
             else:
                 estimate = larger.point.estimate
                 value, df = criterion_value(fit, estimate, rule.k), larger.point.rank - fit.estimate.rank
-                yield _Trial(f"+ {term}", larger.formula, value, df, None, estimate.at_limit)
+                yield _Trial(f"+ {term}", larger.formula, value, df, None, point)
 
     def _terms(self, fit: Fit) -> frozenset[frozenset[str]]:
         return frozenset(key(term.term) for term in mean_terms(fit))
@@ -320,6 +325,8 @@ class _Search:
             compared = f"{self.rule.name} = {aic_words(fit, self.rule.penalty)}"
         notes = [f"compared: {compared}", f"found: {' '.join(fit.formula.split())}", *self._foot(fit)]
         notes += self.ending
+        if self.untested:
+            notes.append(f"not tested, {', '.join(self.untested)}: {NO_WALD}")
         if interrupted:
             notes.append("interrupted: these are the steps so far")
         title = (

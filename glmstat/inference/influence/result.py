@@ -14,6 +14,7 @@ from glmstat.errors import ArgumentError, near, one_of
 from glmstat.inference.hat import (
     at_boundary,
     not_at_boundary,
+    without_information,
 )
 from glmstat.inference.influence.change import row_steps
 from glmstat.inference.influence.deletion import (
@@ -119,7 +120,7 @@ class Influence(Shown):
         count = (
             f"{len(flagged):,} of {len(self):,} flagged; shown are the {len(top):,} with the largest cooks"
         )
-        notes = self.notes if at_boundary(self.fit) else (count, *self.notes)
+        notes = self.notes if at_boundary(self.fit) or without_information(self.fit) else (count, *self.notes)
         labels = tuple(str(self.labels[place]) for place in top)
         name = "row" if self.clusters is None else "cluster"
         return Listing(head, labels, columns, notes, Native(self.native.library), name)

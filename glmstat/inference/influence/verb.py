@@ -18,6 +18,7 @@ from glmstat.inference.hat import (
     known_coefficients,
     leverage,
     one_predictor,
+    without_information,
 )
 from glmstat.inference.influence.change import moved
 from glmstat.inference.influence.clusters import Deletions, cluster_rows, deletions
@@ -48,6 +49,7 @@ _EDGE = (
     "no hat values, nor what rests on them, where a mean lies at the boundary of its domain: "
     'deletion("exact") fits again'
 )
+_UNSOLVED = "no hat values, nor what rests on them: the solver ended where the fit has no standard errors"
 
 
 def influence(
@@ -99,27 +101,28 @@ class _Measured:
 
     Parameters
     ----------
+    nothing : why there are no hat values, "" where there are.
     deviations : standard errors of the coefficients for dispersion 1 (p,), NaN where unknown.
     """
 
     fit: Fit
     root: Array
     known: BoolArray
-    edge: bool
+    nothing: str
     deviations: Array
 
     @classmethod
     def of(cls, fit: Fit) -> _Measured:
         root, known = _root(fit), known_coefficients(fit)
         deviations = np.where(known, np.linalg.norm(root, axis=1), np.nan)
-        return cls(fit, root, known, at_boundary(fit), deviations)
+        return cls(fit, root, known, _nothing(fit), deviations)
 
     def rows(self) -> Rows:
         """Return measures, sign, frequency and changes of the rows, not yet computed."""
         width = len(ROW_MEASURES) + 2 + len(self.known)
 
         def values(block: Block) -> Array:
-            if self.edge:
+            if self.nothing:
                 return _no_values(block, width)
             return _row_values(self.fit, block, self.root, self.known)
 
@@ -127,7 +130,7 @@ class _Measured:
 
     def total(self) -> int:
         """Return the number of rows with a hat value, by a pass."""
-        if self.edge:
+        if self.nothing:
             return 0
 
         def kernel(block: Block) -> float:
@@ -148,8 +151,8 @@ class _Measured:
         self, measures: Mapping[str, Array], dfbetas: Array, total: int
     ) -> tuple[dict[str, BoolArray], tuple[str, ...]]:
         """Return the marks of rows by measure, and the rules in words, for `total` rows with a hat value."""
-        if self.edge:
-            return {"hat": np.zeros(len(dfbetas), dtype=bool)}, (_EDGE,)
+        if self.nothing:
+            return {"hat": np.zeros(len(dfbetas), dtype=bool)}, (self.nothing,)
         flags, rules = _row_flags(measures, dfbetas, total, self.fit.estimate.rank)
         return flags, (*rules, _BY_ROW, *_held(self.fit))
 
@@ -193,9 +196,16 @@ def _write_rows(fit: Fit, target: Target) -> Written:
 def _root(fit: Fit) -> Array:
     """L (p, q) of `hat_root`; nothing at a boundary, where no row has a hat value."""
     one_predictor(fit, "influence", 'Take vcov="jackknife", or refit without the rows by subset=.')
-    if not at_boundary(fit):
+    if not _nothing(fit):
         return hat_root(fit)
     return np.zeros((len(fit.columns), 0))
+
+
+def _nothing(fit: Fit) -> str:
+    """Why there are no hat values, "" where there are."""
+    if at_boundary(fit):
+        return _EDGE
+    return _UNSOLVED if without_information(fit) else ""
 
 
 def _no_values(block: Block, width: int) -> Array:
@@ -285,8 +295,8 @@ def _of_clusters(fit: Fit, by: Variable | Sequence[Variable]) -> Influence:
             f"Clusters must be two or more: by '{groups.text}' has {groups.count} in the rows of the fit. "
             "Leave by= out, or use another variable."
         )
-    root, known, edge = _root(fit), known_coefficients(fit), at_boundary(fit)
-    found = _no_deletions(fit, groups) if edge else deletions(fit, groups, root)
+    root, known, nothing = _root(fit), known_coefficients(fit), _nothing(fit)
+    found = _no_deletions(fit, groups) if nothing else deletions(fit, groups, root)
     rows, hat, cooks, change, alone = found
     change[:, ~known] = np.nan
     deviations = np.sqrt(fit.dispersion) * np.linalg.norm(root, axis=1)
@@ -297,8 +307,8 @@ def _of_clusters(fit: Fit, by: Variable | Sequence[Variable]) -> Influence:
         marked = fdtr(k, n - k, cooks) > 0.5 if n > k > 0 else np.zeros(len(cooks), dtype=bool)
         flags = {"cooks": marked, "dfbetas": (np.abs(dfbetas) > 1.0).any(axis=1)}
     notes = ["one-step deletion of whole clusters · dfbetas in standard errors of the fit, classical"]
-    if edge:
-        notes = [_EDGE]
+    if nothing:
+        notes = [nothing]
     elif n > k > 0:
         notes.append(f"flagged: cooks > median of F({k}, {n - k}) = {_median(k, n):.3g} · any |dfbetas| > 1")
     if alone.any():

@@ -136,7 +136,10 @@ def _dispersion(fit: Fit, numbers: Numbers, df: float) -> float | None:
         return float(given) if isinstance(given, (int, float, np.number)) else None
     if not df > 0:
         return None
-    return numbers.pearson / df if rule == "pearson" else fit.deviance / df if rule == "deviance" else None
+    total = {"pearson": numbers.pearson, "deviance": fit.deviance}.get(rule)
+    beside_prior = fit.spec.estimator is not None and fit.spec.estimator.kind == "prior"
+    least = 1.0 if beside_prior and estimate.dispersion.value == 1.0 else 0.0  # of counts, less counts as 1
+    return None if total is None else max(total / df, least)
 
 
 def _sampled(fit: Fit) -> bool:

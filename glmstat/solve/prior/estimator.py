@@ -201,4 +201,9 @@ def _notes(found: At) -> list[str]:
         notes.append(
             f"dispersion at the mode, over the rows less {found.effective:.4g} effective coefficients"
         )
+    if found.below is not None:
+        notes.append(
+            f"dispersion: its estimate, {found.below:.4g}, is below 1, that of independent counts or 0/1 "
+            "rows, and counts as 1 (dispersion= gives another)"
+        )
     return notes

@@ -40,6 +40,7 @@ class At:
     effective : coefficients that the data determine: the trace of (J + phi S)^-1 J, or all.
     gap : by how much another mode's log posterior lies below; None where none was found.
     settled : whether dispersion and coefficients belong to each other.
+    below : the estimate of the dispersion where it counts as more; None where it is the dispersion.
     """
 
     workspace: Posterior
@@ -52,6 +53,7 @@ class At:
     dispersion: Dispersion
     gap: float | None = None
     settled: bool = True
+    below: float | None = None
 
     @property
     def sound(self) -> bool:
@@ -141,7 +143,10 @@ def _at(road: Road, workspace: Posterior, mode: Mode) -> At:
     spare = road.counts.rows - effective
     asked = road.asked if road.asked is not None or point.likelihood.family.dispersion else "pearson"
     dispersion = choose_dispersion(point, ascent.gamma, facts, road.counts, spare, asked)  # pyright: ignore[reportArgumentType]
-    return At(workspace, mode, point, ascent.gamma, facts, information, effective, dispersion)
+    below = dispersion.value if dispersion.estimated and 0 <= dispersion.value < road.least else None
+    if below is not None:
+        dispersion = replace(dispersion, value=road.least)
+    return At(*(workspace, mode, point, ascent.gamma, facts, information, effective, dispersion), below=below)
 
 
 def _effective(workspace: Posterior, mode: Mode) -> float:
@@ -176,4 +181,8 @@ def height_of(road: Road, found: At) -> float:
 def is_perfect(road: Road, found: At) -> bool:
     """Return whether the residuals are rounding."""
     own = road.workspace.likelihood.family.dispersion
-    return own is None and found.facts.pearson <= perfect_deviance(road.workspace, road.counts)
+    return (
+        own is None
+        and not road.least
+        and found.facts.pearson <= perfect_deviance(road.workspace, road.counts)
+    )

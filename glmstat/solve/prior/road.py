@@ -11,9 +11,11 @@ import numpy as np
 from glmstat.compute import Counts, Facts
 from glmstat.control import Control
 from glmstat.errors import ArgumentError
+from glmstat.families import Family
+from glmstat.families.count_variance import BinomialVariance
 from glmstat.frame import ModelFrame
 from glmstat.likelihood.base import GLM
-from glmstat.matrix import Array
+from glmstat.matrix import Array, Block
 from glmstat.solve.dispersion import choose_dispersion
 from glmstat.solve.null import null_intercept
 from glmstat.solve.prior.density import LogPrior
@@ -23,6 +25,8 @@ from glmstat.solve.scaling import open_workspace
 from glmstat.solve.start import null_start
 
 __all__ = ["Road"]
+
+WHOLE = 1e-7  # how far a count may be from a whole number
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +62,23 @@ class Road:
         nothing = Facts(np.nan, np.nan, np.nan)
         return choose_dispersion(self.workspace, np.zeros(0), nothing, self.counts, 1, self.asked).value
 
+    @cached_property
+    def least(self) -> float:
+        """The least that an estimated dispersion counts as: 1 of counts and of 0/1 rows, else 0.
+
+        Rows that a prior holds back from infinite coefficients fit better the less it weighs: a dispersion
+        without a bound would fall to 0 with them.
+
+        Source: Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.5, for 1.
+        """
+        counted = self.fixed is None and _of_counts(self.workspace.likelihood.family)
+        return float(counted and not self.frame.reduce(_not_whole))
+
     def pearson(self, beta: Array) -> float:
         """Return Pearson's dispersion at coefficients (q,), 1 where it is no positive number."""
         total = self.workspace.facts(self.workspace.to_gamma(beta), None).pearson
         value = total / (self.spare if self.spare > 0 else max(self.counts.rows, 1))
-        return value if np.isfinite(value) and value > 0 else 1.0
+        return max(value, self.least) if np.isfinite(value) and value > 0 else 1.0
 
     @property
     def spare(self) -> int:
@@ -87,6 +103,18 @@ class Road:
         given = None if start is None else _given(start, whole.width)[rank.kept]
         null = null_start(workspace, intercept)
         return cls(frame, workspace, rank, counts, intercept, null, given, control, asked)
+
+
+def _of_counts(family: Family) -> bool:
+    """Whether the variance is that of counts or of successes, where the dispersion is 1."""
+    return family.dispersion is not None or family.power == 1.0 or isinstance(family.kernel, BinomialVariance)
+
+
+def _not_whole(block: Block) -> int:
+    """How many responses are no whole numbers, neither themselves nor times their weights."""
+    y, times = block.y, block.y * block.weights
+    away = np.minimum(np.abs(y - np.rint(y)), np.abs(times - np.rint(times)))
+    return int(np.count_nonzero((away > WHOLE * np.maximum(np.abs(y), 1.0)) & (block.total > 0)))
 
 
 def _settled(whole: Posterior, frame: ModelFrame) -> tuple[Rank, Posterior]:
