@@ -220,7 +220,8 @@ class Estimate:
         rows = self.convergence.separated_rows
         if not self.directions or rows is None:
             return self.df_residual
-        return self.df_residual - round(rows.counted) + self.rank - len(self.information.root)
+        infinite = int(np.count_nonzero(~np.isnan(self.theta))) - len(self.information.root)
+        return self.df_residual - round(rows.counted) + infinite
 
     @property
     def at_limit(self) -> bool:

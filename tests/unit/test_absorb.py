@@ -699,6 +699,7 @@ def test_columns_that_run_to_infinity_are_named_as_with_dummies(tmp_path: Any, f
     near(ours.stderror("HC1"), theirs.stderror("HC1")[["x1", "s", "t"]], 1e-6)
     near(ours.fitted, theirs.fitted, 1e-8)
     near([ours.deviance, ours.df_residual], [theirs.deviance, theirs.df_residual])
+    assert ours.estimate.df_beside_separated == theirs.estimate.df_beside_separated < ours.df_residual
     for null in ("x1 = 0", "s = 0"):
         scores = [fit.test(null, method="score").tests[0].statistic for fit in (ours, theirs)]
         near(scores[0], scores[1], 1e-6)

@@ -152,4 +152,5 @@ def _proved(problem: Problem, block: Block, signs: Array, step: Point) -> _Infin
     gone = (moves != 0).any(axis=0)
     others = float(np.abs(change[used & ~gone]).max(initial=0.0))
     places = run.rows.start + np.flatnonzero(gone & used)
-    return _Infinity(held, others, Separated.named(block.source_rows(places)))
+    rows = Separated.named(block.source_rows(places), float(block.counted[places].sum()))
+    return _Infinity(held, others, rows)
