@@ -527,3 +527,15 @@ def test_other_systems_have_their_own_covariance_beside_theta(compat: str, kind:
     fit = glmstat.negbin("y ~ x", overdispersed(), compat=compat)
     assert fit.covariance.kind == kind
     assert glmstat.negbin("y ~ x", overdispersed(), compat=compat, vcov="HC0").covariance.kind == "HC0"
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [({"predictors": {"theta": "~ x"}}, "Leave predictors= out"), ({"method": "moments"}, 'method="ml"')],
+)
+def test_who_has_no_test_of_poisson_is_told_why(words, instead):
+    draws = np.random.default_rng(1)
+    x = draws.normal(size=80)
+    fit = negbin("y ~ x", {"x": x, "y": draws.negative_binomial(1, 1 / (1 + np.exp(x)))}, **words)
+    with pytest.raises(ArgumentError, match=instead):
+        fit.test_poisson()

@@ -253,3 +253,13 @@ def test_offsets_and_interior_shares_do_not_separate() -> None:
     shares = np.clip(y, 0.1, 0.9)
     fit = glm("y ~ x + offset(o)", {"y": shares, "x": x, "o": 300 * (x - 4.5)}, "quasibinomial")
     assert fit.estimate.convergence.separation != "separated"
+
+
+def test_a_direction_that_is_rounding_of_a_column_ends_the_search():
+    x = 1e6 + np.array([3, 1, 2, 2, 0, 3]) / 1000
+    data = {"x": x, "z": [1.0, 0, 0, 2, 1, 1], "f": [*"ccbcca"], "y": [1, 0, 1, 1, 0, 1]}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fit = glm("y ~ x + z + f", data, "binomial")
+    assert fit.status == "not converged"
+    assert any("separation is not excluded" in str(one.message) for one in caught)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -426,3 +427,13 @@ def test_separated_level_with_the_power_estimated():
 def test_bootstrap_estimates_the_power_again():
     fit = glm("y ~ x", DATA.iloc[:120], "tweedie")
     assert fit.bootstrap(6, seed=3).usable == 6
+
+
+@pytest.mark.parametrize("compat", ["glmstat", "R", "stata", "statsmodels", "sas"])
+def test_zeros_alone_are_separated_under_every_preset(compat):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", glmstat.errors.GlmstatWarning)
+        data = {"y": [0.0] * 4, "x": [1.0, 2, 3, 4]}
+        fit = glmstat.glm("y ~ x", data, "tweedie(1.5)", link="log", compat=compat)
+        assert fit.status == "separated" and fit.deviance == 0.0
+        assert str(fit.explain_difference("statsmodels"))
