@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glmstat.absorbed import Absorbed
 from glmstat.information import Information
@@ -228,6 +229,20 @@ class Estimate:
         """Whether a parameter beside the coefficients is infinite: what only refits may come to."""
         shape = self.shape
         return bool(np.isinf(self.theta).any()) or (shape is not None and bool(np.isinf(shape.value)))
+
+    @cached_property
+    def informed(self) -> NDArray[np.bool_]:
+        """Which coefficients (p,) the rows say something of: not those that are aliased or held at infinity.
+
+        Infinite ones are among them where, with others, they say what is finite in the rows that are not
+        separated.
+        """
+        return np.asarray(np.isfinite(self.information.inverse_root).all(axis=1))
+
+    @property
+    def informed_root(self) -> Array:
+        """L (p, q) with L L' the inverse information for dispersion 1, 0 in rows that are not informed."""
+        return np.where(self.informed[:, None], self.information.inverse_root, 0.0)
 
     @cached_property
     def infinite(self) -> Array:

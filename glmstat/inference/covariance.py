@@ -252,7 +252,7 @@ def root_beside_infinite(fit: Fit) -> Array:
     root, estimate, kind = covariance_root(fit), fit.estimate, fit.covariance.kind
     if not estimate.directions or RECIPES[kind].refits or fit.repetitions:
         return root
-    held = ~np.isfinite(estimate.information.inverse_root).all(axis=1) & ~np.isnan(estimate.theta)
+    held = ~estimate.informed & ~np.isnan(estimate.theta)
     alone = held.sum() == np.linalg.matrix_rank(np.array(estimate.directions))
     here = fit.frame is not None or (kind == "classical" and fit.covariance.information == "expected")
     return _make(fit, fit.covariance, None, infinite=True).root if alone and here else root
@@ -387,15 +387,12 @@ def _instead(covariance: Covariance) -> str:
 def _make(fit: Fit, covariance: Covariance, data: Any, *, infinite: bool = False) -> Vcov:
     """The covariance of the finite coefficients; with `infinite` the rows of the others too."""
     estimate = fit.estimate
-    inverse = estimate.information.inverse_root
+    inverse, informed = estimate.informed_root, estimate.informed
     perfect = is_perfect(fit)
     recipe = RECIPES[covariance.kind]
     if (perfect and recipe.refits) or _is_saturated(fit, recipe):
         return Vcov(np.full_like(inverse, np.nan))
-    informed = np.asarray(np.isfinite(inverse).all(axis=1))
     finite = np.isfinite(estimate.coef) & informed
-    # infinite coefficients stay: with others they say what is finite in the rows that are not separated
-    inverse = np.where(informed[:, None], inverse, 0.0)
     if covariance.information == "observed":
         inverse = observed_root(fit, inverse, data)
     root, known = recipe.make(fit, inverse, covariance, data)

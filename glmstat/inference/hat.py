@@ -90,10 +90,8 @@ def hat_root(
     ArgumentError : a model with several predictors, or a mean at the boundary of its domain.
     """
     defined(fit, what, remedy)
-    inverse = fit.estimate.information.inverse_root
-    if without_information(fit):
-        return inverse
-    return np.where(np.isfinite(inverse).all(axis=1, keepdims=True), inverse, 0.0)
+    estimate = fit.estimate
+    return estimate.information.inverse_root if without_information(fit) else estimate.informed_root
 
 
 def defined(fit: Fit, what: str, remedy: str) -> None:

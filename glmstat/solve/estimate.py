@@ -33,7 +33,15 @@ from glmstat.solve.rank import Rank, full_rank, settle_rank
 from glmstat.solve.refine import refine_linear
 from glmstat.solve.rungs import Sampled
 from glmstat.solve.scaling import open_workspace
-from glmstat.solve.start import Start, inside, null_start, start_at, starting_points, weighted_start
+from glmstat.solve.start import (
+    Start,
+    given_coefficients,
+    inside,
+    null_start,
+    start_at,
+    starting_points,
+    weighted_start,
+)
 from glmstat.solve.together import together
 from glmstat.workspace import Workspace
 
@@ -281,11 +289,7 @@ class _Highest:
 
 def _given(workspace: Workspace, start: Array, rank: Rank) -> Start:
     """The point that the user gave."""
-    given = np.asarray(start, dtype=np.float64)
-    if given.shape != (workspace.width,) or not np.isfinite(given[rank.kept]).all():
-        raise ArgumentError(
-            f"start must be {workspace.width} finite numbers, one per coefficient: got shape {given.shape}."
-        )
+    given = given_coefficients(start, workspace.width, rank.kept)
     point = start_at(workspace, workspace.to_gamma(given[rank.kept]))
     if point.sums is None:
         raise ArgumentError("start gives a mean outside the domain of the family. Leave start= out.")

@@ -14,7 +14,7 @@ from glmstat.solve.sample import choose_rows, scatter
 from glmstat.solve.simplest import simplest_direction
 from glmstat.workspace import Workspace, moved
 
-__all__ = ["Undecided", "has_cone", "separating_direction", "weightless"]
+__all__ = ["Undecided", "found_direction", "has_cone", "separating_direction", "weightless"]
 
 TOLERANCE = 1e-9
 EVERY_ROW = 4000  # constraints up to which the programme simply takes every bound row
@@ -66,6 +66,14 @@ def separating_direction(workspace: Workspace) -> Array | None:
             return None
         rows = np.vstack([rows, more])
     raise Undecided
+
+
+def found_direction(workspace: Workspace) -> Array | None:
+    """Return `separating_direction` where there is one and the programme finds it, else None."""
+    try:
+        return separating_direction(workspace) if has_cone(workspace) else None
+    except Undecided:
+        return None
 
 
 def _among(workspace: Workspace, flat: IntArray) -> Array | None:

@@ -7,12 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from glmstat.compute import Sums
-from glmstat.errors import DomainError
-from glmstat.matrix import Array
+from glmstat.errors import ArgumentError, DomainError
+from glmstat.matrix import Array, IntArray
 from glmstat.solve.linear import Factored, factor
 from glmstat.workspace import Need, Workspace
 
-__all__ = ["Start", "inside", "needed", "null_start", "start_at", "starting_points", "weighted_start"]
+__all__ = [
+    "Start",
+    "given_coefficients",
+    "inside",
+    "needed",
+    "null_start",
+    "start_at",
+    "starting_points",
+    "weighted_start",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +35,26 @@ class Start:
     def objective(self) -> float:
         """The objective, -inf where it is not finite."""
         return -np.inf if self.sums is None else self.sums.objective
+
+
+def given_coefficients(start: Array, width: int, slots: IntArray | None = None) -> Array:
+    """Return coefficients (p,) that were given to start from.
+
+    Parameters
+    ----------
+    width : p.
+    slots : of those that must be numbers; None where any may be unknown.
+
+    Raises
+    ------
+    ArgumentError : another length, or no numbers.
+    """
+    given = np.asarray(start, dtype=np.float64)
+    if given.shape != (width,) or (slots is not None and not np.isfinite(given[slots]).all()):
+        raise ArgumentError(
+            f"start must be {width} finite numbers, one per coefficient: got shape {given.shape}."
+        )
+    return given
 
 
 def needed(workspace: Workspace) -> Need:

@@ -19,7 +19,7 @@ from glmstat.errors import ArgumentError, BoundaryWarning, ColumnError, DataErro
 from glmstat.inference.covariance import as_covariance, covariance_root, facts, label
 from glmstat.inference.variable import grouping
 from glmstat.inference.vcov import group_sums, leverage_adjusted
-from glmstat.inference.vcov.cluster import CLUSTER, FEW, expected_root
+from glmstat.inference.vcov.cluster import CLUSTER, FEW
 from glmstat.inference.vcov.group_sums import group_leverages
 from glmstat.inference.vcov.leverage_adjusted import adjusted
 from glmstat.inference.vcov.recipe import Facts
@@ -269,7 +269,7 @@ def test_large_data_is_read_in_passes() -> None:
 def test_cr2_is_unbiased_under_the_model(name: str) -> None:
     # closed form: the variance of each cluster's adjusted scores is its share of the information
     make, cluster = FITS[name]
-    fit, root = make(), expected_root(make())
+    fit, root = make(), make().estimate.informed_root
     way = grouping(fit, cluster)
     found = adjusted(fit, root, way, "CR2")
     expected = found.variance - found.overlap @ np.swapaxes(found.overlap, 1, 2)

@@ -12,7 +12,6 @@ from glmstat import Covariance, Fit, glm, load
 from glmstat.errors import ArgumentError, DataError
 from glmstat.inference.reference import joint, reference
 from glmstat.inference.variable import grouping
-from glmstat.inference.vcov.cluster import expected_root
 from glmstat.inference.vcov.group_sums import group_leverages
 from glmstat.inference.vcov.leverage_adjusted import adjusted
 from glmstat.inference.vcov.satterthwaite import _moments, hotelling, satterthwaite
@@ -81,7 +80,7 @@ def test_moments_of_the_variance_are_those_of_the_definition() -> None:
     # G x G matrices written out, for the form that holds where all variances are equal
     fit = robust("gaussian", "CR2")
     combinations = np.array([[0.0, 1.0, 0.0, 0.0], [1.0, 2.0, -1.0, 0.5]])
-    root = expected_root(fit)
+    root = fit.estimate.informed_root
     shares = group_leverages(fit, root, grouping(fit, "firm"))
     values, vectors = np.linalg.eigh(shares)
     power = (vectors * (1 - values[:, None, :]) ** -0.5) @ np.swapaxes(vectors, 1, 2)

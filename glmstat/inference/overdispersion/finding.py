@@ -70,15 +70,25 @@ class Asked:
     seen: Seen | None
     quasi: bool
 
+    @property
+    def df(self) -> int:
+        """Residual degrees of freedom of the rows that tell something."""
+        return self.fit.estimate.df_beside_separated
+
+    @property
+    def ratio(self) -> float:
+        """Pearson's chi-squared over its degrees of freedom."""
+        return self.fit.pearson / self.df
+
 
 def ratios(asked: Asked) -> Iterator[Finding]:
     """Yield Pearson's chi-squared and the deviance over their degrees of freedom.
 
     Source: McCullagh & Nelder (1989), sections 4.5 and 6.2.
     """
-    fit, df, tested = asked.fit, asked.fit.estimate.df_beside_separated, asked.seen is not None
+    fit, df, tested = asked.fit, asked.df, asked.seen is not None
     leads = asked.quasi or not tested
-    yield Finding("Pearson / df", fit.pearson, fit.pearson / df, df, leads=leads, tested=tested)
+    yield Finding("Pearson / df", fit.pearson, asked.ratio, df, leads=leads, tested=tested)
     if not asked.quasi:
         yield Finding("deviance / df", fit.deviance, fit.deviance / df, df, tested=tested)
 

@@ -104,7 +104,7 @@ def overdispersion(fit: Fit, *, alternative: str = "greater", data: Any = None) 
         "test",
         findings,
         verdict,
-        fit.pearson / fit.estimate.df_beside_separated,
+        asked.ratio,
     )
 
 
@@ -142,7 +142,7 @@ def _verdict(findings: tuple[Finding, ...]) -> str:
 def _notes(asked: Asked, findings: tuple[Finding, ...], verdict: str, alternative: str) -> Iterator[str]:
     fit, family = asked.fit, asked.fit.spec.likelihood.family
     if asked.seen is None:
-        yield from _untested(fit)
+        yield from _untested(asked)
     else:
         yield from _words(asked, verdict)
         yield from _laws(fit, findings, alternative)
@@ -165,9 +165,10 @@ def _laws(fit: Fit, findings: tuple[Finding, ...], alternative: str) -> Iterator
         yield f"at the means of {fit.spec.statement.choice}"
 
 
-def _untested(fit: Fit) -> Iterator[str]:
+def _untested(asked: Asked) -> Iterator[str]:
     """Why there are no p-values, and what is tested instead."""
-    shape, ratio = fit.estimate.shape, f"Pearson / df {fit.pearson / fit.estimate.df_beside_separated:.3g}"
+    fit, ratio = asked.fit, f"Pearson / df {asked.ratio:.3g}"
+    shape = fit.estimate.shape
     why = "no p-values: theta is estimated from the same counts, and takes up what they vary more"
     if shape is not None and shape.estimator == "moments":
         yield f"{why}; by moments {ratio} is what it was chosen for"
@@ -186,8 +187,8 @@ def _untested(fit: Fit) -> Iterator[str]:
 
 def _words(asked: Asked, verdict: str) -> Iterator[str]:
     """What the numbers say, what to do, and what else looks the same."""
-    fit, ratio = asked.fit, asked.fit.pearson / asked.fit.estimate.df_beside_separated
-    size = f"the variance is about {ratio:.3g} times that of the family (Pearson / df)"
+    fit = asked.fit
+    size = f"the variance is about {asked.ratio:.3g} times that of the family (Pearson / df)"
     phi = fit.estimate.dispersion
     if asked.quasi:
         yield f"{verdict}: {size}; the errors of the fit allow for it, by {sqrt(phi.value):.3g}"

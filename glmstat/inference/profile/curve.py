@@ -261,7 +261,7 @@ class Curve:
         if np.isfinite(self.estimate) and not self.source.estimate.directions:
             return default_root(self.source)
         estimate = self.source.estimate
-        sound = np.isfinite(estimate.information.inverse_root).all(axis=1) & (estimate.infinite == 0)
+        sound = estimate.informed & (estimate.infinite == 0)
         if not self.combination[~sound].any():
             return default_root(self.source)
         kept = np.flatnonzero(~np.isnan(estimate.theta))

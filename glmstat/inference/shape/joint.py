@@ -94,9 +94,7 @@ def _known_root(fit: Fit, data: Any) -> Array:
     """
     from glmstat.inference.covariance import observed_root
 
-    inverse = fit.estimate.information.inverse_root
-    inverse = np.where(np.isfinite(inverse).all(axis=1, keepdims=True), inverse, 0.0)
-    return np.sqrt(fit.dispersion) * observed_root(fit, inverse, data)
+    return np.sqrt(fit.dispersion) * observed_root(fit, fit.estimate.informed_root, data)
 
 
 def _joint(fit: Fit, inverse: Array, covariance: Covariance, data: Any) -> Vcov:

@@ -37,7 +37,6 @@ __all__ = [
     "FEW",
     "adjusted_for",
     "clusters",
-    "expected_root",
     "few",
     "information_change",
     "variance_pieces",
@@ -48,16 +47,6 @@ MOST_WAYS = 8  # 255 intersections
 FEW = 40  # clusters below which t and normal quantiles mislead: Cameron & Miller (2015), section VI
 KEPT = 20_000_000  # numbers for Satterthwaite's degrees of freedom that a fit keeps
 _LAST: WeakKeyDictionary[Fit, tuple[str, Array]] = WeakKeyDictionary()  # more of them, of one covariance
-
-
-def expected_root(fit: Fit) -> Array:
-    """Return L (p, q) with L L' the inverse expected information for dispersion 1.
-
-    Rows of coefficients without one are 0. Infinite ones have one where, with others, they say what is finite
-    in the rows that are not separated.
-    """
-    inverse = fit.estimate.information.inverse_root
-    return np.where(np.isfinite(inverse).all(axis=1, keepdims=True), inverse, 0.0)
 
 
 def information_change(fit: Fit, covariance: Covariance) -> Array:
@@ -81,7 +70,7 @@ def variance_pieces(fit: Fit, covariance: Covariance, data: Any = None) -> tuple
     if known != key or pieces is None:
         _LAST.clear()
         way = grouping(fit, covariance.cluster, data=data)
-        pieces = adjusted(fit, expected_root(fit), way, covariance.kind, data).pieces
+        pieces = adjusted(fit, fit.estimate.informed_root, way, covariance.kind, data).pieces
         assert pieces is not None
         _LAST[fit] = (key, pieces)
     return pieces[0], pieces[1]
@@ -201,7 +190,7 @@ def _leverage_root(fit: Fit, inverse: Array, covariance: Covariance) -> tuple[Ar
     """
     if covariance.information == "expected":
         return inverse, np.eye(inverse.shape[1])
-    root = expected_root(fit)
+    root = fit.estimate.informed_root
     change: Array = np.asarray(np.linalg.lstsq(root, inverse, rcond=None)[0], dtype=np.float64)
     return root, _keep(fit, f"{covariance.key} change", change)
 

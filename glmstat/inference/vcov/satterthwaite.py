@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glmstat.errors import ArgumentError
 from glmstat.inference.covariance import covariance_root, facts
-from glmstat.inference.vcov.cluster import adjusted_for, expected_root, information_change, variance_pieces
+from glmstat.inference.vcov.cluster import adjusted_for, information_change, variance_pieces
 from glmstat.inference.vcov.group_sums import one_thread
 from glmstat.inference.vcov.leverage_adjusted import POWERS
 from glmstat.matrix import Array, IntArray
@@ -268,7 +268,7 @@ def _need_one_way(covariance: Covariance) -> None:
 def _model(fit: Fit, data: Any) -> _Model:
     covariance = fit.covariance
     covariance_root(fit, covariance, data)
-    root = expected_root(fit)
+    root = fit.estimate.informed_root
     known = np.isfinite(fit.estimate.coef) & (root != 0).any(axis=1)
     variance, overlap = variance_pieces(fit, covariance, data)
     return _Model(known, root @ information_change(fit, covariance), variance, overlap)

@@ -30,6 +30,7 @@ from glmstat.solve.null import null_intercept
 from glmstat.solve.rank import Rank, full_rank, settle_rank
 from glmstat.solve.scaling import open_workspace, power_of_two
 from glmstat.solve.separation import weightless
+from glmstat.solve.start import given_coefficients
 from glmstat.workspace import Workspace
 
 __all__ = ["beside_at", "fit_absorbed"]
@@ -242,13 +243,7 @@ def _first(begun: _Begun, null: float, start: Array | None) -> tuple[Point, Sums
         return begun.point, begun.sums
     if start is None:
         return first_point(problem, begun.redundant, begun.sums, at)
-    width = len(problem.frame.columns)
-    given = np.asarray(start, dtype=np.float64)
-    if given.shape != (width,) or not np.isfinite(given[problem.columns]).all():
-        raise ArgumentError(
-            f"start must be {width} finite numbers, one per coefficient: got shape {given.shape}."
-        )
-    beta = given[problem.columns]
+    beta = given_coefficients(start, len(problem.frame.columns), problem.columns)[problem.columns]
     first, *others = problem.origin().effects
     point = Point(beta / problem.scale, (first + float(problem.centre @ beta) + at, *others))
     sums = problem.pass_(point, "information")

@@ -35,7 +35,7 @@ from glmstat.solve.estimator import Asked, Within
 from glmstat.solve.maximum import Maximum, moved_rows
 from glmstat.solve.newton import Ascent
 from glmstat.solve.scaling import open_workspace
-from glmstat.solve.separation import Undecided, has_cone, separating_direction
+from glmstat.solve.separation import found_direction
 from glmstat.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -194,10 +194,7 @@ def _nothing(estimate: Estimate) -> DenseInformation:
 
 def _separated(workspace: Workspace, convergence: Convergence) -> Convergence:
     """The end, with the rows that are separated: their residuals tell nothing of the dispersion."""
-    try:
-        direction = separating_direction(workspace) if has_cone(workspace) else None
-    except Undecided:
-        direction = None
+    direction = found_direction(workspace)
     if direction is None:
         return convergence
     whole = np.zeros(workspace.width)

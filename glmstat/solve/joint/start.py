@@ -19,6 +19,7 @@ from glmstat.matrix import Array, Block, IntArray
 from glmstat.solve.estimate import fit_estimate
 from glmstat.solve.joint.space import Space
 from glmstat.solve.separation import weightless
+from glmstat.solve.start import given_coefficients
 
 __all__ = ["First", "Point", "first_model", "given_start", "held_starts", "own_starts"]
 
@@ -140,12 +141,7 @@ def given_start(space: Space, start: Array) -> Point:
     ------
     ArgumentError : another length, or no likelihood there.
     """
-    given = np.asarray(start, dtype=np.float64)
-    width = len(space.transform)
-    if given.shape != (width,) or not np.isfinite(given[space.rank.kept]).all():
-        raise ArgumentError(
-            f"start must be {width} finite numbers, one per coefficient: got shape {given.shape}."
-        )
+    given = given_coefficients(start, len(space.transform), space.rank.kept)
     gamma = space.back @ np.nan_to_num(given)
     sums = space.pass_(gamma, "observed")
     if not sums.finite:

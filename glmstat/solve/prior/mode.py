@@ -15,7 +15,7 @@ from glmstat.matrix import Array, Block
 from glmstat.solve.maximum import Maximum, maximise
 from glmstat.solve.prior.kink import climb_kinks, kinks_of
 from glmstat.solve.prior.workspace import Posterior
-from glmstat.solve.separation import Undecided, has_cone, separating_direction
+from glmstat.solve.separation import found_direction
 from glmstat.solve.start import Start, inside, start_at, starting_points, weighted_start
 from glmstat.workspace import Workspace
 
@@ -169,12 +169,7 @@ def _rows(posterior: Posterior) -> Any:
 
 def _need_finite(posterior: Posterior) -> None:
     """Refuse columns without a prior along which the data are separated, beside laplace priors."""
-    if not has_cone(posterior):
-        return
-    try:
-        direction = separating_direction(posterior)
-    except Undecided:
-        return
+    direction = found_direction(posterior)
     if direction is not None:
         names = [_rows(posterior).columns[slot] for slot in posterior.columns[direction != 0]]
         first = next((name for name in names if name != "Intercept"), names[0])

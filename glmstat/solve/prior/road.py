@@ -22,7 +22,7 @@ from glmstat.solve.prior.density import LogPrior
 from glmstat.solve.prior.workspace import Posterior, posterior
 from glmstat.solve.rank import Rank, full_rank, settle_rank
 from glmstat.solve.scaling import open_workspace
-from glmstat.solve.start import null_start
+from glmstat.solve.start import given_coefficients, null_start
 
 __all__ = ["Road"]
 
@@ -100,7 +100,7 @@ class Road:
         counts = whole.counts()
         intercept = null_intercept(whole, counts, has_offset=frame.has_offset)
         rank, workspace = _settled(whole, frame)
-        given = None if start is None else _given(start, whole.width)[rank.kept]
+        given = None if start is None else np.nan_to_num(given_coefficients(start, whole.width))[rank.kept]
         null = null_start(workspace, intercept)
         return cls(frame, workspace, rank, counts, intercept, null, given, control, asked)
 
@@ -141,12 +141,3 @@ def _kept(whole: Posterior, rank: Rank) -> Posterior:
     found = whole.kept(rank.kept)
     assert isinstance(found, Posterior)
     return found
-
-
-def _given(start: Array, width: int) -> Array:
-    given = np.asarray(start, dtype=np.float64)
-    if given.shape != (width,):
-        raise ArgumentError(
-            f"start must be {width} finite numbers, one per coefficient: got shape {given.shape}."
-        )
-    return np.nan_to_num(given)
